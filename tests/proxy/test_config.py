@@ -1,0 +1,430 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from proxy.address import Address
+from proxy.config import Config, ConfigError, Fault, load
+from proxy.routes import Route
+from proxy.sections import Section, section_in
+from proxy.subject import Source
+
+ROOT = Path(__file__).parents[2]
+MINIMAL = "legacy: {url: http://127.0.0.1:3000}\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "config.yaml"
+
+
+def loaded(file: Path, text: str, environ: Mapping[str, str] | None = None) -> Config:
+    file.write_text(text, "utf-8")
+    return load(file, environ or {})
+
+
+def faults(file: Path, text: str | bytes, environ: Mapping[str, str] | None = None) -> list[Fault]:
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError) as refused:
+        load(file, environ or {})
+    return list(refused.value.faults)
+
+
+def places(file: Path, text: str) -> list[str]:
+    return [fault.place for fault in faults(file, text)]
+
+
+def test_only_legacy_must_be_named(file: Path) -> None:
+    config = loaded(file, MINIMAL)
+    assert config.legacy.url == Address("127.0.0.1", 3000)
+    assert config.listen == Address("127.0.0.1", 8080)
+    assert config.native is None
+    assert config.redis is None
+    assert config.routes == ()
+
+
+def test_values_arrive_in_the_units_of_the_program(file: Path) -> None:
+    config = loaded(
+        file,
+        """
+listen: "[::1]:8080"
+legacy: {url: http://rails:3000, connect: 500ms, queue: 0}
+native: {app: handlers.app:app, url: http://native:3100, budget: 2s}
+subject: [header:X-User, address]
+trusted_proxies: [10.0.0.0/8, "2001:db8::/32", 192.0.2.7]
+shadow: {body: 1MiB}
+rollback: {max_error_rate: 2.5%}
+routes:
+  - {name: a, match: "GET   /a/{id}", share: 5%, shadow: 0.05%, group: g, ignore: [data.updatedAt, "data[*].id"]}
+""",
+    )
+    assert config.listen == Address("::1", 8080)
+    assert (config.legacy.connect, config.legacy.queue) == (0.5, 0)
+    assert config.native is not None
+    assert (config.native.app, config.native.url, config.native.budget) == (
+        "handlers.app:app",
+        Address("native", 3100),
+        2.0,
+    )
+    assert config.subject == (Source("header", "X-User"), Source("address"))
+    assert config.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"), ip_network("192.0.2.7/32"))
+    assert config.shadow.body == 1024**2
+    assert config.rollback.max_error_rate == 0.025
+    (route,) = config.routes
+    assert (route.match, route.share, route.shadow, route.group) == ("GET /a/{id}", 500, 5, "g")
+    assert route.rules.ignore
+
+
+def test_a_route_says_what_it_matches_and_in_which_group(file: Path) -> None:
+    (route,) = loaded(file, MINIMAL + 'routes: [{name: a, match: "GET /a/{id}", group: g}]').routes
+    assert route.route == Route("a", "GET", "/a/{id}", "g")
+
+
+def test_nothing_can_be_changed_afterwards(file: Path) -> None:
+    config = loaded(file, MINIMAL)
+    with pytest.raises(ValueError, match="frozen"):
+        config.legacy.queue = 1
+
+
+SAMPLE = """
+listen: 127.0.0.1:8080
+admin: {listen: 127.0.0.1:9901}
+legacy: {url: http://127.0.0.1:3000, connect: 1s, first_byte: 30s, connections: 256, queue: 256, wait: 1s}
+native: {app: handlers.app:app, url: http://127.0.0.1:3100, budget: 5s, connections: 256}
+redis: redis://127.0.0.1:6379/1
+subject: [jwt:sub, cookie:_session_id, address]
+trusted_proxies: [127.0.0.0/8]
+shadow: {concurrency: 16, queue: 256, body: 256KiB, deadline: 5s}
+rollback: {window: 30s, min_requests: 50, max_error_rate: 5%, max_excess: 2%}
+routes:
+  - {name: a, match: GET /a, share: 5%, shadow: 10%, group: default, ignore: [data.id]}
+  - {name: b, match: "GET /b/{id}"}
+"""
+
+WRONG: list[tuple[str, object, str]] = [
+    ("listen", 8080, "is not a host and a port"),
+    ("listen", "127.0.0.1", "is not a host and a port"),
+    ("admin", "x", "must be a group of keys"),
+    ("admin.listen", "0.0.0.0:9901", "no tokens are set"),
+    ("admin.listen", "0.0.0.0", "is not a host and a port"),
+    ("admin.tokens", "/nowhere/tokens", "cannot be read: No such file"),
+    ("admin.tokens", 5, "must be text"),
+    ("legacy", [], "must be a group of keys"),
+    ("legacy.url", "https://rails", "TLS to legacy or native is not supported yet"),
+    ("legacy.connect", 1, '"1" has no unit; write 1s or 1000ms'),
+    ("legacy.first_byte", "0s", "longer than 0"),
+    ("legacy.connections", 0, "must be at least 1"),
+    ("legacy.connections", "256", "must be a whole number"),
+    ("legacy.connections", True, "must be a whole number"),
+    ("legacy.queue", -1, "must be at least 0"),
+    ("legacy.wait", "x", "not a number with a unit"),
+    ("legacy.conect", "1s", 'unknown key; did you mean "connect"?'),
+    ("native", {}, "must name an app or a url"),
+    ("native.app", "handlers/app.py", "such as handlers.app:app"),
+    ("native.url", "127.0.0.1:3100", "is no URL"),
+    ("native.budget", "5", "has no unit"),
+    ("redis", "127.0.0.1:6379", "redis://127.0.0.1:6379/1"),
+    ("redis", "redis://127.0.0.1:6379/one", "redis://127.0.0.1:6379/1"),
+    ("subject", "address", "must be a list"),
+    ("subject", [], "must name at least one"),
+    ("subject[1]", "user", "write jwt:CLAIM, header:NAME, cookie:NAME or address"),
+    ("subject[1]", None, "must be text"),
+    ("trusted_proxies[0]", "10.0.0.1/8", "write 10.0.0.0/8"),
+    ("trusted_proxies[0]", "office", "is no network"),
+    ("shadow.concurrency", 1.5, "must be a whole number"),
+    ("shadow.body", "256KB", "use B, KiB, MiB or GiB"),
+    ("rollback.window", "10ms", "counted by the second"),
+    ("rollback.max_error_rate", 0.05, "has no unit; write 0.05%"),
+    ("rollback.max_excess", "101%", "outside 0–100 %"),
+    ("routes", {"a": 1}, "must be a list"),
+    ("routes[1]", "GET /b", "must be a group of keys"),
+    ("routes[1].name", "b c", "must be letters, digits"),
+    ("routes[1].name", "a", "is already the name of routes[0]"),
+    ("routes[1].name", None, "is required"),
+    ("routes[1].match", "GET /a", "is already matched by routes[0]"),
+    ("routes[1].match", "/b", "not a method and a path"),
+    ("routes[0].share", 5, '"5" has no unit; write 5%'),
+    ("routes[0].share", "0.005%", "finer than a basis point"),
+    ("routes[0].shadow", "101%", "outside 0–100 %"),
+    ("routes[0].group", "a:b", "must be letters, digits"),
+    ("routes[0].ignore[0]", "data..x", "data..x"),
+    ("routes[0].ignored", [], 'did you mean "ignore"?'),
+    ("unleash", {}, "unknown key; known here: listen, admin,"),
+]  # fmt: skip
+
+
+def altered(changes: list[tuple[str, object]]) -> str:
+    """The sample with other values at some places; None removes a key."""
+    values = yaml.safe_load(SAMPLE)
+    for where, value in changes:
+        *above, last = [int(step) if step.isdigit() else step for step in re.findall(r"\w+", where)]
+        at = values
+        for step in above:
+            at = at[step]
+        if value is None and isinstance(at, dict):
+            del at[last]
+        else:
+            at[last] = value
+    return yaml.safe_dump(values, sort_keys=False)
+
+
+def test_the_sample_is_right(file: Path) -> None:
+    assert len(loaded(file, altered([])).routes) == 2
+
+
+@pytest.mark.parametrize(("where", "value", "words"), WRONG)
+def test_one_wrong_value_is_one_fault_at_its_place(file: Path, where: str, value: object, words: str) -> None:
+    (fault,) = faults(file, altered([(where, value)]))
+    assert fault.place == where
+    assert words in fault.message
+
+
+def related(one: str, other: str) -> bool:
+    """One of them hides the other: a wrong section what is in it, tokens (even wrong ones) that they are missing."""
+    return one.startswith(other) or other.startswith(one) or {one, other} == {"admin.listen", "admin.tokens"}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(WRONG), min_size=2, max_size=6, unique_by=lambda wrong: wrong[0]))
+def test_several_wrong_values_are_several_faults(file: Path, wrong: list[tuple[str, object, str]]) -> None:
+    chosen: list[tuple[str, object, str]] = []
+    for each in wrong:
+        if not any(related(each[0], other[0]) for other in chosen):
+            chosen.append(each)
+    found = {
+        fault.place: fault.message for fault in faults(file, altered([(where, value) for where, value, _ in chosen]))
+    }
+    assert found.keys() == {where for where, _, _ in chosen}
+    assert all(words in found[where] for where, _, words in chosen)
+
+
+def test_faults_are_listed_in_the_order_of_the_file(file: Path) -> None:
+    text = "routes:\n  - {name: a}\n  - {match: GET /}\nlisten: 1\nlegacy: {}\n"
+    assert places(file, text) == ["routes[0].match", "routes[1].name", "listen", "legacy.url"]
+
+
+def test_a_reader_sees_place_and_message_line_by_line(file: Path) -> None:
+    file.write_text("legacy: {url: http://rails, connect: 1}\nlisen: x\n")
+    with pytest.raises(ConfigError) as refused:
+        load(file, {})
+    assert str(refused.value) == (
+        'legacy.connect: "1" has no unit; write 1s or 1000ms\nlisen: unknown key; did you mean "listen"?'
+    )
+
+
+def test_contradictions_are_found_beside_other_faults(file: Path) -> None:
+    text = """
+legacy: {url: x}
+admin: {listen: 0.0.0.0:9901, extra: 1}
+routes: [{name: a, match: "GET /{a}", x: 1}, {name: a, match: "GET /{b}"}, 5, {match: 7}]
+"""
+    assert {"admin.listen", "routes[1].name", "routes[1].match"} <= set(places(file, text))
+
+
+def test_the_operators_port_may_be_open_with_tokens(file: Path, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    text = MINIMAL + f"admin: {{listen: 0.0.0.0:9901, tokens: {tokens}}}"
+    tokens.write_text("one\ntwo\n")
+    assert loaded(file, text).admin.tokens == tokens
+    tokens.write_text(" \n")
+    assert faults(file, text) == [Fault("admin.tokens", f"{tokens} holds no token; write one a line")]
+    tokens.write_bytes(b"\xff")
+    assert faults(file, text) == [Fault("admin.tokens", f"{tokens} is not UTF-8")]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1",
+        "redis://127.0.0.1:6379/1",
+        "redis://me:p%40ss@redis:6379",
+        "rediss://:secret@[::1]:6380/2",
+        "unix:///run/redis.sock",
+    ],
+)
+def test_redis_is_named_by_its_url(file: Path, url: str) -> None:
+    assert loaded(file, MINIMAL + f'redis: "{url}"').redis == url
+
+
+def test_a_password_for_redis_is_not_repeated(file: Path) -> None:
+    (fault,) = faults(file, MINIMAL + "redis: redis//:hunter2@host")
+    assert "hunter2" not in fault.message
+
+
+# The text itself
+
+
+def test_a_missing_file_is_a_fault(file: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(file, {})
+    assert refused.value.faults == (Fault(str(file), "there is no such file"),)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load(tmp_path, {})
+
+
+def test_an_empty_file_lacks_legacy(file: Path) -> None:
+    for text in ("", "# nothing\n", "null\n", "---\n"):
+        assert faults(file, text) == [Fault("legacy", "is required")]
+
+
+@pytest.mark.parametrize("text", ["- listen\n", "listen\n", "5\n"])
+def test_a_file_without_keys_is_a_fault(file: Path, text: str) -> None:
+    (fault,) = faults(file, text)
+    assert fault.place == str(file)
+    assert "must be keys and values" in fault.message
+
+
+def test_what_is_not_utf_8_is_told_with_its_line(file: Path) -> None:
+    assert faults(file, b"a: 1\nb: \xe9\n") == [Fault(f"{file}:2", "not UTF-8 (byte 0xe9)")]
+
+
+def test_a_byte_order_mark_is_no_fault(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbf" + MINIMAL.encode())
+    assert load(file, {}).legacy.url.port == 3000
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "words"),
+    [
+        ("a: 1\n b: 2\n", ":2:3", "mapping values are not allowed"),
+        ("a: [1\nb: 2\n", ":2:2", "not YAML"),
+        ("a: {url: ${X}, b: {\n", ":2:1", "not YAML"),
+        ("a: 1\n---\nb: 2\n", ":2:1", "expected a single document"),
+        ("a: \x00\n", "", "not YAML"),
+        ("a: *x\n", ":1:4", "undefined alias"),
+        ("routes: [{match: GET /users/{id}}]\n", ":1:29", 'stands in quotes: "GET /users/{id}"'),
+        ("[" * 5000, "", "nested too deeply"),
+    ],
+)
+def test_what_is_not_yaml_is_told_with_line_and_column(file: Path, text: str, where: str, words: str) -> None:
+    (fault,) = faults(file, text)
+    assert fault.place == f"{file}{where}"
+    assert words in fault.message
+
+
+def test_a_key_given_twice_is_a_fault(file: Path) -> None:
+    (fault,) = faults(file, MINIMAL + "shadow:\n  queue: 1\n  queue: 2\n")
+    assert fault == Fault("shadow.queue", "given twice (again in line 4)")
+
+
+def test_a_key_that_is_no_word_is_a_fault(file: Path) -> None:
+    assert places(file, MINIMAL + "? [a]\n: b\n") == ["the file"]
+
+
+def test_a_value_that_contains_itself_is_a_fault(file: Path) -> None:
+    assert "contains itself" in {fault.message for fault in faults(file, MINIMAL + "routes: &r [*r]\n")}
+
+
+def test_an_empty_key_counts_as_absent(file: Path) -> None:
+    assert loaded(file, MINIMAL + "native:\nroutes:\nshadow:\n  queue:\n") == loaded(file, MINIMAL)
+
+
+# The environment
+
+
+def test_variables_are_filled_in_even_inside_braces(file: Path) -> None:
+    text = "legacy: {url: http://${HOST}:${PORT:-3000}, queue: ${QUEUE}, wait: ${WAIT:-2s}}"
+    config = loaded(file, text, {"HOST": "rails", "QUEUE": "7"})
+    assert (config.legacy.url, config.legacy.queue, config.legacy.wait) == (Address("rails", 3000), 7, 2.0)
+
+
+def test_an_unset_variable_that_is_all_of_an_optional_value_means_absent(file: Path) -> None:
+    text = MINIMAL + "redis: ${URL}\nadmin: {tokens: ${FILE}}\nshadow: {queue: ${QUEUE}}\n"
+    for environ in ({}, {"URL": "", "FILE": "", "QUEUE": ""}):
+        assert loaded(file, text, environ) == loaded(file, MINIMAL)
+
+
+def test_an_unset_variable_that_is_needed_is_named(file: Path) -> None:
+    text = "legacy: {url: ${LEGACY}}\nsubject: [address, ${SUBJECT}]\nlisten: 127.0.0.1:${PORT}\n"
+    assert faults(file, text) == [
+        Fault("legacy.url", "is required; the environment variable LEGACY is not set"),
+        Fault("subject[1]", 'must be text, not "None"; the environment variable SUBJECT is not set'),
+        Fault("listen", "the environment variable PORT is not set"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["${", "${}", "${1}", "${A B}", "x${A:default}"])
+def test_a_variable_written_wrongly_is_a_fault(file: Path, text: str) -> None:
+    (fault,) = faults(file, MINIMAL + f'redis: "{text}"')
+    assert fault.place == "redis"
+    assert "write ${NAME} or ${NAME:-default}" in fault.message
+
+
+@given(value=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_variable_is_never_read_as_yaml(file: Path, value: str) -> None:
+    file.write_text("legacy: {url: http://rails}\nsubject: ['header:${NAME}']\nlisen: ${NAME}\n", "utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load(file, {"NAME": value})
+    assert {fault.place for fault in refused.value.faults} <= {"lisen", "subject[0]"}
+
+
+@given(st.binary() | st.text().map(str.encode))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_no_file_makes_it_raise_anything_else(file: Path, content: bytes) -> None:
+    assert faults(file, content)
+
+
+# The file and the page that users read
+
+
+def keys(section: type[Section] = Config, above: str = "") -> Iterator[tuple[str, bool]]:
+    for name, field in section.model_fields.items():
+        below = section_in(field.annotation)
+        if below is None:
+            yield above + name, field.is_required()
+        else:
+            yield from keys(below, f"{above}{name}{'[]' if 'tuple' in str(field.annotation) else ''}.")
+
+
+def documented() -> dict[str, str]:
+    page = (ROOT / "docs/configuration.md").read_text("utf-8")
+    return dict(re.findall(r"^\| `([\w.\[\]]+)` \| [^|]+ \| `?([^|`]+)`? \|", page, re.MULTILINE))
+
+
+def test_the_page_names_every_key_and_no_other() -> None:
+    assert documented().keys() == {key for key, _ in keys()}
+
+
+def test_the_page_says_which_keys_are_required() -> None:
+    assert {key for key, default in documented().items() if default == "required"} == {
+        key for key, required in keys() if required
+    }
+
+
+def test_the_defaults_on_the_page_are_the_defaults(file: Path) -> None:
+    plain = loaded(file, MINIMAL + "native: {app: a:b}\nroutes: [{name: a, match: GET /a}]")
+    for key, default in documented().items():
+        if default not in ("required", "absent"):
+            values = {"legacy": {"url": "http://127.0.0.1:3000"}, "native": {"app": "a:b"}}
+            values |= {"routes": [{"name": "a", "match": "GET /a"}]}  # type: ignore[dict-item]  # deeper than the rest
+            *above, last = key.replace("[]", ".0").split(".")
+            at: object = values
+            for step in above:
+                at = at[0] if isinstance(at, list) else at.setdefault(step, {})  # type: ignore[attr-defined]  # a dict
+            at[last] = yaml.safe_load(default)  # type: ignore[index]  # a dict
+            assert loaded(file, yaml.safe_dump(values)) == plain, key
+
+
+def test_the_example_is_right_in_an_empty_environment() -> None:
+    config = load(ROOT / "config.yaml", {})
+    assert [route.name for route in config.routes] == [
+        "auth.login", "conversations.list", "conversations.show", "messages.list", "messages.create"
+    ]  # fmt: skip
+    assert all(route.share == route.shadow == 0 for route in config.routes)
+    assert config.redis is None
+    assert config.admin.listen.is_loopback
+
+
+def test_the_example_is_plain_yaml_for_other_tools() -> None:
+    assert yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
