@@ -1,0 +1,229 @@
+"""The operators' port: health and metrics for machines, flags and mismatches for people and their tools.
+
+`/healthz`, `/readyz` and `/metrics` ask for no token. Readiness speaks of this process alone: were it to depend on
+legacy, native or Redis, a balancer would empty its pool just when the proxy's own answers are needed most.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import asdict
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from redis.exceptions import RedisError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from flags.change import Change
+from flags.errors import Refused, Stale, StoreUnavailable, UnknownRoute
+from flags.flag import Flag
+from flags.loop import Loop
+from proxy.metrics import Metrics
+from proxy.sections import read_tokens
+from proxy.units import share as parse_share
+from shadow.journal import Journal
+
+MOST = 1000  # mismatches in one answer
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Tokens:
+    """The tokens of a file, read at each use, so that one can be changed without a restart."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def admit(self, request: Request) -> None:
+        """Raises 401, 403 or 503. Without tokens only this machine may ask, and no page in a browser on it."""
+        if self._path is None:
+            _refuse_foreign(request)
+            return
+        given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
+        known = [token.encode() for token in self._known(self._path)]
+        # Compare with every one of them, so that the time tells nothing.
+        if not any([hmac.compare_digest(given, token) for token in known]):  # noqa: C419  # a generator would stop early
+            raise HTTPException(401, "a token is needed: Authorization: Bearer …", {"www-authenticate": "Bearer"})
+
+    @staticmethod
+    def _known(path: Path) -> frozenset[str]:
+        """A file that has gone, or was emptied, lets nobody in."""
+        try:
+            return read_tokens(path)
+        except ValueError as error:
+            raise HTTPException(503, f"nothing changed, and nobody can be let in: {error}") from None
+
+
+def _refuse_foreign(request: Request) -> None:
+    """A page can make a browser send requests here, under a name of its own (DNS rebinding) or from its origin."""
+    host = request.url.hostname or ""
+    if not (host == "localhost" or _is_loopback(host)) or "origin" in request.headers:
+        raise HTTPException(403, "without tokens this port answers only direct requests to a loopback address")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Admin:
+    """Answers in JSON; an order answers with what became of it, in `changes` (what happened) and `reach` (how far)."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        seeds: Mapping[str, Flag],
+        metrics: Metrics,
+        journal: Journal,
+        tokens: Tokens,
+        ready: Callable[[], bool],
+    ) -> None:
+        self._loop, self._seeds, self._metrics, self._journal = loop, seeds, metrics, journal
+        self._tokens, self._ready = tokens, ready
+
+    @property
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/healthz", self._healthz),
+                Route("/readyz", self._readyz),
+                Route("/metrics", self._exposition),
+                Route("/flags", self._guarded(self._status)),
+                Route("/flags/{route}", self._guarded(self._set), methods=["PATCH"]),
+                Route("/flags/{route}/reset", self._guarded(self._reset), methods=["POST"]),
+                Route("/flags/{route}/rollback", self._guarded(self._rollback), methods=["POST"]),
+                Route("/rollback", self._guarded(self._rollback_all), methods=["POST"]),
+                Route("/seed", self._guarded(self._seed), methods=["POST"]),
+                Route("/mismatches", self._guarded(self._mismatches)),
+            ],
+            exception_handlers={HTTPException: _told},
+        )
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def guarded(request: Request) -> Response:
+            self._tokens.admit(request)
+            try:
+                return await handler(request)
+            except UnknownRoute as error:
+                return _error(404, str(error))
+            except (Refused, Stale) as error:
+                return _error(409, str(error))
+            except StoreUnavailable as error:
+                return _error(
+                    503,
+                    f"the flags' store did not answer ({error}): the change may or may not have arrived, and until it "
+                    "does traffic goes on as it did; look at `strangler status`",
+                )
+
+        return guarded
+
+    async def _healthz(self, request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def _readyz(self, request: Request) -> Response:
+        ready = self._ready()
+        return JSONResponse({"status": "ready" if ready else "stopping"}, 200 if ready else 503)
+
+    async def _exposition(self, request: Request) -> Response:
+        return Response(self._metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+    async def _status(self, request: Request) -> Response:
+        routes = [self._route_status(route, flag) for route, flag in self._loop.snapshot.items()]
+        return JSONResponse({"storeConnected": self._loop.connected, "routes": routes})
+
+    def _route_status(self, route: str, flag: Flag) -> dict[str, Any]:
+        verdict = self._loop.verdicts.get(route)
+        return {
+            "route": route,
+            "share": flag.native,
+            "shadow": flag.shadow,
+            "generation": flag.generation,
+            "trip": flag.trip and {"at": flag.trip.at, "reason": flag.trip.reason},
+            "onThisWorkerOnly": route in self._loop.latches,
+            "verdict": verdict and {"kind": verdict.kind.value, "words": verdict.words},
+        }
+
+    async def _set(self, request: Request) -> Response:
+        order = await _body(request)
+        route, changes = request.path_params["route"], []
+        share, shadow = _share(order, "share"), _share(order, "shadow")
+        if share is None and shadow is None:
+            return _error(400, 'say what to change: {"share": "5%"} or {"shadow": "10%"}')
+        if share is not None:
+            changes.append(await self._loop.set_share(route, share))
+        if shadow is not None:
+            changes.append(await self._loop.set_shadow(route, shadow))
+        return _done(changes)
+
+    async def _reset(self, request: Request) -> Response:
+        return _done([await self._loop.reset(request.path_params["route"])])
+
+    async def _rollback(self, request: Request) -> Response:
+        return _done([await self._loop.rollback(request.path_params["route"], await _why(request))])
+
+    async def _rollback_all(self, request: Request) -> Response:
+        return _done(await self._loop.rollback_all(await _why(request)))
+
+    async def _seed(self, request: Request) -> Response:
+        return JSONResponse({"seeded": sorted(await self._loop.seed(self._seeds))})
+
+    async def _mismatches(self, request: Request) -> Response:
+        count, route = request.query_params.get("count", "20"), request.query_params.get("route")
+        if route is not None:
+            self._loop.get(route)
+        if not count.isascii() or not count.isdigit():
+            return _error(400, f"count: {count!r} is not a number")
+        try:
+            entries = await self._journal.latest(min(int(count), MOST), route)
+        except (RedisError, OSError) as error:
+            return _error(
+                503, f"the journal cannot be read ({error}); comparisons go on and are counted in the metrics"
+            )
+        return JSONResponse({"mismatches": [asdict(entry) for entry in entries]})
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise HTTPException(400, "the body must be a JSON object")
+    return body
+
+
+async def _why(request: Request) -> str:
+    why = (await _body(request)).get("why") if await request.body() else None
+    return why if isinstance(why, str) and why else "no reason given"
+
+
+def _share(order: Mapping[str, Any], key: str) -> int | None:
+    if order.get(key) is None:
+        return None
+    try:
+        return parse_share(order[key])
+    except ValueError as error:
+        raise HTTPException(400, f"{key}: {error}") from None
+
+
+def _done(changes: Iterable[Change]) -> Response:
+    return JSONResponse(
+        {"changes": [{"route": c.route, "words": c.words, "reach": c.reach.name.lower()} for c in changes]}
+    )
+
+
+def _error(status: int, words: str) -> Response:
+    return JSONResponse({"error": words}, status)
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)

@@ -1,0 +1,110 @@
+"""What passes between a side and the user, listened to on the way: the request's body and the answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from starlette.types import Message, Receive, Send
+
+from proxy.errors import Saturated, SideFailed
+from shadow.observation import Recorder
+
+DISCARDED = b"x-strangler-discarded"
+
+
+class Kept:
+    """`receive`, keeping up to `limit` bytes of the body it hands out, so that another side can be asked the same."""
+
+    __slots__ = ("_chunks", "_limit", "_receive", "ended", "size")
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive, self._limit = receive, limit
+        self._chunks: list[bytes] = []
+        self.size = 0
+        self.ended = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            body = message.get("body", b"")
+            self.size += len(body)
+            self.ended = not message.get("more_body", False)
+            if body and self.whole:
+                self._chunks.append(body)
+            elif not self.whole:
+                self._chunks.clear()
+        return message
+
+    @property
+    def whole(self) -> bool:
+        return self.size <= self._limit
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self._chunks)
+
+    def again(self) -> Receive:
+        """The same request for another side: first what was kept, then what is still to come."""
+        replayed = False
+
+        async def receive() -> Message:
+            nonlocal replayed
+            if replayed or not (self.size or self.ended):
+                return await self._receive()
+            replayed = True
+            return {"type": "http.request", "body": self.body, "more_body": not self.ended}
+
+        return receive
+
+
+class Answer:
+    """`send`, with status and progress noted. What is `held` reaches nobody, so that another answer can be given."""
+
+    __slots__ = ("_judge", "_recorder", "_send", "complete", "discarded", "held", "started", "status")
+
+    def __init__(self, send: Send, recorder: Recorder | None = None) -> None:
+        self._send, self._recorder = send, recorder
+        self._judge: Callable[[Answer], bool] | None = None
+        self.status = 0
+        self.started = self.complete = self.held = self.discarded = False
+
+    @contextmanager
+    def judged(self, may_start: Callable[[Answer], bool]) -> Iterator[None]:
+        """Within the block an answer is sent only if `may_start` says so of its head; else it is held."""
+        self._judge = may_start
+        try:
+            yield
+        finally:
+            self._judge = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._head(message)
+        if self.held:
+            return
+        if self._recorder is not None:
+            self._recorder.feed(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.complete = True
+        await self._send(message)
+
+    def _head(self, message: Message) -> None:
+        self.status = message["status"]
+        if self._judge is not None:
+            self.discarded = any(name.lower() == DISCARDED and value == b"1" for name, value in message["headers"])
+        self.held = self._judge is not None and not self._judge(self)
+        self.started = not self.held
+
+
+async def refuse(send: Send, side: str, failure: SideFailed, request_id: str) -> None:
+    """Tell the user that no side answered, in the words of the API's other errors."""
+    body = json.dumps({"error": f"{side}_{failure.kind}", "requestId": request_id}).encode()
+    headers = [(b"content-type", b"application/json; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    headers.append((b"x-request-id", request_id.encode()))
+    headers.append((b"cache-control", b"no-store"))
+    if isinstance(failure, Saturated):
+        headers.append((b"retry-after", b"1"))
+    await send({"type": "http.response.start", "status": failure.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

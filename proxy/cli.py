@@ -1,0 +1,226 @@
+"""`strangler …`: one command for those who run the proxy and those who move the shares."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import uvloop
+
+from proxy import show
+from proxy.address import Address
+from proxy.app import Strangler
+from proxy.config import load
+from proxy.faults import ConfigError, Fault
+from proxy.logs import configure
+from proxy.native import import_app
+from proxy.orders import OrderFailed, Orders
+from proxy.server import Server, listen
+from proxy.units import share as parse_share
+
+Told = Mapping[str, Any]
+T = TypeVar("T")
+EXIT_CODES = "Exit codes: 0 done, 1 refused or failed, 2 bad usage or configuration."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    sys.path.insert(0, str(Path.cwd()))  # `native.app` is found as `python -m` would find it
+    try:
+        code: int = options.run(options)
+    except ConfigError as error:
+        return _faults(error, options)
+    except OrderFailed as error:
+        return _failed(str(error), options)
+    except KeyboardInterrupt:
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("strangler", description=__doc__, epilog=EXIT_CODES)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, default=Path("config.yaml"), help="the configuration (config.yaml)")
+    common.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, parents=[common], help=about, description=about, epilog=EXIT_CODES)
+        added.set_defaults(run=run)
+        return added
+
+    command("serve", _serve, "Run the proxy until SIGTERM or Ctrl-C.")
+    command("check", _check, "Check the configuration and list every fault in it; changes nothing.")
+    handlers = command("handlers", _handlers, "Run the native side as a process of its own, at native.url.")
+    handlers.add_argument("--listen", metavar="HOST:PORT", type=_address, help="instead of native.url's")
+    command("routes", _routes, "List the configured routes.")
+    command("status", _status, "Show each route's shares, trip and verdict.")
+    share = command("set", _move, "Give native a share of a route's users. Legacy answers the rest.")
+    shadow = command("shadow", _move, "Ask the other side too, for a share of a route's requests, and compare.")
+    for moved, key in ((share, "share"), (shadow, "shadow")):
+        moved.add_argument("route", metavar="ROUTE")
+        moved.add_argument("share", metavar="PERCENT", type=_percent, help="such as 5%% or 0.05%%")
+        moved.set_defaults(key=key)
+    rollback = command("rollback", _rollback, "Send a route, or all of them, back to legacy until a reset.")
+    which = rollback.add_mutually_exclusive_group(required=True)
+    which.add_argument("route", nargs="?", metavar="ROUTE")
+    which.add_argument("--all", action="store_true", help="every route")
+    rollback.add_argument("--why", default="", help="the reason, for those who look at it later")
+    reset = command("reset", _reset, "Lift a trip. The share stays 0 until you raise it.")
+    reset.add_argument("route", metavar="ROUTE")
+    command("seed", _seed, "Write the configured shares of routes that the store has no flag for yet.")
+    mismatches = command("mismatches", _mismatches, "Show the latest differences between the sides.")
+    mismatches.add_argument("route", nargs="?", metavar="ROUTE", help="only this route's")
+    mismatches.add_argument("--count", type=_count, default=20, help="how many at most (20)")
+    return parser
+
+
+def _percent(text: str) -> str:
+    _parsed(parse_share, text)
+    return text
+
+
+def _address(text: str) -> Address:
+    return _parsed(Address.parse, text)
+
+
+def _parsed(parse: Callable[[str], T], text: str) -> T:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number above 0')
+    return int(text)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    config = load(options.config, os.environ)
+    configure()
+    public = listen(config.listen, "listen")
+    private = listen(config.admin.listen, "admin.listen")
+
+    async def serve() -> None:
+        strangler = Strangler(config)
+        _on_signals(strangler.stopping.set)
+        await strangler.serve(public, private)
+
+    uvloop.run(serve())
+    return 0
+
+
+def _handlers(options: argparse.Namespace) -> int:
+    config = load(options.config, os.environ)
+    configure()
+    native = config.native
+    address: Address | None = options.listen or (native.url if native is not None else None)
+    if native is None or native.app is None or address is None:
+        raise ConfigError([Fault("native", "`strangler handlers` serves native.app at native.url: name both")])
+    sock, app = listen(address, "native.url"), import_app(native.app)
+
+    async def serve() -> None:
+        server = Server(app, sock, lifespan="on")
+        _on_signals(server.stop)
+        await server.run_until_stopped()
+
+    uvloop.run(serve())
+    return 0
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+def _check(options: argparse.Namespace) -> int:
+    config = load(options.config, os.environ)
+    if config.native is not None and config.native.app is not None:
+        import_app(config.native.app)
+    return _say({"faults": []}, f"{options.config}: no faults; {len(config.routes)} routes", options)
+
+
+def _routes(options: argparse.Namespace) -> int:
+    routes = load(options.config, os.environ).routes
+    rows = [{"route": route.name, "match": route.match, "group": route.group} for route in routes]
+    text = show.columns([("ROUTE", "GROUP", "MATCH"), *((r["route"], r["group"], r["match"]) for r in rows)])
+    return _say({"routes": rows}, text, options)
+
+
+def _status(options: argparse.Namespace) -> int:
+    told = _orders(options).ask("GET", "/flags")
+    return _say(told, show.status(told), options)
+
+
+def _move(options: argparse.Namespace) -> int:
+    return _ordered(options, "PATCH", _flag(options.route), {options.key: options.share})
+
+
+def _rollback(options: argparse.Namespace) -> int:
+    path = "/rollback" if options.all else f"{_flag(options.route)}/rollback"
+    return _ordered(options, "POST", path, {"why": options.why})
+
+
+def _reset(options: argparse.Namespace) -> int:
+    return _ordered(options, "POST", f"{_flag(options.route)}/reset", {})
+
+
+def _flag(route: str) -> str:
+    return f"/flags/{quote(route, safe='')}"
+
+
+def _seed(options: argparse.Namespace) -> int:
+    told = _orders(options).ask("POST", "/seed", {})
+    return _say(told, "seeded: " + (", ".join(told["seeded"]) or "nothing; every route has a flag already"), options)
+
+
+def _mismatches(options: argparse.Namespace) -> int:
+    query = {"count": str(options.count)} | ({"route": options.route} if options.route else {})
+    told = _orders(options).ask("GET", "/mismatches", **query)
+    return _say(told, show.mismatches(told), options)
+
+
+def _ordered(options: argparse.Namespace, method: str, path: str, order: dict[str, Any]) -> int:
+    told = _orders(options).ask(method, path, order)
+    return _say(told, "\n".join(change["words"] for change in told["changes"]), options)
+
+
+def _orders(options: argparse.Namespace) -> Orders:
+    return Orders(load(options.config, os.environ))
+
+
+def _say(told: Told, text: str, options: argparse.Namespace) -> int:
+    print(json.dumps(told, indent=2) if options.json else text)
+    return 0
+
+
+def _failed(words: str, options: argparse.Namespace) -> int:
+    print(json.dumps({"error": words}) if options.json else f"strangler: {words}", file=sys.stderr)
+    return 1
+
+
+def _faults(error: ConfigError, options: argparse.Namespace) -> int:
+    if options.json:
+        print(json.dumps({"faults": [{"place": fault.place, "message": fault.message} for fault in error.faults]}))
+    else:
+        number = len(error.faults)
+        print(
+            f"strangler: {options.config} has {number} fault{'s' * (number > 1)}; nothing was started or changed:",
+            file=sys.stderr,
+        )
+        print("\n".join(f"  {fault}" for fault in error.faults), file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""What can go wrong between the router and a side.
+
+StranglerError
+├── ClientLeft                  the user's connection is gone; nobody is left to answer
+└── SideFailed                  a side gave no answer, or not all of it
+    ├── Refused        502      no connection
+    ├── Broken         502      the connection ended, or what came was not HTTP
+    ├── NoAnswer       504      nothing came in time
+    │   └── NoConnection        not even a connection
+    ├── Saturated      503      every connection is busy and none came free in time
+    ├── Errored        502      it answered 5xx, and the answer was held back
+    └── Raised         500      an app in this process raised an exception
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class StranglerError(Exception):
+    """The root of the proxy's exceptions."""
+
+
+class ClientLeft(StranglerError):
+    """The user's connection ended before the answer did."""
+
+
+class SideFailed(StranglerError):
+    """A side did not answer.
+
+    `kind` is the metric label, `status` what the user is told when no other side is left to ask. `reached` is False
+    when not a byte of the request got to the side, so that asking elsewhere repeats nothing.
+    """
+
+    kind: ClassVar[str]
+    status: ClassVar[int]
+    reached: ClassVar[bool] = True
+
+
+class Refused(SideFailed):
+    kind, status, reached = "refused", 502, False
+
+
+class Broken(SideFailed):
+    kind, status = "broken", 502
+
+
+class NoAnswer(SideFailed):
+    kind, status = "timeout", 504
+
+
+class NoConnection(NoAnswer):
+    reached = False
+
+
+class Saturated(SideFailed):
+    kind, status, reached = "saturated", 503, False
+
+
+class Errored(SideFailed):
+    kind, status = "5xx", 502
+
+
+class Raised(SideFailed):
+    kind, status = "exception", 500

@@ -1,0 +1,44 @@
+"""The record of one served request, and what it says about the side that was chosen. No I/O, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flags.decide import Decision
+from flags.flag import Side
+from flags.window import Outcome
+
+UNMATCHED = "unmatched"  # the name under which requests outside every route are counted
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request as it was served.
+
+    `second` is the wall-clock second of the decision, `elapsed` seconds from then to the last byte. `status` is what
+    the user was answered (0: nothing), `asked_last` the side whose answer, or failure to give one, that was. `failure`
+    says how the side that was *decided* failed, whoever answered in the end.
+    """
+
+    route: str
+    decision: Decision
+    second: int
+    elapsed: float
+    status: int
+    asked_last: Side
+    failure: str | None = None
+    left: bool = False
+
+    @property
+    def fallback(self) -> bool:
+        return self.asked_last is not self.decision.primary
+
+
+def outcome(exchange: Exchange, patience: float | None) -> Outcome:
+    """`patience`: legacy's p99 for this route in seconds, if known; who waits longer and leaves was failed."""
+    if exchange.failure is not None:
+        return Outcome.FAILED
+    if exchange.left:
+        waited_long = patience is not None and exchange.elapsed > patience
+        return Outcome.FAILED if waited_long else Outcome.EXCLUDED
+    return Outcome.OK

@@ -1,0 +1,33 @@
+"""How long answers take, as a histogram that forgets. No I/O, no clock."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+FASTEST, GROWTH, STEPS = 0.001, 1.25, 54  # 1 ms to about 2 minutes, each bound a quarter above the one before
+BOUNDS = tuple(FASTEST * GROWTH**step for step in range(STEPS))
+
+
+class Latency:
+    """Counts of answers by duration in seconds; `fade` halves them, so that the last few calls of it decide."""
+
+    def __init__(self) -> None:
+        self._counts = [0.0] * (STEPS + 1)
+
+    def observe(self, seconds: float) -> None:
+        self._counts[bisect_left(BOUNDS, seconds)] += 1
+
+    def fade(self) -> None:
+        self._counts = [count / 2 if count > 0.5 else 0.0 for count in self._counts]
+
+    def quantile(self, share: float, at_least: int = 100) -> float | None:
+        """The upper bound, in seconds, of the step in which the quantile lies; None with too few answers to tell."""
+        total = sum(self._counts)
+        if total < at_least:
+            return None
+        seen = 0.0
+        for bound, count in zip(BOUNDS, self._counts, strict=False):
+            seen += count
+            if seen >= share * total:
+                return bound
+        return BOUNDS[-1]

@@ -1,0 +1,148 @@
+"""One ASGI app ahead of two: match, decide, ask a side, listen, and afterwards have the other one asked the same."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from flags.decide import Decision, Reason, decide
+from flags.flag import WHOLE, Flag, Side, bucket
+from proxy.answer import Answer, Kept, refuse
+from proxy.errors import Broken, ClientLeft, Errored, NoAnswer, Raised, SideFailed
+from proxy.exchange import UNMATCHED, Exchange
+from proxy.native import Native
+from proxy.routes import Route, RouteTable
+from proxy.subject import Subject
+from proxy.upstream import SAFE
+from shadow.observation import Observation, Recorder
+
+log = structlog.get_logger()
+OUTSIDE_ROUTES = Decision(Side.LEGACY, False, Reason.SHARE)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`budget`: seconds that native has until its first byte. `keep`: bytes of a body kept for asking another side."""
+
+    budget: float
+    keep: int
+
+
+class Observer(Protocol):
+    """Who is told of requests. Called on the request path: must neither wait nor raise."""
+
+    def opened(self, route: str, decision: Decision, second: int) -> None: ...
+
+    def closed(self, exchange: Exchange) -> None: ...
+
+    def shadow(self, exchange: Exchange, scope: Scope, body: bytes, control: Observation) -> None: ...
+
+
+class Router:
+    def __init__(
+        self,
+        table: RouteTable,
+        legacy: ASGIApp,
+        native: Native,
+        flag: Callable[[str], Flag],
+        subject: Subject,
+        bounds: Bounds,
+        observer: Observer,
+    ) -> None:
+        self.table, self.legacy, self.native = table, legacy, native
+        self.flag, self.subject, self.bounds, self.observer = flag, subject, bounds, observer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self.table.match(scope["method"], scope["raw_path"])
+        name, decision = (UNMATCHED, OUTSIDE_ROUTES) if route is None else (route.name, self._decide(route, scope))
+        second, started = int(time.time()), time.perf_counter()
+        self.observer.opened(name, decision, second)
+
+        recorder = Recorder(self.bounds.keep) if decision.shadow and scope["method"] in SAFE else None
+        kept = Kept(receive, self.bounds.keep) if recorder or decision.primary is Side.NATIVE else None
+        answer = Answer(send, recorder)
+        asked, failure = decision.primary, None
+        try:
+            if kept is not None and asked is Side.NATIVE:
+                failure = await self._ask_native(scope, kept, answer)
+                asked = Side.NATIVE if failure is None else Side.LEGACY
+            if asked is Side.LEGACY:
+                again = kept.again() if kept is not None and failure is not None else kept or receive
+                await self.legacy(dict(scope), again, answer)
+        except ClientLeft:
+            pass  # there is nobody left to tell; the exchange below says that its answer is not complete
+        except SideFailed as failed:
+            failure = failure or failed
+            if answer.started:
+                raise  # the answer breaks off visibly: never a short 200
+            await refuse(answer, asked.value, failed, scope["strangler.request_id"])
+        finally:
+            exchange = Exchange(
+                route=name,
+                decision=decision,
+                second=second,
+                elapsed=time.perf_counter() - started,
+                status=answer.status,
+                asked_last=asked,
+                failure=failure.kind if failure is not None else "5xx" if answer.status >= 500 else None,
+                left=failure is None and not answer.complete,
+            )
+            scope["strangler.exchange"] = exchange
+            self.observer.closed(exchange)
+        if recorder is not None and kept is not None and failure is None and answer.complete:
+            self.observer.shadow(exchange, scope, kept.body, recorder.observe(exchange.elapsed))
+
+    def _decide(self, route: Route, scope: Scope) -> Decision:
+        flag = self.flag(route.name)
+        place = draw = 0
+        if 0 < flag.native < WHOLE:
+            place = bucket(route.group, self.subject.of(scope["headers"], scope["strangler.client"]))
+        if 0 < flag.shadow < WHOLE:
+            draw = int(random.random() * WHOLE)  # noqa: S311  # chance, not secrecy
+        return decide(flag, place, draw, self.native.ready)
+
+    async def _ask_native(self, scope: Scope, kept: Kept, answer: Answer) -> SideFailed | None:
+        """None if native answered; its failure if legacy may be asked the same; raised if not."""
+        safe = scope["method"] in SAFE
+        limit = asyncio.timeout(self.bounds.budget)
+
+        def start(head: Answer) -> bool:
+            if head.status >= 500 and (safe or head.discarded) and kept.whole:
+                return False
+            limit.reschedule(None)  # the budget ends with the first byte that reaches the user
+            return True
+
+        with answer.judged(start):
+            failure = await self._native_failure(scope, kept, answer, limit)
+        if failure is None or answer.complete:
+            return None
+        harmless = safe or not failure.reached or answer.discarded
+        if answer.started or not kept.whole or not harmless:
+            raise failure
+        return failure
+
+    async def _native_failure(
+        self, scope: Scope, kept: Kept, answer: Answer, limit: asyncio.Timeout
+    ) -> SideFailed | None:
+        try:
+            async with limit:
+                await self.native(dict(scope), kept, answer)
+        except ClientLeft:
+            raise
+        except SideFailed as failure:
+            return failure
+        except Exception as error:
+            if limit.expired():
+                return NoAnswer(f"native gave no answer within {self.bounds.budget:g} s")
+            log.error("native raised", exc_info=error, request_id=scope["strangler.request_id"])
+            return Raised(repr(error))
+        if answer.held:
+            return Errored(f"native answered {answer.status}")
+        return None if answer.complete else Broken("native ended without completing its answer")
