@@ -1,0 +1,109 @@
+"""What of a difference may be kept: enough to find the fault, nothing that opens a door or names a person. No I/O.
+
+A value is hidden when the name it goes by sounds like a secret, and part of a text when it looks like one. What is
+kept is short, on one line, and free of characters that would steer a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+from urllib.parse import unquote_plus
+
+from .compare import Difference
+
+KEPT: Final = 200  # characters of a value
+READ: Final = 600  # characters of a text that are looked at: patterns cost time, and texts come from outside
+TARGET: Final = 500
+DEPTH: Final = 3
+ITEMS: Final = 10
+
+_SECRET: Final = re.compile(
+    r"token|passw|secret|authori[sz]ation|cookie|credential|session|signature|e[-_]?mail|(?:api|access|private)[-_]?key",
+    re.IGNORECASE,
+)
+# Each alternative begins at a boundary, so that no text costs more than a pass over it.
+_LOOKS_SECRET: Final = re.compile(
+    r"(?P<email>(?<![\w.+%-])[\w.+%-]+(?:@|%40)[\w.-]+)"
+    r"|(?P<jwt>\beyJ[\w-]{8,}(?:\.[\w-]*){0,2})"
+    r"|(?P<credentials>\b(?:Bearer|Basic)\s+[\w.~+/=-]+)"
+    r"|(?P<parameter>(?<=[?&])[^=&#?\s]{0,64}?(?:token|passw|secret|key|session|signature|email)[^=&#?\s]{0,64}=[^&#\s]+)"
+    r"|(?P<key>(?<![\w-])[\w-]{40,})",  # longer than an UUID: a token, or the rest of one
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def difference(found: Difference) -> Difference:
+    """The difference as it may be kept: its values are the beginning of their JSON."""
+    secret = _SECRET.search(found.path) is not None
+    path = _cut(_printable(_masked(found.path)), KEPT)
+    return Difference(path, found.kind, _value(found.control, secret=secret), _value(found.candidate, secret=secret))
+
+
+def target(path: str, query: str) -> str:
+    """A request's path and query, with the values of telling parameters hidden."""
+    whole = _masked(path[:READ])
+    if query:
+        whole += "?" + "&".join(_parameter(part) for part in query[:READ].split("&"))
+    return _cut(_printable(whole), TARGET)
+
+
+def _parameter(part: str) -> str:
+    name, equals, _ = part.partition("=")
+    if equals and _SECRET.search(unquote_plus(name)):
+        return f"{_masked(name)}=[redacted]"
+    return _masked(part)
+
+
+def _value(value: Any, *, secret: bool) -> str:
+    return _cut(_printable(_json(value, DEPTH, secret=secret)), KEPT)
+
+
+def _json(value: Any, depth: int, *, secret: bool) -> str:
+    """The value as JSON, bounded in depth and width. Under a telling name all is hidden, however deep it lies."""
+    match value:
+        case None | bool():
+            return json.dumps(value)
+        case dict() | list() if not value or depth == 0:
+            brackets = "{}" if isinstance(value, dict) else "[]"
+            return f"{brackets[0]}…{brackets[1]}" if value else brackets
+        case dict():
+            parts = [_member(key, value[key], depth, secret=secret) for key in list(value)[:ITEMS]]
+            return f"{{{_listed(parts, len(value))}}}"
+        case list():
+            parts = [_json(each, depth - 1, secret=secret) for each in value[:ITEMS]]
+            return f"[{_listed(parts, len(value))}]"
+        case _ if secret:
+            return f'"[redacted: {len(value)} characters]"' if isinstance(value, str) else '"[redacted]"'
+        case str():
+            return json.dumps(_masked(value), ensure_ascii=False)
+        case _:
+            return str(value)
+
+
+def _member(key: str, value: Any, depth: int, *, secret: bool) -> str:
+    hidden = secret or _SECRET.search(key) is not None
+    return f"{json.dumps(_masked(key), ensure_ascii=False)}:{_json(value, depth - 1, secret=hidden)}"
+
+
+def _listed(parts: list[str], count: int) -> str:
+    return ",".join([*parts, "…"] if count > ITEMS else parts)
+
+
+def _masked(text: str) -> str:
+    return _LOOKS_SECRET.sub(_mask, text[:READ])
+
+
+def _mask(found: re.Match[str]) -> str:
+    if found["parameter"]:
+        return f"{found[0].partition('=')[0]}=[redacted]"
+    return "[redacted]"
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadow.compare import Difference, Kind
+from shadow.redact import KEPT, TARGET, difference, target
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+
+
+def kept(value: Any, path: str = "data.name") -> str:
+    return str(difference(Difference(path, Kind.VALUE, value, None)).control)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (12, "12"),
+        (Decimal("0.10"), "0.10"),
+        ("Jürgen", '"Jürgen"'),
+        ([], "[]"),
+        ({"id": 1, "tags": ["a"]}, '{"id":1,"tags":["a"]}'),
+        ({"a": {"b": {"c": {"d": 1}}}}, '{"a":{"b":{"c":{…}}}}'),
+        (list(range(12)), "[0,1,2,3,4,5,6,7,8,9,…]"),
+    ],
+)
+def test_values_are_shown_as_json_in_outline(value: Any, shown: str) -> None:
+    assert kept(value) == shown
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["data.accessToken", "refresh_token", "user.password", "password_digest", "app.secret", "headers.authorization",
+     "headers.set-cookie", "user.email", "user.e-mail", "api_key", "apiKey", "user.email.home[0]"],
+)  # fmt: skip
+def test_values_under_a_telling_name_are_hidden(path: str) -> None:
+    assert kept("hunter2", path) == '"[redacted: 7 characters]"'
+    assert "hunter2" not in kept(["hunter2", {"x": "hunter2"}], path)
+    assert kept(4711, path) == '"[redacted]"'
+
+
+def test_telling_names_inside_a_value_hide_what_they_hold() -> None:
+    shown = kept({"user": {"email": "ada@example.org", "tokens": [{"value": "hunter2"}], "name": "Ada"}})
+    assert "hunter2" not in shown
+    assert "ada@" not in shown
+    assert '"name":"Ada"' in shown
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["ada.lovelace@example.org", "ada%40example.org", JWT, JWT.partition(".")[2], f"Bearer {'a1' * 8}", "Basic YTpi"],
+)
+@pytest.mark.parametrize("around", ["{}", "see {} please", "({})", "/x?a=1&who={}"])
+def test_what_looks_like_a_secret_is_hidden_wherever_it_stands(secret: str, around: str) -> None:
+    text = around.format(secret)
+    assert secret not in kept(text)
+    assert "[redacted]" in kept(text)
+    assert secret not in difference(Difference(f'data["{text}"]', Kind.MISSING, 1, None)).path
+
+
+def test_urls_lose_the_values_of_telling_parameters() -> None:
+    assert kept(["/callback?state=1&reset_token=abc#top"]) == '["/callback?state=1&reset_token=[redacted]#top"]'
+
+
+def test_ids_stay_readable() -> None:
+    identity = "0b6f0f0c-9d5f-4a39-8d4c-1b5f0e7c2a11"
+    assert kept(identity) == f'"{identity}"'
+
+
+@given(
+    st.recursive(st.none() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)),
+    st.text(),
+)
+def test_whatever_is_kept_is_short_printable_and_can_be_sent(value: Any, path: str) -> None:
+    found = difference(Difference(path, Kind.VALUE, value, value))
+    for text in (found.path, found.control, found.candidate):
+        assert len(text) <= KEPT
+        assert text.isprintable()
+        text.encode()
+
+
+def test_large_and_deep_values_cost_little() -> None:
+    deep: Any = "x" * 10_000_000
+    for _ in range(10_000):
+        deep = [deep]
+    assert kept(deep) == "[[[[…]]]]"
+    assert kept("?" * 1_000_000 + "a" * 1_000_000).startswith('"???')
+    assert len(kept("a." * 1_000_000)) == KEPT
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "shown"),
+    [
+        ("/api/v1/conversations", "", "/api/v1/conversations"),
+        ("/a%2Fb//c", "status=open&limit=5", "/a%2Fb//c?status=open&limit=5"),
+        ("/cable", "token=abc&x=1", "/cable?token=[redacted]&x=1"),
+        ("/x", "access%5Ftoken=abc&pass%77ord=1", "/x?access%5Ftoken=[redacted]&pass%77ord=[redacted]"),
+        ("/x", "q=ada%40example.org&&novalue", "/x?q=[redacted]&&novalue"),
+        ("/users/ada@example.org", "", "/users/[redacted]"),
+        ("/x", "a=1\x1b[31m", "/x?a=1\\u001b[31m"),
+    ],
+)
+def test_a_target_keeps_its_shape_and_loses_its_secrets(path: str, query: str, shown: str) -> None:
+    assert target(path, query) == shown
+
+
+def test_a_target_is_bounded() -> None:
+    assert len(target("/" + "a/" * 10_000, "b=1&" * 10_000)) == TARGET
+
+
+def test_json_kept_whole_is_json() -> None:
+    assert json.loads(kept({"a": [1, "two", None]})) == {"a": [1, "two", None]}
