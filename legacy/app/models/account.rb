@@ -1,0 +1,14 @@
+# frozen_string_literal: true
+
+# A customer of the product. Everything else belongs to one, and no one sees another's.
+class Account < ApplicationRecord
+  has_many :users, dependent: :restrict_with_error
+  has_many :inboxes, dependent: :restrict_with_error
+  has_many :contacts, dependent: :restrict_with_error
+  has_many :conversations, dependent: :restrict_with_error
+  has_many :messages, dependent: :restrict_with_error
+  has_many :automation_rules, dependent: :destroy
+  has_many :metrics, dependent: :destroy
+
+  validates :name, presence: true
+end

@@ -1,0 +1,25 @@
+# frozen_string_literal: true
+
+# Somebody who answers customers.
+class User < ApplicationRecord
+  ROLES = %w[agent admin].freeze
+
+  belongs_to :account
+  has_many :messages, dependent: :restrict_with_error
+  has_many :notifications, dependent: :destroy
+  has_many :assigned_conversations, class_name: "Conversation", foreign_key: :assignee_id,
+                                    inverse_of: :assignee, dependent: :nullify
+
+  has_secure_password
+
+  before_validation { self.email = User.normalize_email(email) if email }
+
+  validates :email, presence: true, uniqueness: true
+  validates :name, presence: true
+  validates :role, inclusion: { in: ROLES }
+
+  # E-mails are compared without case and surrounding white space, and stored so.
+  def self.normalize_email(text)
+    text.strip.downcase
+  end
+end

@@ -1,0 +1,36 @@
+# frozen_string_literal: true
+
+module Messages
+  # An agent's message in a conversation: one transaction, then its effects.
+  class Create
+    def self.call(**arguments)
+      new(**arguments).call
+    end
+
+    def initialize(user:, conversation:, content:)
+      @user = user
+      @conversation = conversation
+      @content = content
+    end
+
+    def call
+      message = Message.transaction { store }
+      DomainEvents.publish("message.created", message)
+      message
+    end
+
+    private
+
+    def store
+      message = @conversation.messages.create!(
+        account_id: @conversation.account_id,
+        inbox_id: @conversation.inbox_id,
+        user: @user,
+        direction: "outgoing",
+        content: @content
+      )
+      @conversation.touch(:last_activity_at, time: message.created_at)
+      message
+    end
+  end
+end

@@ -1,0 +1,63 @@
+"""Real services, started when a test first asks for one and shared by all tests that ask."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.service import Service
+from demo.stack import (
+    Application,
+    Postgres,
+    Redis,
+    prepare_database,
+    start_postgresql,
+    start_rails,
+    start_redis,
+    start_sidekiq,
+)
+
+
+@pytest.fixture(scope="session")
+def stack_directory() -> Iterator[Path]:
+    """Files and logs of the services. Not under pytest's own folder, which PostgreSQL's user may not enter."""
+    with tempfile.TemporaryDirectory(prefix="strangler-tests-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture(scope="session")
+def postgres(stack_directory: Path) -> Iterator[Postgres]:
+    server = start_postgresql(stack_directory)
+    with server.service:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(stack_directory: Path) -> Iterator[Redis]:
+    server = start_redis(stack_directory)
+    with server.service:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def application(stack_directory: Path, postgres: Postgres, redis_server: Redis) -> Application:
+    """Where the messaging application lives: a migrated and seeded database, Redis, and the secret of its tokens."""
+    application = Application(postgres.url(), redis_server.url(), seed_bcrypt_cost=4)
+    prepare_database(stack_directory, application)
+    return application
+
+
+@pytest.fixture(scope="session")
+def rails(stack_directory: Path, application: Application) -> Iterator[Service]:
+    with start_rails(stack_directory, application) as service:
+        yield service
+
+
+@pytest.fixture
+def sidekiq(stack_directory: Path, application: Application) -> Iterator[Service]:
+    """The job worker, for one test only: others look at the queue that it empties."""
+    with start_sidekiq(stack_directory, application) as service:
+        yield service
