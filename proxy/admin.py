@@ -28,7 +28,7 @@ from flags.loop import Loop
 from proxy.metrics import Metrics
 from proxy.sections import read_tokens
 from proxy.units import share as parse_share
-from shadow.journal import Journal
+from shadow.journal import Entry, Journal
 
 MOST = 1000  # mismatches in one answer
 Handler = Callable[[Request], Awaitable[Response]]
@@ -97,9 +97,9 @@ class Admin:
                 Route("/readyz", self._readyz),
                 Route("/metrics", self._exposition),
                 Route("/flags", self._guarded(self._status)),
-                Route("/flags/{route}", self._guarded(self._set), methods=["PATCH"]),
-                Route("/flags/{route}/reset", self._guarded(self._reset), methods=["POST"]),
-                Route("/flags/{route}/rollback", self._guarded(self._rollback), methods=["POST"]),
+                Route("/flags/{route:path}", self._guarded(self._set), methods=["PATCH"]),
+                Route("/flags/{route:path}/reset", self._guarded(self._reset), methods=["POST"]),
+                Route("/flags/{route:path}/rollback", self._guarded(self._rollback), methods=["POST"]),
                 Route("/rollback", self._guarded(self._rollback_all), methods=["POST"]),
                 Route("/seed", self._guarded(self._seed), methods=["POST"]),
                 Route("/mismatches", self._guarded(self._mismatches)),
@@ -187,7 +187,12 @@ class Admin:
             return _error(
                 503, f"the journal cannot be read ({error}); comparisons go on and are counted in the metrics"
             )
-        return JSONResponse({"mismatches": [asdict(entry) for entry in entries]})
+        return JSONResponse({"mismatches": [_mismatch(entry) for entry in entries]})
+
+
+def _mismatch(entry: Entry) -> dict[str, Any]:
+    found = [{**asdict(difference), "kind": difference.kind.value} for difference in entry.differences]
+    return {**asdict(entry), "differences": found}
 
 
 async def _body(request: Request) -> dict[str, Any]:

@@ -15,19 +15,40 @@ DISCARDED = b"x-strangler-discarded"
 
 
 class Kept:
-    """`receive`, keeping up to `limit` bytes of the body it hands out, so that another side can be asked the same."""
+    """`receive`, keeping up to `limit` bytes of the body it hands out, so that another side can be asked the same.
 
-    __slots__ = ("_chunks", "_limit", "_receive", "ended", "size")
+    `left`: the user has gone.
+    """
+
+    __slots__ = ("_chunks", "_limit", "_receive", "_waits", "ended", "left", "size")
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive, self._limit = receive, limit
         self._chunks: list[bytes] = []
+        self._waits: Callable[[bool], None] | None = None
         self.size = 0
-        self.ended = False
+        self.ended = self.left = False
+
+    @contextmanager
+    def waits_told(self, waits: Callable[[bool], None]) -> Iterator[None]:
+        """Within the block `waits` hears when a wait for more of the body begins (True) and ends (False)."""
+        self._waits = waits
+        try:
+            yield
+        finally:
+            self._waits = None
 
     async def __call__(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
+        if self._waits is not None and not self.ended:
+            self._waits(True)
+            message = await self._receive()
+            if self._waits is not None:
+                self._waits(False)
+        else:
+            message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self.left = True
+        elif message["type"] == "http.request":
             body = message.get("body", b"")
             self.size += len(body)
             self.ended = not message.get("more_body", False)

@@ -13,6 +13,8 @@ from typing import Any
 
 import structlog
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from starlette.types import ASGIApp
 
 from flags.flag import Flag, Side, Trip
@@ -99,6 +101,7 @@ class Strangler:
                 "store_connected": ("1 while the flags' store answers", lambda: self.loop.connected),
                 "native_ready": ("1 while native takes requests", lambda: self.native.ready),
                 "shadow_queue": ("Experiments waiting", lambda: self.runner.pending),
+                "shadow_strays": ("Shadow requests that ignore their cancellation", lambda: self.runner.strays),
                 "tasks": ("Tasks of this worker", lambda: len(self.tasks)),
             },
         )
@@ -165,7 +168,8 @@ def _log_change(route: str, before: Flag, after: Flag) -> None:
 def _state(config: Config) -> tuple[Store, Journal]:
     if config.redis is None:
         return MemoryStore(), MemoryJournal()
-    client = Redis.from_url(config.redis, socket_timeout=1.0, socket_connect_timeout=1.0)
+    # Few attempts: a journal that cannot be written is counted, and nobody waits for it.
+    client = Redis.from_url(config.redis, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 1))
     return RedisStore(config.redis), RedisJournal(client)
 
 
@@ -190,10 +194,12 @@ def _candidates(config: Config, tasks: Tasks, native: Native) -> tuple[Mapping[s
     number = config.shadow.concurrency
     limits = Limits(connect=1.0, first_byte=config.shadow.deadline, connections=number, queue=number)
     legacy = Upstream(config.legacy.url, limits, tasks)
-    sides: dict[str, ASGIApp] = {Side.LEGACY.value: legacy, Side.NATIVE.value: native}
+    sides: dict[str, ASGIApp] = {Side.LEGACY.value: legacy}
     pools = {"legacy_shadow": legacy.pool}
     if config.native is not None and config.native.url is not None:
         remote = Upstream(config.native.url, limits, tasks)
         sides[Side.NATIVE.value] = remote
         pools["native_shadow"] = remote.pool
+    elif config.native is not None:
+        sides[Side.NATIVE.value] = native
     return sides, pools

@@ -53,11 +53,14 @@ class Pool:
             self.opened += 1
             return await self._open()
         if fresh and self._idle:
-            self._idle[0].close()
-        return await self._queue() or await self._open()
+            self._idle.pop(0).close()
+        handed = await self._queue()
+        while handed is not None and handed.closed:  # lost on its way from hand to hand
+            handed = await self._queue()
+        return handed or await self._open()
 
     def give(self, connection: Connection) -> None:
-        if not connection.finish() or self.closed:
+        if not connection.reusable or self.closed:
             connection.close()
         elif (place := self._next_place()) is not None:
             place.set_result(connection)

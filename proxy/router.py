@@ -29,7 +29,8 @@ OUTSIDE_ROUTES = Decision(Side.LEGACY, False, Reason.SHARE)
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """`budget`: seconds that native has until its first byte. `keep`: bytes of a body kept for asking another side."""
+    """`budget`: seconds that native has until its first byte, waiting for the user's body not counted. `keep`: bytes of
+    a body kept for asking another side."""
 
     budget: float
     keep: int
@@ -111,7 +112,8 @@ class Router:
     async def _ask_native(self, scope: Scope, kept: Kept, answer: Answer) -> SideFailed | None:
         """None if native answered; its failure if legacy may be asked the same; raised if not."""
         safe = scope["method"] in SAFE
-        limit = asyncio.timeout(self.bounds.budget)
+        loop, budget = asyncio.get_running_loop(), self.bounds.budget
+        limit = asyncio.timeout(budget)
 
         def start(head: Answer) -> bool:
             if head.status >= 500 and (safe or head.discarded) and kept.whole:
@@ -119,7 +121,11 @@ class Router:
             limit.reschedule(None)  # the budget ends with the first byte that reaches the user
             return True
 
-        with answer.judged(start):
+        def waits(for_user: bool) -> None:
+            if not (answer.started or limit.expired()):
+                limit.reschedule(None if for_user else loop.time() + budget)
+
+        with answer.judged(start), kept.waits_told(waits):
             failure = await self._native_failure(scope, kept, answer, limit)
         if failure is None or answer.complete:
             return None
@@ -141,8 +147,9 @@ class Router:
         except Exception as error:
             if limit.expired():
                 return NoAnswer(f"native gave no answer within {self.bounds.budget:g} s")
-            log.error("native raised", exc_info=error, request_id=scope["strangler.request_id"])
-            return Raised(repr(error))
+            if not kept.left:  # an app whose user is gone may end as it likes
+                log.error("native raised", exc_info=error, request_id=scope["strangler.request_id"])
+                return Raised(repr(error))
         if answer.held:
             return Errored(f"native answered {answer.status}")
-        return None if answer.complete else Broken("native ended without completing its answer")
+        return None if answer.complete or kept.left else Broken("native ended without completing its answer")

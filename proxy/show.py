@@ -41,8 +41,8 @@ def _mismatch(entry: Mapping[str, Any]) -> str:
         f"    {entry['control_side']} {entry['control_status']}, {entry['candidate_side']} {entry['candidate_status']}"
     )
     found = [
-        f"    {d['path'] or '(whole)'}: {d['kind']}: {entry['control_side']} {d['control']!r}, "
-        f"{entry['candidate_side']} {d['candidate']!r}"
+        f"    {d['path'] or '(whole)'}: {d['kind']}: {entry['control_side']} {d['control']}, "
+        f"{entry['candidate_side']} {d['candidate']}"
         for d in entry["differences"]
     ]
     more = entry["count"] - len(found)

@@ -5,6 +5,8 @@ httpx is not used here: its transport normalises paths, adds headers, and its po
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.types import Receive, Scope, Send
 
 from proxy.address import Address
@@ -23,43 +25,85 @@ class Upstream:
     def __init__(self, address: Address, limits: Limits, tasks: Tasks) -> None:
         self.pool = Pool(address, limits)
         self.limits = limits
-        self._tasks = tasks
+        self.tasks = tasks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
+        request = Request(scope, self.pool.address)
         connection = await self.pool.take()
         reused = connection.asked > 0
+        errand = Errand(self, connection, request)
         try:
-            await self._exchange(connection, request, receive, send)
+            return await errand.run(receive, send)
         except Broken:
             # A connection that the side closed just as we used it: nobody has answered, and nothing was asked twice.
-            if not (reused and not connection.touched and request.repeatable):
+            if not (reused and not errand.reply.touched and request.repeatable):
                 raise
-        else:
-            return
         connection = await self.pool.take(fresh=True)
-        await self._exchange(connection, request, receive, send)
+        return await Errand(self, connection, request).run(receive, send)
 
     def close(self) -> None:
         self.pool.close()
 
-    async def _exchange(self, connection: Connection, request: Request, receive: Receive, send: Send) -> None:
-        upload = Upload(connection, request, receive, self.limits.first_byte)
-        listening = None
+
+class Errand:
+    """One question on one connection, which is given back as soon as it is free: when the answer has come whole, not
+    when the user has read it."""
+
+    def __init__(self, upstream: Upstream, connection: Connection, request: Request) -> None:
+        self._pool, self._tasks, self._limit = upstream.pool, upstream.tasks, upstream.limits.first_byte
+        self._connection, self._request = connection, request
+        self.reply = connection.ask(request.head, self._release, head_only=request.method == "HEAD")
+        self._uploaded = not request.has_body
+        self._answering = asyncio.Event()
+        self._listening: asyncio.Task[None] | None = None
+        self._released = False
+
+    async def run(self, receive: Receive, send: Send) -> None:
+        reply = self.reply
+        self._listening = self._tasks.start(self._listen(receive))
         try:
-            connection.ask(request.head, head_only=request.method == "HEAD")
-            listening = self._tasks.start(upload.run())
-            status, headers = await connection.head()
+            status, headers = await reply.head()
             await send({"type": "http.response.start", "status": status, "headers": headers})
-            while not connection.complete:
-                await send({"type": "http.response.body", "body": await connection.read(), "more_body": True})
-            rest = await connection.read()
+            self._answering.set()
+            more = True
+            while more:
+                body = await reply.read()
+                more = not reply.complete
+                await send({"type": "http.response.body", "body": body, "more_body": more})
         finally:
-            if listening is not None:
-                listening.cancel()
-            connection.keeps_alive = connection.keeps_alive and upload.done
-            self.pool.give(connection)
-        await send({"type": "http.response.body", "body": rest, "more_body": False})
+            self._release()
+
+    def _release(self) -> None:
+        if self._released:
+            return
+        self._released = True
+        if self._listening is not None:
+            self._listening.cancel()
+        self._connection.keeps_alive = self._connection.keeps_alive and self._uploaded
+        self._pool.give(self._connection)
+
+    async def _listen(self, receive: Receive) -> None:
+        """Carry the body to the side, then listen for the user's leaving: only `receive` tells of it."""
+        connection, chunked = self._connection, self._request.chunked
+        if self._uploaded:
+            connection.expect_within(self._limit)
+        elif self._request.expects and not await self.reply.invitation(INVITATION):
+            await self._answering.wait()  # to receive is to invite the user, whom the side has just turned down
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return connection.fail(ClientLeft())
+            if self._uploaded:
+                continue
+            if body := message.get("body", b""):
+                connection.write_chunk(body) if chunked else connection.write(body)
+            if message.get("more_body", False):
+                await connection.drained(self._limit)
+                continue
+            if chunked:
+                connection.write(b"0\r\n\r\n")
+            self._uploaded = True
+            connection.expect_within(self._limit)
 
 
 class Request:
@@ -67,10 +111,11 @@ class Request:
 
     __slots__ = ("chunked", "expects", "has_body", "head", "method", "repeatable")
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, address: Address) -> None:
         self.method: str = scope["method"]
         parts = [self.method.encode(), b" ", target(scope), b" HTTP/1.1\r\n"]
         self.chunked = self.has_body = self.expects = False
+        named = False
         for name, value in scope["headers"]:
             parts += (name, b": ", value, b"\r\n")
             key = name.lower()
@@ -80,42 +125,13 @@ class Request:
                 self.has_body = self.has_body or value != b"0"
             elif key == b"expect":
                 self.expects = value.lower() == b"100-continue"
+            elif key == b"host":
+                named = True
+        if not named:  # HTTP/1.0 may leave it out, HTTP/1.1 may not
+            parts += (b"host: ", str(address).encode(), b"\r\n")
         parts.append(b"\r\n")
         self.head = b"".join(parts)
         self.repeatable = self.method in SAFE and not self.has_body
-
-
-class Upload:
-    """Carries the request's body to the side, then listens for the user's leaving: only `receive` tells of it."""
-
-    __slots__ = ("_connection", "_limit", "_receive", "_request", "done")
-
-    def __init__(self, connection: Connection, request: Request, receive: Receive, limit: float) -> None:
-        self._connection, self._request, self._receive, self._limit = connection, request, receive, limit
-        self.done = not request.has_body
-
-    async def run(self) -> None:
-        connection, chunked = self._connection, self._request.chunked
-        if self.done:
-            connection.expect_within(self._limit)
-        elif self._request.expects:
-            await connection.invited(INVITATION)
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                return connection.fail(ClientLeft())
-            if self.done:
-                continue
-            body = message.get("body", b"")
-            if body:
-                connection.write_chunk(body) if chunked else connection.write(body)
-            if message.get("more_body", False):
-                await connection.drained(self._limit)
-                continue
-            if chunked:
-                connection.write(b"0\r\n\r\n")
-            self.done = True
-            connection.expect_within(self._limit)
 
 
 def target(scope: Scope) -> bytes:

@@ -30,7 +30,7 @@ class Outcome(enum.Enum):
     MATCHED = "matched"
     MISMATCHED = "mismatched"
     IGNORED = "ignored"  # they differ only where a rule says that it does not matter
-    UNCONFIRMED = "unconfirmed"  # they differed once, and agreed when both were asked again
+    UNCONFIRMED = "unconfirmed"  # they differed once; asked again they agreed, or the control itself changed
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,13 +170,20 @@ class Runner:
             await self._record(experiment, pair)
 
     async def _confirm(self, experiment: Experiment, until: float) -> tuple[Outcome, _Pair]:
-        """Ask both sides once more: what a write in between has caused will not show again."""
+        """Ask the control, the candidate, and the control again: what a write in between has caused will not show.
+
+        Where the data changes all the time, every second pair has a write in between. A control that agrees with
+        itself, before the candidate and after, is one that did not move.
+        """
         control = await self._ask(experiment, experiment.control_side, until)
         candidate = await self._ask(experiment, experiment.candidate_side, until)
         pair = self._compared(experiment, control, candidate)
         told = control.complete and candidate.error != DEADLINE  # what we had no time for is no evidence
-        confirmed = told and pair.result.outcome is Outcome.MISMATCHED
-        return Outcome.MISMATCHED if confirmed else Outcome.UNCONFIRMED, pair
+        if not told or pair.result.outcome is not Outcome.MISMATCHED:
+            return Outcome.UNCONFIRMED, pair
+        again = await self._ask(experiment, experiment.control_side, until)
+        steady = again.complete and self._compared(experiment, control, again).result.outcome is not Outcome.MISMATCHED
+        return Outcome.MISMATCHED if steady else Outcome.UNCONFIRMED, pair
 
     async def _ask(self, experiment: Experiment, side: str, until: float) -> Observation:
         seconds = until - asyncio.get_running_loop().time()

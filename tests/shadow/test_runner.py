@@ -72,6 +72,15 @@ async def test_a_mismatch_that_does_not_show_again_is_unconfirmed_and_not_journa
     assert await journal.latest(10) == []
 
 
+async def test_a_control_that_changes_while_it_is_asked_again_confirms_nothing() -> None:
+    moving = side({"id": 2}, {"id": 4})
+    async with running({"legacy": moving, "native": side({"id": 1}, {"id": 3})}) as (runner, ledger, journal):
+        runner.offer(experiment(answer({"id": 0})))
+        await ledger.finished(1)
+    assert ledger.outcomes == ["unconfirmed"]
+    assert await journal.latest(10) == []
+
+
 async def test_a_control_that_fails_when_asked_again_confirms_nothing() -> None:
     async def failing(scope: Any, receive: Any, send: Any) -> None:
         raise ConnectionRefusedError
@@ -118,11 +127,13 @@ async def test_every_question_is_the_users_marked_as_a_shadow() -> None:
     ):
         runner.offer(experiment(answer(1), scope=user, body=b"question"))
         await ledger.finished(1)
-    assert [(name, body) for name, _, body in heard] == [(n, b"question") for n in ("native", "legacy", "native")]
+    assert [(name, body) for name, _, body in heard] == [
+        (n, b"question") for n in ("native", "legacy", "native", "legacy")
+    ]
     assert all(
         heard_scope["raw_path"] == b"/a%2Fb" and heard_scope["method"] == "OPTIONS" for _, heard_scope, _ in heard
     )
-    assert len({id(heard_scope) for _, heard_scope, _ in heard}) == 3
+    assert len({id(heard_scope) for _, heard_scope, _ in heard}) == 4
     assert user == scope(
         "/a%2Fb", (b"x-strangler-shadow", b"forged"), (b"authorization", b"Bearer x"), method="OPTIONS"
     )

@@ -1,0 +1,81 @@
+"""One answer while it comes: the connection fills it, whoever asked empties it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from proxy.errors import StranglerError
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Reply:
+    """`touched`: anything came at all. After a failure, what came before it can still be read; then it is raised."""
+
+    __slots__ = (
+        "_chunks", "_emptied", "_invitation", "_reader", "buffered", "complete", "failure", "headers", "invited",
+        "status", "touched",
+    )  # fmt: skip
+
+    def __init__(self, emptied: Callable[[Reply], None]) -> None:
+        self._emptied = emptied
+        self._chunks: list[bytes] = []
+        self._reader: asyncio.Future[None] | None = None
+        self._invitation: asyncio.Future[None] | None = None
+        self.buffered = 0
+        self.status = 0
+        self.headers: Headers = []
+        self.failure: StranglerError | None = None
+        self.complete = self.touched = self.invited = False
+
+    # Whoever asked
+
+    async def head(self) -> tuple[int, Headers]:
+        while not self.status:
+            self._raise_failure()
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        return self.status, self.headers
+
+    async def read(self) -> bytes:
+        """What has come since the last call. Nothing is left to come once the reply is `complete`."""
+        while not self._chunks and not self.complete:
+            self._raise_failure()
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks, self.buffered = [], 0
+        self._emptied(self)
+        return data
+
+    async def invitation(self, limit: float) -> bool:
+        """Wait for `100 Continue`, at most `limit` seconds (RFC 9110 §10.1.1); False if something else came."""
+        if not (self.invited or self.status or self.failure):
+            self._invitation = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._invitation], timeout=limit)
+        return self.invited or not (self.status or self.failure)
+
+    # The connection
+
+    def begin(self, status: int, headers: Headers) -> None:
+        self.status, self.headers = status, headers
+
+    def feed(self, body: bytes) -> None:
+        self._chunks.append(body)
+        self.buffered += len(body)
+
+    def fail(self, failure: StranglerError) -> None:
+        if self.failure is None and not self.complete:
+            self.failure = failure
+            self.wake()
+
+    def wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+        if self._invitation is not None and not self._invitation.done():
+            self._invitation.set_result(None)
+
+    def _raise_failure(self) -> None:
+        if self.failure is not None:
+            raise self.failure
