@@ -1,0 +1,28 @@
+"""Work that must reach its end once begun, even if the request that began it goes away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Finishing:
+    """Holds such work, lets the request wait for it, and is waited for when the application stops.
+
+    What is handed over limits its own time (PostgreSQL's `statement_timeout`, Redis' socket time-outs).
+    """
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def see_through(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        await asyncio.gather(*self._tasks, return_exceptions=True)

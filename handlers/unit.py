@@ -1,0 +1,155 @@
+"""The unit of work: the only way to the database, and all or nothing.
+
+    async with unit_of_work(request, caller) as unit:
+        row = await unit.row(CREATE, content="…")
+        unit.emit(MessageCreated(…))
+
+One connection, at most one transaction. Leaving the block commits; an exception or a cancelled request rolls back.
+Events are handed on after the commit, and never without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
+from psycopg.types.numeric import Int8
+from starlette.requests import Request
+
+from . import resources
+from .events import Event, hand_on
+from .resources import Connection, Resources
+from .tokens import Caller
+
+SHADOW = "x-strangler-shadow"
+
+
+class ScopeError(Exception):
+    """A statement over an account's rows that does not name the account."""
+
+
+class BrokenUnit(Exception):
+    """A handler went on after a statement had failed: there is nothing left to commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scoped:
+    """SQL over one account's rows. Text that does not bind the account is refused when its module is imported."""
+
+    sql: LiteralString
+
+    def __post_init__(self) -> None:
+        if "%(account_id)s" not in self.sql:
+            raise ScopeError(self.sql)
+
+
+@dataclass(frozen=True, slots=True)
+class Unscoped:
+    """SQL that runs before it is known which account is asking, and why it may."""
+
+    sql: LiteralString
+    reason: str
+
+
+class Reading:
+    """Runs statements for one caller. The account is bound here, where no handler can forget or change it."""
+
+    __slots__ = ("_account_id", "_connection")
+
+    def __init__(self, connection: Connection, caller: Caller | None) -> None:
+        self._connection = connection
+        # Without a caller the account is null, which no row's is.
+        self._account_id = caller.account_id if caller else None
+
+    async def rows(self, statement: Scoped | Unscoped, **values: Any) -> list[TupleRow]:
+        return await (await self._run(statement, values)).fetchall()
+
+    async def row(self, statement: Scoped | Unscoped, **values: Any) -> TupleRow | None:
+        return await (await self._run(statement, values)).fetchone()
+
+    async def _run(self, statement: Scoped | Unscoped, values: dict[str, Any]) -> psycopg.AsyncCursor[TupleRow]:
+        bound = {**values, "account_id": self._account_id}
+        # psycopg would type an integer by its size, and so prepare one statement several times over.
+        typed = {name: Int8(value) if type(value) is int else value for name, value in bound.items()}
+        return await self._connection.execute(statement.sql, typed)
+
+
+class Unit(Reading):
+    """A reading that may also write, and say what has happened."""
+
+    __slots__ = ("events",)
+
+    def __init__(self, connection: Connection, caller: Caller | None) -> None:
+        super().__init__(connection, caller)
+        self.events: list[Event] = []
+
+    async def execute(self, statement: Scoped | Unscoped, **values: Any) -> None:
+        await self._run(statement, values)
+
+    def emit(self, event: Event) -> None:
+        self.events.append(event)
+
+
+def shadowed(request: Request) -> bool:
+    """True for a candidate's request: nothing of it may be kept or emitted (docs/contract.md)."""
+    return SHADOW in request.headers
+
+
+@asynccontextmanager
+async def reading(request: Request, caller: Caller | None = None) -> AsyncIterator[Reading]:
+    """Statements that only read, each on a snapshot of its own.
+
+    At read committed a transaction would give no more than that, for two round trips. A shadow's is opened all the
+    same: in it PostgreSQL refuses to write.
+    """
+    held = resources.of(request)
+    connection = await held.take()
+    try:
+        if shadowed(request):
+            await connection.execute("begin read only", prepare=False)
+        yield Reading(connection, caller)
+    finally:
+        await discard(held, connection)
+
+
+@asynccontextmanager
+async def unit_of_work(request: Request, caller: Caller | None = None) -> AsyncIterator[Unit]:
+    held, shadow = resources.of(request), shadowed(request)
+    connection, ours = await held.take(), True
+    try:
+        await connection.execute("begin read only" if shadow else "begin", prepare=False)
+        unit = Unit(connection, caller)
+        yield unit
+        if connection.pgconn.transaction_status != TransactionStatus.INTRANS:
+            raise BrokenUnit
+        if not shadow:
+            # From here on nobody can say that nothing was kept, and a caller who leaves no longer changes the end.
+            request.state.commit_sent, ours = True, False
+            await held.finishing.see_through(commit(held, connection, unit.events, request.state.request_id))
+    finally:
+        if ours:
+            await discard(held, connection)
+
+
+async def commit(held: Resources, connection: Connection, events: list[Event], request_id: str) -> None:
+    try:
+        await connection.execute("commit", prepare=False)
+    finally:
+        await held.give_back(connection)
+    await hand_on(events, held.redis, held.settings.cable_prefix, request_id)
+
+
+async def discard(held: Resources, connection: Connection) -> None:
+    try:
+        if connection.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            await connection.execute("rollback", prepare=False)
+    except psycopg.Error:
+        # The connection is lost, and PostgreSQL discards what a lost connection had begun.
+        await connection.close()
+    finally:
+        await held.give_back(connection)

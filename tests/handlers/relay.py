@@ -1,0 +1,54 @@
+"""A way to PostgreSQL that a test can cut and mend."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Self
+from urllib.parse import urlsplit
+
+
+class Relay:
+    """Passes bytes on to a server. Cut, it closes every connection and refuses new ones."""
+
+    def __init__(self, url: str) -> None:
+        self._url = urlsplit(url)
+        self._port = 0
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+
+    @property
+    def url(self) -> str:
+        return self._url._replace(netloc=f"{self._url.username}@127.0.0.1:{self._port}").geturl()
+
+    async def mend(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for writer in [*self._open]:
+            writer.transport.abort()
+
+    async def __aenter__(self) -> Self:
+        await self.mend()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.cut()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(self._url.hostname, self._url.port)
+        self._open |= {writer, back}
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._pass_on(reader, back))
+            group.create_task(self._pass_on(there, writer))
+        self._open -= {writer, back}
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.transport.abort()

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg import pq
+
+from handlers import conversations, cursors, messages
+from handlers.app import Messaging
+from handlers.ids import LARGEST_ID
+from handlers.resources import Resources, Settings
+from handlers.unit import Scoped
+from tests.handlers.serving import bearer
+
+ENDLESS = {"at": cursors.at(cursors.LAST_MICROSECOND), "id": LARGEST_ID, "rows": 26}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/conversations?limit=100",
+        "/api/v1/conversations?status=open",
+        "/api/v1/conversations/1",
+        "/api/v1/conversations/432/messages?limit=100",
+    ],
+)
+async def test_a_read_is_one_statement_in_one_round_trip(settings: Settings, tmp_path: Path, path: str) -> None:
+    app = Messaging(replace(settings, database_pool=1))
+    wire = os.open(tmp_path / "wire", os.O_CREAT | os.O_RDWR)
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://native", headers=bearer(settings)) as client,
+    ):
+        held: Resources = app.state.resources
+        connection = await held.take()
+        connection.pgconn.trace(wire)
+        connection.pgconn.set_trace_flags(pq.Trace.SUPPRESS_TIMESTAMPS)
+        await held.give_back(connection)
+        assert (await client.get(path)).status_code == 200
+        connection.pgconn.untrace()
+    said = [line.split("\t") for line in (tmp_path / "wire").read_text().splitlines()]
+    kinds = [line[2] for line in said if line[0] == "F"]
+    assert kinds.count("Execute") + kinds.count("Query") == 1, kinds
+    assert kinds.count("Sync") == 1, kinds
+    os.close(wire)
+
+
+def plan(database: psycopg.Connection, statement: Scoped, **values: Any) -> list[dict[str, Any]]:
+    """The nodes of the statement's plan, as it is made for any values."""
+    database.execute("set plan_cache_mode = force_generic_plan")
+    rows = database.execute(
+        f"explain (format json) {statement.sql}", {"account_id": 1} | values, prepare=True
+    ).fetchone()
+    assert rows is not None
+    nodes, found = [rows[0][0]["Plan"]], []
+    while nodes:
+        node = nodes.pop()
+        found.append(node)
+        nodes += node.get("Plans", [])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("statement", "values", "index"),
+    [
+        (conversations.LIST, ENDLESS, "index_conversations_by_activity"),
+        (conversations.LIST_BY_STATUS, ENDLESS | {"status": "open"}, "index_conversations_by_status_and_activity"),
+        (conversations.SHOW, {"id": 1}, "conversations_pkey"),
+        (messages.LIST, {"conversation_id": 1, "before": LARGEST_ID, "rows": 26}, "conversations_pkey"),
+    ],
+    ids=["list", "list by status", "show", "messages"],
+)
+def test_large_tables_are_reached_by_their_indexes(
+    database: psycopg.Connection, statement: Scoped, values: dict[str, Any], index: str
+) -> None:
+    nodes = plan(database, statement, **values)
+    assert index in {node.get("Index Name") for node in nodes}
+    scanned = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
+    assert not scanned & {"conversations", "messages", "contacts"}
+    joined = {node["Node Type"] for node in nodes if "Join" in node["Node Type"]}
+    assert not joined, "a join of whole tables makes a page cost what the tables do"
+
+
+def test_messages_are_counted_and_found_by_conversation(database: psycopg.Connection) -> None:
+    """The count does not even touch the rows: its index holds all that it asks for."""
+    nodes = plan(database, conversations.LIST, **ENDLESS)
+    used = {(node["Node Type"], node["Index Name"]) for node in nodes if node.get("Relation Name") == "messages"}
+    index = "index_messages_on_conversation_id_and_id"
+    assert used == {("Index Only Scan", index), ("Index Scan", index)}
+
+
+async def test_a_statement_is_prepared_once_whatever_its_values(settings: Settings) -> None:
+    app = Messaging(replace(settings, database_pool=1))
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://native", headers=bearer(settings)) as client,
+    ):
+        for id in [1, 2, 3, 4, 5, 6, 40_000, 40_001, 3_000_000_000, LARGEST_ID] * 6:
+            await client.get(f"/api/v1/conversations/{id}")
+        held: Resources = app.state.resources
+        connection = await held.take()
+        rows = await (await connection.execute("select generic_plans from pg_prepared_statements")).fetchall()
+        await held.give_back(connection)
+    assert len(rows) == 1
+    assert rows[0][0] >= 50
+
+
+@pytest.mark.parametrize("status", ["", "open"])
+async def test_pages_are_walked_without_loss_or_repetition(
+    client: httpx.AsyncClient, database: psycopg.Connection, status: str
+) -> None:
+    ids, following = [], ""
+    while following is not None:
+        page = (await client.get(f"/api/v1/conversations?status={status}&limit=97&cursor={following}")).json()
+        ids += [row["id"] for row in page["data"]]
+        following = page["meta"]["nextCursor"]
+    expected = database.execute(
+        """select id from conversations where account_id = 1 and (%(status)s = '' or status = %(status)s)
+            order by last_activity_at desc, id desc""",
+        {"status": status},
+    ).fetchall()
+    assert [(id,) for id in ids] == expected
+
+
+@pytest.mark.parametrize("query", ["status=closed", "cursor=!", "cursor=MQ", "limit=0"])
+async def test_parameters_that_are_not_understood_are_refused(client: httpx.AsyncClient, query: str) -> None:
+    answer = await client.get(f"/api/v1/conversations?{query}")
+    assert answer.status_code == 400
+    assert [fault["field"] for fault in answer.json()["errors"]] == [query.partition("=")[0]]
