@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -55,7 +56,7 @@ class Strangler:
         self.tasks = Tasks()
         self.metrics = Metrics(names)
         self.stopping = asyncio.Event()
-        self._store, self._journal = _state(config)
+        self._store, self._journal, self._redis = _state(config)
         self.loop = Loop(
             self._store,
             names,
@@ -68,6 +69,7 @@ class Strangler:
         self.legacy = Upstream(config.legacy.url, limits, self.tasks)
         self.native, native_pool = _native(config, self.tasks)
         candidates, candidate_pools = _candidates(config, self.tasks, self.native)
+        self.pools = {"legacy": self.legacy.pool, **native_pool, **candidate_pools}
         self._seeds = {route.name: Flag(native=route.share, shadow=route.shadow) for route in config.routes}
         self.runner = Runner(
             sides=candidates,
@@ -96,7 +98,7 @@ class Strangler:
         self.admin = Admin(self.loop, self._seeds, self.metrics, self._journal, tokens, self._ready).app
         self.metrics.watch(
             lambda: self.loop.snapshot,
-            {"legacy": self.legacy.pool, **native_pool, **candidate_pools},
+            self.pools,
             {
                 "store_connected": ("1 while the flags' store answers", lambda: self.loop.connected),
                 "native_ready": ("1 while native takes requests", lambda: self.native.ready),
@@ -119,9 +121,12 @@ class Strangler:
         finally:
             await self.runner.stop(1.0)
             await self.native.stop()
-            self.legacy.close()
+            for pool in self.pools.values():
+                pool.close()
             await self.tasks.close()
             await self._store.close()
+            if self._redis is not None:
+                await self._redis.aclose()
 
     async def serve(self, public: socket.socket, private: socket.socket) -> None:
         """Serve both ports until `stopping` is set; then finish what is in flight, the public port first."""
@@ -154,6 +159,8 @@ class Strangler:
 
 
 def _log_change(route: str, before: Flag, after: Flag) -> None:
+    if replace(after, generation=before.generation) == before:
+        return  # only its number is another, as when the store has heard of our trip
     log.info(
         "flag changed",
         route=route,
@@ -165,12 +172,13 @@ def _log_change(route: str, before: Flag, after: Flag) -> None:
     )
 
 
-def _state(config: Config) -> tuple[Store, Journal]:
+def _state(config: Config) -> tuple[Store, Journal, Redis | None]:
+    """Where flags and mismatches are kept, and the client that is ours to close."""
     if config.redis is None:
-        return MemoryStore(), MemoryJournal()
+        return MemoryStore(), MemoryJournal(), None
     # Few attempts: a journal that cannot be written is counted, and nobody waits for it.
     client = Redis.from_url(config.redis, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 1))
-    return RedisStore(config.redis), RedisJournal(client)
+    return RedisStore(config.redis), RedisJournal(client), client
 
 
 def _limits(config: Config) -> Limits:

@@ -107,9 +107,9 @@ def _count(text: str) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     config = load(options.config, os.environ)
-    configure()
     public = listen(config.listen, "listen")
     private = listen(config.admin.listen, "admin.listen")
+    configure()
 
     async def serve() -> None:
         strangler = Strangler(config)
@@ -122,12 +122,12 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _handlers(options: argparse.Namespace) -> int:
     config = load(options.config, os.environ)
-    configure()
     native = config.native
     address: Address | None = options.listen or (native.url if native is not None else None)
     if native is None or native.app is None or address is None:
         raise ConfigError([Fault("native", "`strangler handlers` serves native.app at native.url: name both")])
     sock, app = listen(address, "native.url"), import_app(native.app)
+    configure()
 
     async def serve() -> None:
         server = Server(app, sock, lifespan="on")
