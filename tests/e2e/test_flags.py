@@ -1,0 +1,149 @@
+"""Flags in real processes: what is ordered at one proxy holds at every one of them, and what trips stays tripped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import start_side
+from tests.e2e.proxies import Proxy, running, serving, until
+
+NATIVE = {"app": "tests.e2e.sides:native"}
+SUBJECTS = [f"user-{number}" for number in range(60)]
+
+
+def config(origin: str, redis: str, native: dict[str, str] = NATIVE) -> dict[str, Any]:
+    return {
+        "legacy": {"url": origin},
+        "native": native,
+        "redis": redis,
+        "subject": ["header:X-User"],
+        "rollback": {"window": "30s", "min_requests": 10},
+        "routes": [
+            {"name": "things.list", "match": "GET /things", "share": "50%"},
+            {"name": "things.show", "match": "GET /things/{id}"},
+        ],
+    }
+
+
+def side(proxy: Proxy, subject: str = "somebody", path: str = "/things") -> str:
+    """Who answers this subject."""
+    answer = proxy.users.get(path, headers={"X-User": subject}).raise_for_status()
+    told: str = answer.json()["side"]
+    return told
+
+
+def sides(proxy: Proxy) -> dict[str, str]:
+    return {subject: side(proxy, subject) for subject in SUBJECTS}
+
+
+def has_share(proxy: Proxy, route: str, points: int) -> bool:
+    return bool(proxy.route(route)["share"] == points)
+
+
+@pytest.fixture
+def pair(tmp_path: Path, origin: str, flags_redis: str) -> Iterator[tuple[Proxy, Proxy]]:
+    """Two proxies of one fleet."""
+    with running(tmp_path, config(origin, flags_redis)) as one, running(tmp_path, config(origin, flags_redis)) as other:
+        yield one, other
+
+
+def test_a_share_set_at_one_proxy_moves_the_users_of_another_without_a_restart(pair: tuple[Proxy, Proxy]) -> None:
+    one, other = pair
+    assert side(other) == "legacy"
+    told = one.order("set", "things.list", "100%")
+    assert "native answers 100 %" in told.out
+    assert "on every worker" in told.out
+    assert side(one) == "native"
+    until(other, lambda: has_share(other, "things.list", 10_000))
+    assert side(other) == "native"
+    assert side(other, path="/things/1") == "legacy"
+
+
+def test_the_same_subject_is_answered_by_the_same_side_at_every_proxy(pair: tuple[Proxy, Proxy]) -> None:
+    one, other = pair
+    one.order("set", "things.list", "40%")
+    until(other, lambda: has_share(other, "things.list", 4_000))
+    first = sides(one)
+    assert set(first.values()) == {"legacy", "native"}
+    assert sides(other) == first
+    assert sides(one) == first
+
+    other.order("set", "things.list", "70%")
+    until(one, lambda: has_share(one, "things.list", 7_000))
+    now = sides(one)
+    assert [subject for subject, side in first.items() if side == "native" and now[subject] != "native"] == []
+    assert list(now.values()).count("native") > list(first.values()).count("native")
+
+
+def test_one_order_sends_every_route_of_the_fleet_back_to_legacy(pair: tuple[Proxy, Proxy]) -> None:
+    one, other = pair
+    one.order("set", "things.list", "100%")
+    one.order("set", "things.show", "100%")
+    until(other, lambda: side(other) == side(other, path="/things/1") == "native")
+
+    told = one.order("rollback", "--all", "--why", "strange orders")
+    assert told.out.count("legacy answers everything until a reset") == 2
+    assert {side(one), side(one, path="/things/1")} == {"legacy"}
+    until(other, lambda: all(other.route(name)["trip"] for name in ("things.list", "things.show")))
+    assert {side(other), side(other, path="/things/1")} == {"legacy"}
+    assert "strange orders" in other.order("status").out
+
+
+def test_a_missing_flag_is_a_share_of_0_whatever_the_configuration_would_seed(pair: tuple[Proxy, Proxy]) -> None:
+    one, other = pair
+    assert has_share(one, "things.list", 0)
+    assert set(sides(one).values()) == {"legacy"}
+    assert "things.list" in one.order("seed").out
+    until(other, lambda: has_share(other, "things.list", 5_000))
+    assert set(sides(other).values()) == {"legacy", "native"}
+    assert "nothing" in other.order("seed").out
+
+
+@pytest.mark.parametrize("place", ["in the proxy's process", "behind an address"])
+def test_a_native_that_fails_is_tripped_and_stays_at_zero_until_it_is_reset(
+    place: str, tmp_path: Path, origin: str, flags_redis: str
+) -> None:
+    if place == "behind an address":
+        with start_side("failing", tmp_path) as failing:
+            trip_and_reset(tmp_path, config(origin, flags_redis, {"url": failing.url}))
+    else:
+        trip_and_reset(tmp_path, config(origin, flags_redis, {"app": "tests.e2e.sides:failing"}))
+
+
+def trip_and_reset(directory: Path, settings: dict[str, Any]) -> None:
+    with running(directory, settings) as proxy:
+        until(proxy, lambda: proxy.metric("strangler_native_ready") == 1)
+        proxy.order("set", "things.list", "100%")
+
+        def tripped() -> bool:
+            assert side(proxy) == "legacy"  # users are answered all the while
+            return bool(proxy.route("things.list")["trip"])
+
+        until(proxy, tripped)
+        failed = proxy.metric("strangler_requests_total", side="native", outcome="failed")
+        assert failed >= 10
+        assert proxy.metric("strangler_fallbacks_total") == failed
+        assert proxy.metric("strangler_trips_total", route="things.list") == 1
+        reason = proxy.route("things.list")["trip"]["reason"]
+        assert "native failed" in reason
+        assert {side(proxy) for _ in range(20)} == {"legacy"}
+        assert proxy.metric("strangler_requests_total", side="native") == failed
+
+    with serving(proxy.config, proxy.service.port, proxy.admin.base_url.port) as again:
+        assert again.route("things.list")["trip"]["reason"] == reason
+        assert reason in again.order("status").out
+        assert side(again) == "legacy"
+
+        refused = again.strangler("set", "things.list", "5%")
+        assert refused.code == 1
+        assert "tripped" in refused.err
+
+        assert "0 %" in again.order("reset", "things.list").out
+        assert again.route("things.list")["trip"] is None
+        assert has_share(again, "things.list", 0)
+        again.order("set", "things.list", "5%")
+        assert has_share(again, "things.list", 500)

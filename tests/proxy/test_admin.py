@@ -1,0 +1,210 @@
+"""What the operators' port answers, and what an order does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from demo.service import LOOPBACK, free_port
+from flags.flag import Flag
+from flags.loop import Loop
+from flags.rollback import Rule
+from flags.store import Store
+from flags.store.memory import MemoryStore
+from flags.store.redis import RedisStore
+from proxy.admin import MOST, Admin, Tokens
+from proxy.metrics import Metrics
+from shadow.compare import Difference, Kind
+from shadow.journal import Entry, Journal, MemoryJournal, RedisJournal
+
+ROUTES = ["things.list", "things.show"]
+SEEDS = {"things.list": Flag(native=500, shadow=1_000), "things.show": Flag()}
+
+
+class Port:
+    """The admin port in this process, with the loop behind it."""
+
+    def __init__(
+        self, store: Store | None = None, journal: Journal | None = None, tokens: Path | None = None, ready: bool = True
+    ) -> None:
+        self.loop = Loop(store or MemoryStore(), ROUTES, Rule(30, 50, 0.05, 0.02), "worker")
+        self.metrics = Metrics(ROUTES)
+        admin = Admin(self.loop, SEEDS, self.metrics, journal or MemoryJournal(), Tokens(tokens), ready=lambda: ready)
+        transport = httpx.ASGITransport(admin.app)
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9901")
+
+    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        answer = await self.client.request(method, path, **options)
+        return answer.status_code, answer.json()
+
+    async def words(self, method: str, path: str, body: Any = None) -> list[str]:
+        """What became of an order that is carried out."""
+        status, told = await self.ask(method, path, json=body)
+        assert status == 200, told
+        return [change["words"] for change in told["changes"]]
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[Port]:
+    port = Port()
+    await port.loop.refresh()
+    yield port
+    await port.client.aclose()
+
+
+def entry(route: str, number: int) -> Entry:
+    differences = (Difference("data.name", Kind.VALUE, "a", "b"),)
+    return Entry("", 1.5, route, "GET", f"/{number}", "abc", "legacy", "native", 200, 200, differences, 1)
+
+
+async def test_a_share_is_set_in_percent_and_told_in_basis_points(port: Port) -> None:
+    (words,) = await port.words("PATCH", "/flags/things.list", {"share": "5.25%"})
+    assert "native answers 5.25 %" in words
+    assert port.loop.get("things.list").native == 525
+    _, told = await port.ask("GET", "/flags")
+    assert told["storeConnected"] is True
+    listed, shown = told["routes"]
+    assert (listed["route"], listed["share"], listed["shadow"], listed["trip"]) == ("things.list", 525, 0, None)
+    assert listed["generation"] > shown["generation"] == 0
+
+
+async def test_both_knobs_can_be_turned_at_once(port: Port) -> None:
+    share, shadow = await port.words("PATCH", "/flags/things.list", {"share": "5%", "shadow": "100%"})
+    assert "native answers 5 %" in share
+    assert "100 % is shadowed" in shadow
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({}, "say what to change"),
+        ({"share": None}, "say what to change"),
+        ({"percent": "5%"}, "say what to change"),
+        ({"share": "5"}, 'share: "5" has no unit'),
+        ({"share": 5}, "share: "),
+        ({"share": True}, "share: "),
+        ({"share": "101%"}, "outside 0–100 %"),
+        ({"shadow": "0.001%"}, "shadow: "),
+        ([], "must be a JSON object"),
+        ("5%", "must be a JSON object"),
+    ],
+)
+async def test_a_wrong_order_is_refused_in_words_and_changes_nothing(body: Any, words: str, port: Port) -> None:
+    status, told = await port.ask("PATCH", "/flags/things.list", json=body)
+    assert status == 400
+    assert words in told["error"]
+    assert port.loop.get("things.list") == Flag()
+
+
+async def test_a_body_that_is_no_json_is_refused(port: Port) -> None:
+    for path in ("/flags/things.list", "/flags/things.list/rollback", "/rollback"):
+        method = "PATCH" if path.endswith("list") else "POST"
+        status, told = await port.ask(method, path, content=b"{share")
+        assert (status, told["error"]) == (400, "the body must be a JSON object")
+    assert not any(flag.tripped for flag in port.loop.snapshot.values())
+
+
+async def test_an_unknown_route_is_404_whatever_is_asked_of_it(port: Port) -> None:
+    for method, path in (
+        ("PATCH", "/flags/no.such"),
+        ("PATCH", "/flags/a%2Fb"),
+        ("POST", "/flags/no.such/reset"),
+        ("POST", "/flags/no.such/rollback"),
+        ("GET", "/mismatches?route=no.such"),
+    ):
+        status, told = await port.ask(method, path, json={"share": "5%"})
+        assert status == 404, path
+        assert "no such route" in told["error"]
+
+
+async def test_paths_and_methods_that_do_not_exist_are_answered_in_json(port: Port) -> None:
+    assert (await port.ask("GET", "/nowhere"))[0] == 404
+    status, told = await port.ask("DELETE", "/flags/things.list")
+    assert status == 405
+    assert told["error"]
+
+
+async def test_a_rollback_holds_against_orders_until_the_reset(port: Port) -> None:
+    await port.words("PATCH", "/flags/things.list", {"share": "50%"})
+    (words,) = await port.words("POST", "/flags/things.list/rollback", {"why": "strange orders"})
+    assert "strange orders" in words
+    status, told = await port.ask("PATCH", "/flags/things.list", json={"share": "5%"})
+    assert status == 409
+    assert "tripped" in told["error"]
+    _, told = await port.ask("GET", "/flags")
+    assert "strange orders" in told["routes"][0]["trip"]["reason"]
+    assert "reset" in (await port.words("POST", "/flags/things.list/reset"))[0]
+    assert port.loop.get("things.list").native == 0
+    assert await port.words("PATCH", "/flags/things.list", {"share": "5%"})
+
+
+@pytest.mark.parametrize("body", [None, {}, {"why": ""}, {"why": 5}])
+async def test_a_rollback_needs_no_reason(body: Any, port: Port) -> None:
+    words = await port.words("POST", "/rollback", body)
+    assert len(words) == len(ROUTES)
+    assert all("no reason given" in each for each in words)
+
+
+async def test_seeding_writes_what_is_missing_and_nothing_else(port: Port) -> None:
+    await port.words("PATCH", "/flags/things.show", {"share": "7%"})
+    assert await port.ask("POST", "/seed") == (200, {"seeded": ["things.list"]})
+    assert port.loop.get("things.list").native == 500
+    assert port.loop.get("things.show").native == 700
+    assert await port.ask("POST", "/seed") == (200, {"seeded": []})
+
+
+async def test_mismatches_come_newest_first_by_route_and_number() -> None:
+    journal = MemoryJournal()
+    for number in range(3):
+        await journal.record(entry("things.list", number))
+    await journal.record(entry("things.show", 3))
+    port = Port(journal=journal)
+    _, told = await port.ask("GET", "/mismatches")
+    assert [each["target"] for each in told["mismatches"]] == ["/3", "/2", "/1", "/0"]
+    assert told["mismatches"][0]["differences"][0]["kind"] == "value"
+    _, told = await port.ask("GET", f"/mismatches?route=things.list&count={10 * MOST}")
+    assert [each["target"] for each in told["mismatches"]] == ["/2", "/1", "/0"]
+    _, told = await port.ask("GET", "/mismatches?count=1")
+    assert [each["target"] for each in told["mismatches"]] == ["/3"]
+    for count in ("-1", "many", "", "²"):
+        status, told = await port.ask("GET", "/mismatches", params={"count": count})
+        assert status == 400
+        assert "count" in told["error"]
+
+
+async def test_without_redis_orders_say_that_they_may_not_have_arrived_and_rollbacks_hold_here() -> None:
+    url = f"redis://{LOOPBACK}:{free_port()}/1"
+    client, store = Redis.from_url(url), RedisStore(url)
+    port = Port(store, RedisJournal(client))
+    for method, path in (("PATCH", "/flags/things.list"), ("POST", "/seed"), ("POST", "/flags/things.list/reset")):
+        status, told = await port.ask(method, path, json={"share": "5%"})
+        assert status == 503
+        assert "may or may not have arrived" in told["error"]
+    status, told = await port.ask("GET", "/mismatches")
+    assert status == 503
+    assert "journal cannot be read" in told["error"]
+    assert "this worker only" in (await port.words("POST", "/flags/things.list/rollback"))[0]
+    _, told = await port.ask("GET", "/flags")
+    assert (told["storeConnected"], told["routes"][0]["onThisWorkerOnly"]) == (False, True)
+    await store.close()
+    await client.aclose()
+
+
+async def test_health_readiness_and_metrics_are_told_to_everybody(tmp_path: Path) -> None:
+    foreign = {"Host": "elsewhere.example", "Origin": "http://elsewhere.example"}
+    tokens = tmp_path / "tokens"
+    tokens.write_text("token")
+    for port in (Port(), Port(tokens=tokens)):
+        assert await port.ask("GET", "/healthz", headers=foreign) == (200, {"status": "ok"})
+        assert await port.ask("GET", "/readyz", headers=foreign) == (200, {"status": "ready"})
+        exposition = await port.client.get("/metrics", headers=foreign)
+        assert exposition.headers["content-type"].startswith("text/plain; version=")
+        assert 'strangler_requests_total{outcome="ok",route="things.list",side="native"} 0.0' in exposition.text
+        assert "_created" not in exposition.text
+    assert await Port(ready=False).ask("GET", "/readyz") == (503, {"status": "stopping"})
+    assert await Port(ready=False).ask("GET", "/healthz") == (200, {"status": "ok"})

@@ -1,0 +1,278 @@
+"""`strangler …`, as it is typed: what it says, and the code it ends with."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from demo.service import LOOPBACK, await_ready, free_port, launch
+from tests.e2e.proxies import ROOT, Proxy, environment, running, strangler
+
+COMMANDS = [
+    *("serve", "check", "handlers", "routes", "status", "set", "shadow", "rollback", "reset", "seed", "mismatches"),
+]
+DONE, REFUSED, WRONG = 0, 1, 2
+SOUND = f"""
+legacy: {{url: http://{LOOPBACK}:9}}
+routes:
+  - {{name: things.list, match: GET /things, group: things}}
+  - {{name: things.show, match: "GET /things/{{id}}"}}
+"""
+FAULTY = """
+listen: 8080
+legacy: {url: https://127.0.0.1:9, connect: 1}
+shadow: {deadlin: 5s}
+routes:
+  - {name: things.list, match: GET things, share: 5}
+  - {name: things.list, match: GET /things}
+"""
+FAULTS = ["listen", "legacy.url", "legacy.connect", "shadow.deadlin", "routes[0].match", "routes[0].share"]
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    config = {
+        "legacy": {"url": f"http://{LOOPBACK}:9"},
+        "native": {"app": "tests.e2e.sides:native"},
+        "routes": [
+            {"name": "things.list", "match": "GET /things", "share": "5%"},
+            {"name": "things.show", "match": "GET /things/{id}"},
+        ],
+    }
+    with running(tmp_path_factory.mktemp("cli"), config) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    path = tmp_path / "sound.yaml"
+    path.write_text(SOUND)
+    return path
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> Path:
+    path = tmp_path / "faulty.yaml"
+    path.write_text(FAULTY)
+    return path
+
+
+def test_help_names_every_command_and_the_exit_codes() -> None:
+    told = strangler("--help")
+    assert told.code == DONE
+    assert [command for command in COMMANDS if f"    {command}" not in told.out] == []
+    assert "0 done, 1 refused or failed, 2 bad usage or configuration" in told.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_its_options_and_the_exit_codes(command: str) -> None:
+    told = strangler(command, "--help")
+    assert told.code == DONE
+    for words in (f"strangler {command}", "--config", "--json", "0 done, 1 refused or failed"):
+        assert words in told.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "COMMAND"),
+        (["move"], "move"),
+        (["set"], "ROUTE"),
+        (["set", "things.list"], "PERCENT"),
+        (["set", "things.list", "5"], "has no unit"),
+        (["set", "things.list", "101%"], "outside 0–100 %"),
+        (["set", "things.list", "-5%"], "PERCENT"),
+        (["set", "things.list", "many"], "is not a number with a unit"),
+        (["shadow", "things.list", "0.001%"], "finer than a basis point"),
+        (["rollback"], "ROUTE --all"),
+        (["rollback", "things.list", "--all"], "not allowed with"),
+        (["reset"], "ROUTE"),
+        (["status", "things.list"], "unrecognized arguments"),
+        (["mismatches", "--count", "0"], "not a number above 0"),
+        (["mismatches", "--count", "many"], "not a number above 0"),
+        (["handlers", "--listen", "3100"], "not a host and a port"),
+        (["check", "--config"], "expected one argument"),
+    ],
+)
+def test_bad_usage_is_told_with_the_way_out(arguments: list[str], words: str) -> None:
+    told = strangler(*arguments)
+    assert told.code == WRONG
+    assert told.out == ""
+    assert "usage: strangler" in told.err
+    assert words in told.err
+
+
+@pytest.mark.parametrize("command", [["check"], ["serve"], ["routes"], ["status"], ["handlers"], ["rollback", "--all"]])
+def test_a_faulty_configuration_stops_every_command_with_all_of_its_faults(command: list[str], faulty: Path) -> None:
+    told = strangler(*command, "--config", faulty)
+    assert told.code == WRONG
+    assert told.out == ""
+    assert str(faulty) in told.err
+    assert "nothing was started or changed" in told.err
+    assert [fault for fault in FAULTS if f"  {fault}: " not in told.err] == []
+    as_json = strangler(*command, "--config", faulty, "--json")
+    assert as_json.code == WRONG
+    assert set(FAULTS) <= {fault["place"] for fault in as_json.json["faults"]}
+
+
+def test_a_configuration_that_is_missing_is_named(tmp_path: Path) -> None:
+    told = strangler("check", "--config", tmp_path / "none.yaml")
+    assert told.code == WRONG
+    assert "none.yaml" in told.err
+    assert "no such file" in told.err
+
+
+def test_a_sound_configuration_is_said_to_be_one(sound: Path) -> None:
+    told = strangler("check", "--config", sound)
+    assert told.code == DONE
+    assert "no faults; 2 routes" in told.out
+    assert strangler("check", "--config", sound, "--json").json == {"faults": []}
+
+
+@pytest.mark.parametrize("app", ["no_such_module:app", "tests.e2e.sides:no_such_app"])
+def test_a_native_application_that_cannot_be_imported_is_a_fault(app: str, sound: Path) -> None:
+    sound.write_text(f"{SOUND}native: {{app: '{app}'}}\n")
+    told = strangler("check", "--config", sound)
+    assert told.code == WRONG
+    assert f"native.app: cannot import {app}" in told.err
+
+
+def test_routes_are_listed_without_a_running_proxy(sound: Path) -> None:
+    told = strangler("routes", "--config", sound)
+    assert told.code == DONE
+    assert [line.split(maxsplit=2) for line in told.out.splitlines()] == [
+        ["ROUTE", "GROUP", "MATCH"],
+        ["things.list", "things", "GET /things"],
+        ["things.show", "default", "GET /things/{id}"],
+    ]
+    first = strangler("routes", "--config", sound, "--json").json["routes"][0]
+    assert first == {"route": "things.list", "match": "GET /things", "group": "things"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["status"],
+        ["set", "things.list", "5%"],
+        ["shadow", "things.list", "5%"],
+        ["rollback", "--all"],
+        ["reset", "things.list"],
+        ["seed"],
+        ["mismatches"],
+    ],
+)
+def test_where_no_proxy_runs_every_order_fails_and_says_so(command: list[str], sound: Path) -> None:
+    sound.write_text(f"{SOUND}admin: {{listen: '{LOOPBACK}:{free_port()}'}}\n")
+    told = strangler(*command, "--config", sound)
+    assert told.code == REFUSED
+    assert told.out == ""
+    assert "no proxy answers" in told.err
+    as_json = strangler(*command, "--config", sound, "--json")
+    assert as_json.code == REFUSED
+    assert "no proxy answers" in json.loads(as_json.err)["error"]
+
+
+def test_shares_are_moved_and_shown(proxy: Proxy) -> None:
+    assert "native answers 12.5 %" in proxy.order("set", "things.list", "12.5%").out
+    assert "100 % is shadowed" in proxy.order("shadow", "things.list", "100%").out
+    assert "nothing changed" in proxy.order("shadow", "things.list", "100%").out
+    (line,) = [line for line in proxy.order("status").out.splitlines() if line.startswith("things.list")]
+    assert "12.5 %" in line
+    assert "100 %" in line
+    listed, _ = proxy.order("status", "--json").json["routes"]
+    assert (listed["share"], listed["shadow"]) == (1_250, 10_000)
+    (change,) = proxy.order("set", "things.list", "5%", "--json").json["changes"]
+    assert change["route"] == "things.list"
+    assert change["reach"] == "fleet"
+
+
+def test_a_rollback_is_told_kept_and_lifted(proxy: Proxy) -> None:
+    proxy.order("set", "things.show", "50%")
+    assert "too slow" in proxy.order("rollback", "things.show", "--why", "too slow").out
+    refused = proxy.strangler("set", "things.show", "5%")
+    assert refused.code == REFUSED
+    assert "too slow" in refused.err
+    assert "too slow" in json.loads(proxy.strangler("set", "things.show", "5%", "--json").err)["error"]
+    assert "tripped" in proxy.order("status").out
+    assert "reset" in proxy.order("reset", "things.show").out
+    assert "nothing changed" in proxy.order("reset", "things.show").out
+
+
+@pytest.mark.parametrize("route", ["no.such", "a/b", "a?b", "../flags", "%2e", ""])
+@pytest.mark.parametrize("command", [["set", "ROUTE", "5%"], ["rollback", "ROUTE"], ["reset", "ROUTE"]])
+def test_an_unknown_route_is_refused_with_where_to_look(command: list[str], route: str, proxy: Proxy) -> None:
+    told = proxy.strangler(*(route if word == "ROUTE" else word for word in command))
+    assert told.code == REFUSED
+    assert told.out == ""
+    assert "no such route" in told.err
+    assert "strangler routes" in told.err
+
+
+def test_mismatches_of_an_unknown_route_are_not_passed_off_as_none(proxy: Proxy) -> None:
+    assert "No mismatch" in proxy.order("mismatches").out
+    assert "No mismatch" in proxy.order("mismatches", "things.list", "--count", "5").out
+    assert proxy.order("mismatches", "--json").json == {"mismatches": []}
+    told = proxy.strangler("mismatches", "no.such")
+    assert told.code == REFUSED
+    assert "no such route" in told.err
+
+
+def test_seeding_what_is_there_changes_nothing(proxy: Proxy) -> None:
+    assert "nothing" in proxy.order("seed").out
+    assert proxy.order("seed", "--json").json == {"seeded": []}
+
+
+def test_a_port_in_use_is_a_fault_of_the_configuration(proxy: Proxy, sound: Path) -> None:
+    taken = proxy.service.port
+    sound.write_text(f"{SOUND}listen: {LOOPBACK}:{taken}\nadmin: {{listen: '{LOOPBACK}:0'}}\n")
+    told = strangler("serve", "--config", sound)
+    assert told.code == WRONG
+    assert f"listen: cannot listen on {LOOPBACK}:{taken}" in told.err
+
+
+def test_handlers_needs_an_application_and_an_address(sound: Path) -> None:
+    for native in ("", "native: {app: 'tests.e2e.sides:native'}", f"native: {{url: 'http://{LOOPBACK}:9'}}"):
+        sound.write_text(f"{SOUND}{native}\n")
+        told = strangler("handlers", "--config", sound)
+        assert told.code == WRONG
+        assert "name both" in told.err
+
+
+def test_handlers_serves_the_native_application_until_it_is_told_to_stop(sound: Path) -> None:
+    port = free_port()
+    sound.write_text(f"{SOUND}native: {{app: 'handlers.app:app', url: 'http://{LOOPBACK}:{port}'}}\n")
+    service = launch(
+        "native",
+        [sys.executable, "-m", "proxy.cli", "handlers", "--config", sound],
+        port=port,
+        log=sound.with_suffix(".log"),
+        environment=environment(
+            {"DATABASE_URL": f"postgresql://{LOOPBACK}:9/none", "REDIS_URL": f"redis://{LOOPBACK}:9", "JWT_SECRET": "x"}
+        ),
+        directory=ROOT,
+    )
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{service.url}/api/v1/conversations").status_code == 401
+        except httpx.TransportError:
+            return False
+
+    with service:
+        await_ready(service, answers)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(30) == DONE
+
+
+def test_the_command_is_installed_and_ends_with_its_code(faulty: Path, sound: Path) -> None:
+    command = Path(sys.executable).with_name("strangler")
+    for config, code in ((sound, DONE), (faulty, WRONG)):
+        done = subprocess.run([command, "check", "--config", config], capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
