@@ -1,0 +1,42 @@
+"""What can go wrong with a flag.
+
+FlagsError
+├── Refused             the order cannot be carried out as things stand: nothing changed
+│   ├── UnknownRoute
+│   └── Tripped
+├── Stale               somebody else changed the flag first: nothing changed
+└── StoreUnavailable    the store did not answer: a change may or may not have arrived
+"""
+
+from __future__ import annotations
+
+from flags.flag import Flag, Trip
+
+
+class FlagsError(Exception):
+    """Anything below."""
+
+
+class Refused(FlagsError):
+    """An order that cannot be carried out as things stand."""
+
+
+class UnknownRoute(Refused):
+    def __init__(self, route: str) -> None:
+        super().__init__(f"{route}: no such route in the configuration; nothing changed. `strangler routes` lists them")
+
+
+class Tripped(Refused):
+    def __init__(self, route: str, trip: Trip) -> None:
+        super().__init__(f"{route} is tripped: {trip.reason}; its traffic stays on legacy. Reset it first")
+        self.trip = trip
+
+
+class Stale(FlagsError):
+    def __init__(self, route: str, current: Flag) -> None:
+        super().__init__(f"{route}: somebody else changed it first, and nothing else was changed; look and try again")
+        self.current = current
+
+
+class StoreUnavailable(FlagsError):
+    """Its words say which store, and what was wrong with the answer."""

@@ -1,0 +1,174 @@
+"""One tick a second: hear the fleet's flags, tell it what was counted here, judge, trip; requests read `snapshot`."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+
+import structlog
+
+from flags.change import Change, Reach
+from flags.errors import Tripped, UnknownRoute
+from flags.flag import Flag, Side, Trip
+from flags.fleet import Fleet
+from flags.held import Held
+from flags.rollback import Kind, Rule, Verdict, judge
+from flags.store import Store
+from flags.window import NONE, Window, totals
+
+TICK = 1.0  # seconds
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Loop:
+    """A worker's flags, kept current and judged. Without its store the last ones hold; before any, all is legacy's.
+
+    `worker` names this run of this process: one that starts again counts from nothing, under another name.
+    `on_change` hears of each route whose flag is another on this worker: before and after. `on_trip` hears of each
+    trip that this worker made.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        routes: Iterable[str],
+        rule: Rule,
+        worker: str,
+        *,
+        now: Callable[[], float] = time.time,
+        on_change: Callable[[str, Flag, Flag], None] = lambda route, before, after: None,
+        on_trip: Callable[[str, Trip], None] = lambda route, trip: None,
+    ) -> None:
+        self.window = Window()
+        self.verdicts: Mapping[str, Verdict] = {}
+        self._store, self._rule, self._now, self._on_trip = store, rule, now, on_trip
+        self._held = Held(routes, on_change)
+        self._fleet = Fleet(store, self._held, worker, now)
+
+    @property
+    def snapshot(self) -> Mapping[str, Flag]:
+        """The flag of every configured route; never changed, only replaced as a whole."""
+        return self._held.snapshot
+
+    @property
+    def latches(self) -> Mapping[str, Trip]:
+        """The trips in force on this worker only, until the store can be told."""
+        return self._held.latches
+
+    @property
+    def connected(self) -> bool:
+        """Whether the store answered when it was last asked."""
+        return self._fleet.connected
+
+    def get(self, route: str) -> Flag:
+        flag = self._held.snapshot.get(route)
+        if flag is None:
+            raise UnknownRoute(route)
+        return flag
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._always("a tick failed: the last flags hold", self._ticking))
+            tasks.create_task(self._always("listening for changes failed: the tick still hears them", self._listening))
+
+    async def refresh(self) -> None:
+        """Come in step with the fleet, as far as the store answers; in bounded time, and never an error."""
+        await self._fleet.refresh()
+
+    async def tick(self) -> None:
+        """Everything that happens once a second."""
+        await self.refresh()
+        now = self._now()
+        last = int(now)
+        first = last - math.ceil(self._rule.window) + 1
+        judged, flags = self._held.judged(now), self.snapshot
+        cells = await self._fleet.counts(self.window, judged, first, last) if judged else {}
+        sums = totals(cells, {route: max(first, since) for route, since in judged.items()})
+        self.verdicts = {
+            route: judge(sums.get((route, Side.NATIVE), NONE), sums.get((route, Side.LEGACY), NONE), self._rule)
+            for route in judged
+        }
+        for route, verdict in self.verdicts.items():
+            trip = Trip(now, verdict.words)
+            if verdict.kind is Kind.UNHEALTHY and await self._fleet.trip(route, flags[route], trip):
+                self._made(route, trip)
+        self.window.forget(first)
+
+    async def seed(self, flags: Mapping[str, Flag]) -> Collection[str]:
+        """Give the fleet these flags where it has none; the routes that were written."""
+        return await self._fleet.seed(flags)
+
+    async def set_share(self, route: str, share: int) -> Change:
+        """Give native this share of the route's subjects; refused while the route is tripped."""
+        self.get(route)
+
+        def edit(flag: Flag) -> Flag:
+            if flag.trip is not None:
+                raise Tripped(route, flag.trip)
+            return replace(flag, native=share)
+
+        return await self._fleet.order(route, edit)
+
+    async def set_shadow(self, route: str, share: int) -> Change:
+        """Shadow this share of the route's requests, tripped or not."""
+        self.get(route)
+        return await self._fleet.order(route, lambda flag: replace(flag, shadow=share))
+
+    async def reset(self, route: str) -> Change:
+        """Lift the trip. Legacy still answers everything: only a person raises a share."""
+        self.get(route)
+        return await self._fleet.order(route, lambda flag: replace(flag, native=0, trip=None) if flag.tripped else flag)
+
+    async def rollback(self, route: str, why: str) -> Change:
+        """Trip the route by hand: here before anything is awaited, everywhere as soon as the store hears of it."""
+        (change,) = await self._roll_back([route], why)
+        return change
+
+    async def rollback_all(self, why: str) -> list[Change]:
+        """Trip every route by hand, those without native traffic here too: another worker may know of a share."""
+        return await self._roll_back(self.snapshot, why)
+
+    async def _roll_back(self, routes: Iterable[str], why: str) -> list[Change]:
+        before = {route: self.get(route) for route in routes}
+        trip = Trip(self._now(), f"by hand: {why}")
+        self._held.latch(before, trip)
+        await self.refresh()
+        for route, flag in before.items():
+            if not flag.tripped:
+                self._made(route, trip)
+        return [Change(route, flag, self.get(route), self._reach(route)) for route, flag in before.items()]
+
+    def _reach(self, route: str) -> Reach:
+        return Reach.WORKER if route in self.latches else Reach.FLEET
+
+    def _made(self, route: str, trip: Trip) -> None:
+        reach = self._reach(route).value
+        log.warning("tripped: legacy answers this route until a reset", route=route, reason=trip.reason, reach=reach)
+        self._on_trip(route, trip)
+
+    async def _ticking(self) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            started = clock()
+            await self.tick()
+            await asyncio.sleep(max(0.0, started + TICK - clock()))
+
+    async def _listening(self) -> None:
+        async with aclosing(self._store.changes()) as changes:
+            async for _ in changes:
+                await self.refresh()
+
+    async def _always(self, failure: str, watch: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await watch()
+            except Exception:
+                # A fault in the watch must end neither the watch nor the traffic, which goes by the last flags.
+                log.exception(failure)
+            await asyncio.sleep(TICK)

@@ -1,0 +1,163 @@
+"""Flags and counts on Redis, for every worker."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from typing import cast
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Lost
+from redis.exceptions import RedisError
+from tenacity import retry, retry_if_exception_type, wait_random_exponential
+
+from flags.errors import Stale, StoreUnavailable
+from flags.flag import Flag, decode, encode
+from flags.store.layout import (
+    CHANGE,
+    FLAGS,
+    REPORT,
+    VERSION,
+    cells_in,
+    channel,
+    fields_of,
+    generation_in,
+    part_key,
+    sum_key,
+)
+from flags.window import Cells
+
+LIMIT = 1.0  # seconds that any one call may take, connecting included
+BEAT = 5.0  # seconds of silence on the subscription until it is asked whether it lives
+PAUSE = 0.05  # seconds before a lost subscription is renewed, for a server may drop every one
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class RedisStore:
+    def __init__(self, url: str, limit: float = LIMIT, beat: float = BEAT) -> None:
+        self._client = Redis.from_url(
+            url,
+            decode_responses=True,
+            encoding_errors="replace",
+            # Each call is limited as a whole. A socket_timeout is no substitute: redis-py waits for its writes by
+            # asyncio.wait_for then, which before Python 3.12 can swallow a cancellation, and we would never end.
+            socket_timeout=None,
+            socket_connect_timeout=limit,
+            # Once more on a fresh connection, for the pooled one may be of before a restart.
+            retry=Retry(NoBackoff(), 1, supported_errors=(Lost,)),
+        )
+        self._limit, self._beat = limit, beat
+        self._where = "Redis at " + re.sub(r"^\w+://(.*@)?|\?.*$", "", url)  # no password in messages
+        self._channel = channel(self._client.connection_pool.connection_kwargs.get("db", 0))
+        self._unreadable: dict[str, str] = {}
+        self._read_before: dict[int, tuple[str, Cells]] = {}
+
+    async def flags(self) -> Mapping[str, Flag]:
+        async with self._reaching():
+            found = cast("dict[str, str]", await self._client.hgetall(FLAGS))
+        return {route: self._read(route, text) for route, text in found.items()}
+
+    async def change(self, route: str, expected: int, flag: Flag) -> None:
+        text = encode(flag)
+        async with self._reaching():
+            current = await self._client.eval(CHANGE, 1, FLAGS, route, expected, text, self._channel)
+        # Our own text means that this change arrived before, and its answer was lost with the connection.
+        if current is not None and current != text:
+            raise Stale(route, self._read(route, current))
+
+    async def seed(self, flags: Mapping[str, Flag]) -> Collection[str]:
+        async with self._reaching(), self._client.pipeline() as commands:
+            for route, flag in flags.items():
+                commands.hsetnx(FLAGS, route, encode(replace(flag, generation=1)))
+            commands.publish(self._channel, "")
+            written = await commands.execute()
+        return [route for route, new in zip(flags, written, strict=False) if new]
+
+    async def changes(self) -> AsyncGenerator[None, None]:
+        while True:
+            async with aclosing(self._client.pubsub()) as subscription:
+                await self._subscribe(subscription)
+                try:
+                    while True:
+                        await self._news(subscription)
+                        yield
+                except (RedisError, OSError) as error:
+                    log.warning("the subscription to flag changes is lost: trying again", error=str(error))
+            await asyncio.sleep(PAUSE)
+
+    async def report(self, worker: str, cells: Cells, keep: int) -> None:
+        async with self._reaching(), self._client.pipeline(transaction=False) as commands:
+            for second in {cell[0] for cell in cells}:
+                keys = sum_key(second), part_key(second, worker)
+                commands.eval(REPORT, 2, *keys, keep, VERSION, *fields_of(second, cells))
+            await commands.execute()
+
+    async def window(self, first: int, last: int) -> Cells:
+        # A second moves while its requests are open and hardly ever after: most of the window was read before.
+        async with self._reaching(), self._client.pipeline(transaction=False) as commands:
+            for second in range(first, last + 1):
+                commands.hget(sum_key(second), VERSION)
+            versions = dict(zip(range(first, last + 1), await commands.execute(), strict=True))
+            known = {second: read for second, read in self._read_before.items() if read[0] == versions.get(second)}
+            moved = [second for second, version in versions.items() if version and second not in known]
+            for second in moved:
+                commands.hgetall(sum_key(second))
+            found = await commands.execute()
+        try:
+            read = {
+                second: (fields.get(VERSION, ""), cells_in(second, fields))
+                for second, fields in zip(moved, found, strict=True)
+            }
+        except ValueError as error:
+            raise StoreUnavailable(f"{self._where} holds counts that are not ours: {error}") from error
+        self._read_before = known | read
+        return {cell: counts for _, cells in self._read_before.values() for cell, counts in cells.items()}
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    def _read(self, route: str, text: str) -> Flag:
+        """A flag that cannot be read is a share of 0: whatever was meant, legacy is safe."""
+        generation = generation_in(text)
+        try:
+            flag = decode(text)
+            if flag.generation != generation:
+                raise ValueError(f"generation: {flag.generation} or {generation}")
+        except (ValueError, RecursionError) as error:
+            if self._unreadable.get(route) != text:
+                self._unreadable[route] = text
+                log.error("a flag cannot be read: legacy answers this route", route=route, error=str(error))
+            return Flag(generation=generation)
+        return flag
+
+    @retry(retry=retry_if_exception_type((RedisError, OSError)), wait=wait_random_exponential(multiplier=0.05, max=2))
+    async def _subscribe(self, subscription: PubSub) -> None:
+        async with asyncio.timeout(self._limit):
+            await subscription.subscribe(self._channel)
+
+    async def _news(self, subscription: PubSub) -> None:
+        """Return once anything is heard, be it that the subscription stands: before that, all may have changed."""
+        # A lost connection is renewed by the client within this time, and may hang at it.
+        async with asyncio.timeout(2 * self._beat + self._limit):
+            if not await subscription.get_message(timeout=self._beat):
+                await subscription.ping()
+                if not await subscription.get_message(timeout=self._beat):
+                    raise Lost(f"no sign of life for {2 * self._beat:g} s")
+            while await subscription.get_message(timeout=0):
+                pass  # one look at the store covers all that was said before it
+
+    @asynccontextmanager
+    async def _reaching(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._limit):
+                yield
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(f"{self._where}: {str(error) or 'no answer in time'}") from error

@@ -1,0 +1,75 @@
+"""A real redis-server for tests that need one of their own: to pause it, kill it, bring it back."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+PORTS = range(21000, 32000)  # below the ephemeral ones, so that no outgoing connection sits on the port of a restart
+
+
+def free_port() -> int:
+    while True:
+        port = secrets.choice(PORTS)  # not the first free one, which a second test session would take as well
+        with socket.socket() as candidate, suppress(OSError):
+            candidate.bind(("127.0.0.1", port))
+            return port
+
+
+@dataclass
+class RedisProcess:
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[str] | None = None
+
+    def url(self, database: int = 0) -> str:
+        return f"redis://127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Return once the server answers: its log says so, line by line."""
+        options = f"--port {self.port} --bind 127.0.0.1 --dir {self.folder} --appendonly no --daemonize no".split()
+        self.process = subprocess.Popen(
+            ["redis-server", *options, "--save", ""], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert self.process.stdout is not None
+        said = ""
+        for line in self.process.stdout:
+            said += line
+            if "Ready to accept connections" in line:
+                return
+        raise RuntimeError(f"redis-server ended: {said}")
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+            self.process = None
+
+    def pause(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def redis_process() -> Iterator[RedisProcess]:
+    """A server that is up, and is gone afterwards whatever was done to it."""
+    with TemporaryDirectory() as folder:
+        server = RedisProcess(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()

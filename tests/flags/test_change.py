@@ -1,0 +1,49 @@
+"""What an operator is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from flags.change import Change, Reach
+from flags.flag import Flag, Trip
+
+TRIPPED = Flag(shadow=100, trip=Trip(1.0, "by hand: incident 7"), generation=2)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reach", "words"),
+    [
+        (Flag(), Flag(native=500), Reach.FLEET, "native answers 5 % (it was 0 %), on every worker"),
+        (Flag(shadow=5), Flag(), Reach.FLEET, "0 % is shadowed (it was 0.05 %), on every worker"),
+        (Flag(native=5), Flag(native=5), Reach.FLEET, "nothing changed: native answers 0.05 %, 0 % is shadowed"),
+        (
+            Flag(native=500),
+            TRIPPED,
+            Reach.FLEET,
+            "tripped (by hand: incident 7); legacy answers everything until a reset, on every worker",
+        ),
+        (
+            Flag(native=500),
+            TRIPPED,
+            Reach.WORKER,
+            "tripped (by hand: incident 7); legacy answers everything until a reset, "
+            "on this worker only: the store cannot be reached, and gets it when it returns",
+        ),
+        (
+            TRIPPED,
+            TRIPPED,
+            Reach.FLEET,
+            "nothing changed: it is tripped already (by hand: incident 7) and legacy answers everything",
+        ),
+        (
+            TRIPPED,
+            Flag(shadow=100),
+            Reach.FLEET,
+            "reset, on every worker; legacy still answers everything: native's share is 0 % until you raise it",
+        ),
+    ],
+)
+def test_a_change_says_what_happened_and_what_it_means_for_traffic(
+    before: Flag, after: Flag, reach: Reach, words: str
+) -> None:
+    assert Change("messages.create", before, after, reach).words == f"messages.create: {words}"

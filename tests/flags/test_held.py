@@ -1,0 +1,155 @@
+"""What a worker goes by when its store forgets, rewrites history, or is away."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flags.flag import WHOLE, Flag, Trip
+from flags.held import Held, adopt
+
+ROUTE = "messages.create"
+TRIP = Trip(1.0, "native failed 41 of 310")
+
+shares = st.integers(0, WHOLE)
+flags = st.builds(Flag, shares, shares, st.none() | st.just(TRIP), st.integers(0, 5))
+
+
+def holding(flag: Flag, now: float = 100.0) -> Held:
+    held = Held([ROUTE], lambda route, before, after: None)
+    held.adopt({ROUTE: flag}, now)
+    return held
+
+
+@given(flags, flags)
+def test_an_older_generation_is_never_adopted(held: Flag, seen: Flag) -> None:
+    if seen.generation < held.generation:
+        assert adopt(held, seen) == held
+
+
+@given(flags, flags)
+def test_a_newer_generation_always_is(held: Flag, seen: Flag) -> None:
+    if seen.generation > held.generation:
+        assert adopt(held, seen) == seen
+
+
+@given(flags, flags)
+def test_a_share_rises_and_a_trip_ends_only_by_a_newer_generation(held: Flag, seen: Flag) -> None:
+    adopted = adopt(held, seen)
+    if adopted.generation == held.generation:
+        assert adopted.tripped >= held.tripped
+        assert adopted.native <= held.native or (adopted.tripped and not held.tripped)
+
+
+@given(st.lists(flags, min_size=1).flatmap(lambda seen: st.tuples(st.just(seen), st.permutations(seen))))
+def test_workers_agree_in_whatever_order_and_however_often_they_hear(heard: tuple[list[Flag], list[Flag]]) -> None:
+    one, other = heard
+    assert functools.reduce(adopt, one) == functools.reduce(adopt, [*other, *one])
+
+
+@given(flags)
+def test_a_store_that_was_wiped_takes_nothing_away(flag: Flag) -> None:
+    held = replace(flag, generation=flag.generation + 1)
+    worker = holding(held)
+    worker.adopt({}, now=200.0)
+    worker.adopt({ROUTE: Flag()}, now=200.0)
+    assert worker.snapshot == {ROUTE: held}
+
+
+def test_before_anything_is_heard_every_share_is_nothing() -> None:
+    assert Held(["a", "b"], lambda *_: None).snapshot == {"a": Flag(), "b": Flag()}
+
+
+def test_routes_that_are_not_configured_are_passed_over() -> None:
+    held = holding(Flag(generation=1))
+    held.adopt({"another": Flag(native=5, generation=3)}, now=1.0)
+    assert list(held.snapshot) == [ROUTE]
+
+
+def test_a_latch_wins_over_whatever_the_store_says_until_it_is_lifted() -> None:
+    held = holding(Flag(native=2_500, shadow=300, generation=1))
+    held.latch([ROUTE], TRIP)
+    held.adopt({ROUTE: Flag(native=5_000, shadow=400, generation=9)}, now=101.0)
+    assert held.snapshot == {ROUTE: Flag(native=0, shadow=400, trip=TRIP, generation=9)}
+    held.lift(ROUTE)
+    assert held.snapshot == {ROUTE: Flag(native=5_000, shadow=400, generation=9)}
+
+
+def test_a_tripped_route_keeps_its_first_reason() -> None:
+    held = holding(Flag(native=2_500, generation=1))
+    held.latch([ROUTE], TRIP)
+    held.latch([ROUTE], Trip(2.0, "another"))
+    assert held.latches == {ROUTE: TRIP}
+    assert holding(Flag(trip=TRIP, generation=1)).latches == {}
+
+
+def test_a_snapshot_that_was_handed_out_does_not_change() -> None:
+    held = holding(Flag(native=2_500, generation=1))
+    snapshot = held.snapshot
+    held.latch([ROUTE], TRIP)
+    held.adopt({ROUTE: Flag(native=1, generation=5)}, now=101.0)
+    assert snapshot == {ROUTE: Flag(native=2_500, generation=1)}
+
+
+def test_each_change_is_told_once_with_before_and_after() -> None:
+    told: list[tuple[str, Flag, Flag]] = []
+    held = Held([ROUTE, "another"], lambda *change: told.append(change))
+    flag = Flag(native=5, generation=1)
+    held.adopt({ROUTE: flag}, now=1.0)
+    held.adopt({ROUTE: flag}, now=2.0)
+    held.latch([ROUTE], TRIP)
+    assert told == [(ROUTE, Flag(), flag), (ROUTE, flag, replace(flag, native=0, trip=TRIP))]
+
+
+@pytest.mark.parametrize("known", [{}, {ROUTE: Flag(native=9_000, generation=3)}])
+def test_what_the_store_lost_is_written_back_as_it_was(known: dict[str, Flag]) -> None:
+    flag = Flag(native=2_500, generation=4)
+    assert holding(flag).lost(known) == {ROUTE: flag}
+
+
+def test_of_one_generation_the_safer_flag_is_written_back_as_a_newer_one() -> None:
+    tripped = Flag(trip=TRIP, generation=4)
+    assert holding(tripped).lost({ROUTE: Flag(native=9_000, generation=4)}) == {ROUTE: replace(tripped, generation=5)}
+
+
+@pytest.mark.parametrize("known", [Flag(native=2_500, generation=4), Flag(native=1, generation=5)])
+def test_a_store_that_knows_as_much_or_more_has_lost_nothing(known: Flag) -> None:
+    assert holding(Flag(native=2_500, generation=4)).lost({ROUTE: known}) == {}
+
+
+def test_a_latched_route_is_not_written_back_for_the_store_is_to_hear_its_trip() -> None:
+    held = holding(Flag(native=2_500, generation=4))
+    held.latch([ROUTE], TRIP)
+    assert held.lost({}) == {}
+
+
+def test_evidence_counts_from_the_whole_second_after_the_last_change() -> None:
+    held = holding(Flag(native=2_500, generation=4), now=100.7)
+    assert held.judged(now=130.0) == {ROUTE: 101}
+    held.adopt({ROUTE: Flag(native=5_000, generation=5)}, now=140.2)
+    assert held.judged(now=150.0) == {ROUTE: 141}
+
+
+def test_hearing_the_same_flag_again_does_not_restart_the_evidence() -> None:
+    flag = Flag(native=2_500, generation=4)
+    held = holding(flag, now=100.7)
+    held.adopt({ROUTE: flag}, now=120.0)
+    assert held.judged(now=130.0) == {ROUTE: 101}
+
+
+def test_only_routes_with_native_traffic_are_judged() -> None:
+    assert holding(Flag(generation=1)).judged(now=130.0) == {}
+    assert holding(Flag(native=5, trip=TRIP, generation=1)).judged(now=130.0) == {}
+    held = holding(Flag(native=5, generation=1))
+    held.latch([ROUTE], TRIP)
+    assert held.judged(now=130.0) == {}
+
+
+def test_a_clock_that_is_set_back_does_not_postpone_the_judgement() -> None:
+    held = holding(Flag(native=5, generation=1), now=10_000.0)
+    assert held.judged(now=100.0) == {ROUTE: 101}
+    assert held.judged(now=130.0) == {ROUTE: 101}

@@ -1,0 +1,347 @@
+"""What a worker does each second, and what operators can tell it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from flags.change import Reach
+from flags.errors import Stale, Tripped, UnknownRoute
+from flags.flag import WHOLE, Flag, Side, Trip
+from flags.rollback import Kind
+from flags.store.memory import MemoryStore
+from flags.window import Cells, Outcome
+from tests.flags.workers import OTHER, ROUTE, Worker
+
+
+class Meanwhile(MemoryStore):
+    """A store where others are at work: something happens while counts are read, and rivals are first with a change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading: Callable[[], Awaitable[object]] | None = None
+        self.rivals = 0
+
+    async def window(self, first: int, last: int) -> Cells:
+        if self.reading is not None:
+            reading, self.reading = self.reading, None
+            await reading()
+        return await super().window(first, last)
+
+    async def change(self, route: str, expected: int, flag: Flag) -> None:
+        if self.rivals:
+            self.rivals -= 1
+            rival = (await self.flags())[route]
+            await super().change(route, rival.generation, replace(rival, generation=rival.generation + 1))
+        await super().change(route, expected, flag)
+
+
+async def strangled(store: MemoryStore | None = None, share: int = 2_500) -> Worker:
+    """A worker whose route has native traffic, one second after that was ordered."""
+    worker = Worker(store or MemoryStore())
+    await worker.loop.set_share(ROUTE, share)
+    await worker.tick()
+    return worker
+
+
+async def test_a_route_trips_when_native_fails_beyond_the_rule() -> None:
+    worker = await strangled()
+    worker.break_native()
+    await worker.tick()
+    words = "native failed 60 of 100 (60.0 %, allowed 5 %), legacy 0 of 300 (0.0 %) in 30 s"
+    assert (worker.flag.native, worker.flag.trip) == (0, Trip(worker.now, words))
+    assert worker.trips == [(ROUTE, Trip(worker.now, words))]
+    assert worker.loop.latches == {}
+
+
+async def test_a_healthy_route_keeps_its_share_and_its_verdict_says_so() -> None:
+    worker = await strangled()
+    worker.answer(Side.NATIVE, ok=100)
+    worker.answer(Side.LEGACY, ok=300)
+    await worker.tick()
+    assert worker.flag.native == 2_500
+    assert worker.loop.verdicts[ROUTE].kind is Kind.HEALTHY
+
+
+async def test_a_route_that_only_legacy_answers_is_not_judged() -> None:
+    worker = Worker(MemoryStore())
+    worker.break_native()
+    await worker.tick()
+    assert worker.loop.verdicts == {}
+    assert not worker.flag.tripped
+
+
+async def test_a_tripped_route_stays_at_zero_until_reset() -> None:
+    worker = await strangled()
+    worker.break_native()
+    await worker.tick()
+    reason = worker.flag.trip
+    for _ in range(100):
+        worker.answer(Side.LEGACY, ok=10)
+        await worker.tick()
+    assert worker.flag.trip is reason is not None
+    assert len(worker.trips) == 1
+    change = await worker.loop.reset(ROUTE)
+    assert (change.before.trip, change.after.trip, change.reach) == (reason, None, Reach.FLEET)
+    assert worker.flag.native == 0
+
+
+async def test_failures_of_before_a_reset_do_not_trip_again() -> None:
+    worker = await strangled()
+    worker.break_native()
+    await worker.tick()
+    await worker.loop.reset(ROUTE)
+    await worker.loop.set_share(ROUTE, 2_500)
+    await worker.tick()
+    assert worker.flag.native == 2_500
+    assert worker.loop.verdicts[ROUTE].kind is Kind.INCONCLUSIVE
+
+
+async def test_failures_of_before_a_raise_do_not_count_against_it() -> None:
+    worker = await strangled()
+    worker.answer(Side.NATIVE, failed=49)
+    await worker.tick()
+    await worker.loop.set_share(ROUTE, 5_000)
+    await worker.tick()
+    worker.answer(Side.NATIVE, failed=49)
+    await worker.tick()
+    assert not worker.flag.tripped
+
+
+async def test_a_late_answer_to_a_question_of_before_a_reset_does_not_trip_again() -> None:
+    worker = await strangled()
+    asked = int(worker.now)
+    worker.answer(Side.NATIVE, still_open=200)
+    await worker.loop.rollback(ROUTE, "incident 7")
+    await worker.loop.reset(ROUTE)
+    await worker.loop.set_share(ROUTE, 2_500)
+    await worker.tick()
+    for _ in range(200):
+        worker.loop.window.closed(asked, ROUTE, Side.NATIVE, Outcome.FAILED)
+    await worker.tick()
+    assert not worker.flag.tripped
+
+
+async def test_new_failures_after_a_reset_do_trip_again() -> None:
+    worker = await strangled()
+    for _ in range(2):
+        worker.break_native()
+        await worker.tick()
+        assert worker.flag.tripped
+        await worker.loop.reset(ROUTE)
+        await worker.loop.set_share(ROUTE, 2_500)
+        await worker.tick()
+    assert len(worker.trips) == 2
+
+
+async def test_failures_older_than_the_window_count_no_more() -> None:
+    worker = await strangled()
+    worker.answer(Side.NATIVE, failed=49)
+    await worker.tick(after=30.0)
+    worker.answer(Side.NATIVE, failed=1)
+    await worker.tick()
+    assert not worker.flag.tripped
+
+
+async def test_two_workers_trip_on_what_neither_has_seen_enough_of_alone() -> None:
+    store = MemoryStore()
+    one, two = await strangled(store), Worker(store, "two")
+    await two.tick()
+    await two.tick()
+    for worker in (one, two):
+        worker.now = 1_010.0
+        worker.answer(Side.NATIVE, failed=30)
+        worker.answer(Side.LEGACY, ok=30)
+        await worker.tick()
+    assert not one.flag.tripped
+    assert two.flag.tripped
+    await one.tick()
+    assert one.flag == two.flag
+    assert (len(one.trips), len(two.trips)) == (0, 1)
+
+
+async def test_two_workers_that_trip_at_once_make_one_trip() -> None:
+    store = MemoryStore()
+    one, two = await strangled(store), Worker(store, "two")
+    await two.tick()
+    await two.tick()
+    for worker in (one, two):
+        worker.now = 1_010.0
+        worker.break_native()
+    await asyncio.gather(one.tick(), two.tick())
+    assert one.flag.tripped
+    assert len(one.trips) + len(two.trips) == 1
+    await asyncio.gather(one.tick(), two.tick())
+    assert one.flag == two.flag == (await store.flags())[ROUTE]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["on this worker", "on another one"])
+async def test_evidence_about_a_flag_that_was_changed_while_it_was_judged_is_dropped(elsewhere: bool) -> None:
+    store = Meanwhile()
+    worker = await strangled(store)
+    changer = Worker(store, "another") if elsewhere else worker
+    worker.break_native()
+    store.reading = lambda: changer.loop.set_share(ROUTE, 5_000)
+    await worker.tick()
+    assert worker.flag.native == 5_000
+    assert not worker.flag.tripped
+    assert worker.trips == []
+    assert worker.loop.latches == {}
+
+
+async def test_an_order_gives_way_to_one_who_changes_the_flag_all_the_time() -> None:
+    store = Meanwhile()
+    worker = await strangled(store)
+    store.rivals = 1_000
+    with pytest.raises(Stale, match=r"^messages.create: somebody else changed it first"):
+        await worker.loop.set_share(ROUTE, 500)
+
+
+async def test_a_trip_does_not_give_way_but_waits_on_its_worker_until_the_fleet_takes_it() -> None:
+    store = Meanwhile()
+    worker = await strangled(store)
+    store.rivals = 7
+    change = await worker.loop.rollback(ROUTE, "incident 7")
+    assert worker.flag.tripped
+    assert change.reach is Reach.WORKER
+    await worker.tick()
+    assert worker.loop.latches == {}
+    assert (await store.flags())[ROUTE].tripped
+
+
+async def test_a_change_reaches_another_worker_without_a_tick_of_its_own() -> None:
+    store = MemoryStore()
+    one, two = Worker(store, "one"), Worker(store, "two")
+    async with two.running():
+        await one.loop.set_share(ROUTE, 500)
+        await two.until(lambda flag: flag.native == 500)
+
+
+async def test_a_fault_in_a_hook_ends_neither_the_watch_nor_the_worker() -> None:
+    class Faulty(Worker):
+        def _on_change(self, route: str, before: Flag, after: Flag) -> None:
+            super()._on_change(route, before, after)
+            if len(self.changes) == 1:
+                raise RuntimeError("a fault in a hook")
+
+    store = MemoryStore()
+    one, two = Worker(store, "one"), Faulty(store, "two")
+    async with two.running():
+        await one.loop.set_share(ROUTE, 500)
+        await two.until(lambda flag: flag.native == 500)
+        await one.loop.set_share(ROUTE, 700)
+        await two.until(lambda flag: flag.native == 700)
+
+
+async def test_a_share_is_set_and_said() -> None:
+    worker = Worker(MemoryStore())
+    change = await worker.loop.set_share(ROUTE, 500)
+    assert change.words == "messages.create: native answers 5 % (it was 0 %), on every worker"
+    assert worker.flag.native == 500
+    assert worker.loop.get(OTHER) == Flag()
+
+
+async def test_setting_what_is_set_changes_nothing() -> None:
+    worker = await strangled()
+    generation = worker.flag.generation
+    change = await worker.loop.set_share(ROUTE, 2_500)
+    assert change.before == change.after
+    assert worker.flag.generation == generation
+
+
+async def test_a_share_on_a_tripped_route_is_refused_with_the_reason() -> None:
+    worker = await strangled()
+    await worker.loop.rollback(ROUTE, "incident 7")
+    with pytest.raises(Tripped, match=r"^messages.create is tripped: by hand: incident 7; .*[Rr]eset it first"):
+        await worker.loop.set_share(ROUTE, 500)
+    assert worker.flag.native == 0
+
+
+async def test_a_tripped_route_can_be_shadowed() -> None:
+    worker = await strangled()
+    await worker.loop.rollback(ROUTE, "incident 7")
+    await worker.loop.set_shadow(ROUTE, WHOLE)
+    assert worker.flag.tripped
+    assert worker.flag.shadow == WHOLE
+
+
+@pytest.mark.parametrize("share", [-1, WHOLE + 1])
+async def test_a_share_out_of_range_is_refused_and_nothing_changes(share: int) -> None:
+    worker = await strangled()
+    with pytest.raises(ValueError, match="outside"):
+        await worker.loop.set_share(ROUTE, share)
+    assert worker.flag.native == 2_500
+
+
+async def test_an_unknown_route_is_refused_by_every_order() -> None:
+    loop = Worker(MemoryStore()).loop
+    for order in (
+        loop.set_share("nothing", 1),
+        loop.set_shadow("nothing", 1),
+        loop.reset("nothing"),
+        loop.rollback("nothing", "why"),
+    ):
+        with pytest.raises(UnknownRoute, match=r"^nothing: no such route"):
+            await order
+    with pytest.raises(UnknownRoute):
+        loop.get("nothing")
+
+
+async def test_resetting_a_route_that_is_not_tripped_leaves_its_share() -> None:
+    worker = await strangled()
+    change = await worker.loop.reset(ROUTE)
+    assert change.words == "messages.create: nothing changed: native answers 25 %, 0 % is shadowed"
+    assert worker.flag.native == 2_500
+
+
+async def test_a_rollback_of_everything_takes_every_route_and_says_so_of_each() -> None:
+    worker = await strangled()
+    changes = await worker.loop.rollback_all("incident 7")
+    assert [change.route for change in changes] == [ROUTE, OTHER]
+    assert {change.reach for change in changes} == {Reach.FLEET}
+    assert all(flag.tripped and not flag.native for flag in worker.loop.snapshot.values())
+    assert [route for route, _ in worker.trips] == [ROUTE, OTHER]
+
+
+async def test_a_rollback_of_a_tripped_route_keeps_the_first_reason_and_is_no_new_trip() -> None:
+    worker = await strangled()
+    await worker.loop.rollback(ROUTE, "incident 7")
+    change = await worker.loop.rollback(ROUTE, "again")
+    assert change.before == change.after
+    assert "incident 7" in change.words
+    assert len(worker.trips) == 1
+
+
+async def test_two_operators_at_once_are_both_heard() -> None:
+    store = MemoryStore()
+    one, two = Worker(store, "one"), Worker(store, "two")
+    await asyncio.gather(one.loop.set_share(ROUTE, 500), two.loop.set_shadow(ROUTE, 700))
+    flag = (await store.flags())[ROUTE]
+    assert (flag.native, flag.shadow) == (500, 700)
+
+
+async def test_every_change_is_told_to_the_hook_with_before_and_after() -> None:
+    worker = Worker(MemoryStore())
+    await worker.loop.set_share(ROUTE, 500)
+    await worker.loop.rollback(ROUTE, "incident 7")
+    assert [(before.native, after.native) for _, before, after in worker.changes if before.native != after.native] == [
+        (0, 500),
+        (500, 0),
+    ]
+
+
+async def test_seeds_give_flags_only_where_the_fleet_has_none() -> None:
+    worker = await strangled()
+    assert list(await worker.loop.seed({ROUTE: Flag(native=1), OTHER: Flag(native=2)})) == [OTHER]
+    assert (worker.flag.native, worker.loop.get(OTHER).native) == (2_500, 2)
+
+
+async def test_counts_are_forgotten_with_their_window() -> None:
+    worker = await strangled()
+    for _ in range(100):
+        worker.answer(Side.NATIVE, ok=1)
+        await worker.tick()
+    assert len(worker.loop.window.cells()) <= 31

@@ -1,0 +1,241 @@
+"""What only the Redis store can get wrong; the rest is in tests/contract/test_store.py."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
+
+import pytest
+from redis.asyncio import Redis
+from structlog.testing import capture_logs
+
+from flags.errors import StoreUnavailable
+from flags.flag import Flag, Side, encode
+from flags.store import Store
+from flags.store.redis import BEAT, RedisStore
+from flags.window import Counts
+from tests.contract.redis_process import RedisProcess, free_port
+
+ROUTE = "messages.create"
+KEY = "{strangler}:flags"
+CELL = (100, ROUTE, Side.NATIVE)
+ABSENT = f"redis://:a-secret@127.0.0.1:{free_port()}/3"
+
+CALLS: dict[str, Callable[[Store], Awaitable[object]]] = {
+    "flags": lambda store: store.flags(),
+    "change": lambda store: store.change(ROUTE, 0, Flag(generation=1)),
+    "seed": lambda store: store.seed({ROUTE: Flag()}),
+    "report": lambda store: store.report("one", {CELL: Counts(1)}, 100),
+    "window": lambda store: store.window(90, 100),
+}
+each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+
+
+@asynccontextmanager
+async def connected(url: str, beat: float = BEAT) -> AsyncIterator[tuple[RedisStore, Redis]]:
+    store = RedisStore(url, beat=beat)
+    async with Redis.from_url(url, decode_responses=True) as client:
+        try:
+            yield store, client
+        finally:
+            await store.close()
+
+
+@each_call
+async def test_an_absent_redis_is_unavailable_and_its_password_is_not_told(
+    call: Callable[[Store], Awaitable[object]],
+) -> None:
+    async with connected(ABSENT) as (store, _):
+        with pytest.raises(StoreUnavailable, match=r"^Redis at 127\.0\.0\.1:\d+/3: ") as error:
+            await call(store)
+    assert "a-secret" not in str(error.value)
+
+
+@each_call
+async def test_a_redis_that_hangs_is_unavailable_in_bounded_time_and_serves_again_when_it_goes_on(
+    own_redis: RedisProcess, call: Callable[[Store], Awaitable[object]]
+) -> None:
+    async with connected(own_redis.url()) as (store, _), asyncio.timeout(20):
+        await store.flags()
+        own_redis.pause()
+        with pytest.raises(StoreUnavailable):
+            await call(store)
+        own_redis.resume()
+        await call(store)
+
+
+@each_call
+async def test_a_restart_of_redis_between_two_calls_is_not_noticed(
+    own_redis: RedisProcess, call: Callable[[Store], Awaitable[object]]
+) -> None:
+    async with connected(own_redis.url()) as (store, _):
+        await store.flags()
+        own_redis.kill()
+        own_redis.start()
+        await call(store)
+
+
+@each_call
+async def test_keys_of_another_type_make_the_store_unavailable_and_nothing_else(
+    own_redis: RedisProcess, call: Callable[[Store], Awaitable[object]]
+) -> None:
+    async with connected(own_redis.url()) as (store, client):
+        for key in (KEY, "{strangler}:window:100"):
+            await client.set(key, "no hash")
+        with pytest.raises(StoreUnavailable):
+            await call(store)
+
+
+async def test_counts_that_are_not_ours_make_the_window_unavailable(own_redis: RedisProcess) -> None:
+    async with connected(own_redis.url()) as (store, client):
+        await client.hset("{strangler}:window:100", mapping={"version": "1", "sideways messages.create": "1 1 0 0"})
+        with pytest.raises(StoreUnavailable, match="not ours"):
+            await store.window(100, 100)
+
+
+@pytest.mark.parametrize(
+    ("text", "generation"),
+    [
+        ("nonsense", 0),
+        ("", 0),
+        ("\udcff", 0),
+        ("[" * 100_000, 0),
+        ('{"generation": 7}', 7),
+        ('{"native": 99999, "shadow": 0, "trip": null, "generation" : 7}', 7),
+        ('{"native": 500, "shadow": 0, "trip": null, "generation": 7.5}', 7),
+        ('{"native": 500, "shadow": 0, "trip": null, "generation": -7}', 0),
+        ('{"native": 500, "shadow": 0, "trip": null, "generation": 9, "generation": 7}', 9),
+        ('{"generation": ' + "9" * 5_000 + "}", 999_999_999_999_999),
+    ],
+)
+async def test_a_flag_that_cannot_be_read_is_a_share_of_nothing_and_can_be_replaced(
+    own_redis: RedisProcess, text: str, generation: int
+) -> None:
+    async with connected(own_redis.url()) as (store, client):
+        await client.hset(KEY, ROUTE, text.encode("utf-8", "surrogateescape"))
+        await client.hset(KEY, "another", encode(Flag(native=5, generation=1)))
+        assert await store.flags() == {ROUTE: Flag(generation=generation), "another": Flag(native=5, generation=1)}
+        replacement = Flag(native=100, generation=min(generation + 1, 10**15 - 1))
+        await store.change(ROUTE, generation, replacement)
+        assert (await store.flags())[ROUTE] == replacement
+
+
+async def test_a_flag_written_by_hand_with_spaces_is_read(own_redis: RedisProcess) -> None:
+    flag = Flag(native=500, generation=7)
+    async with connected(own_redis.url()) as (store, client):
+        await client.hset(KEY, ROUTE, json.dumps(json.loads(encode(flag)), indent=2))
+        assert await store.flags() == {ROUTE: flag}
+
+
+async def test_a_change_whose_answer_was_lost_may_be_repeated(own_redis: RedisProcess) -> None:
+    async with connected(own_redis.url()) as (store, _):
+        for _ in range(2):
+            await store.change(ROUTE, 0, Flag(native=5, generation=1))
+
+
+async def test_counts_said_while_redis_hung_are_not_counted_twice(own_redis: RedisProcess) -> None:
+    """A paused server executes what lies in its buffers once it goes on."""
+    async with connected(own_redis.url()) as (store, _):
+        await store.flags()
+        own_redis.pause()
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                await store.report("one", {CELL: Counts(30, 10)}, 100)
+        own_redis.resume()
+        await store.report("one", {CELL: Counts(31, 11)}, 100)
+        assert await store.window(100, 100) == {CELL: Counts(31, 11, 0, 0)}
+
+
+async def test_databases_do_not_hear_each_other(own_redis: RedisProcess) -> None:
+    async with (
+        connected(own_redis.url(1)) as (one, client),
+        connected(own_redis.url(2)) as (two, _),
+        client.pubsub() as listener,
+        asyncio.timeout(10),
+    ):
+        await listener.psubscribe("*")
+        await listener.get_message(timeout=5)
+        await one.change(ROUTE, 0, Flag(generation=1))
+        await two.change(ROUTE, 0, Flag(generation=1))
+        heard = [await listener.get_message(timeout=5) for _ in range(2)]
+    assert [message["channel"] for message in heard] == ["{strangler}:changes:1", "{strangler}:changes:2"]
+
+
+async def test_every_key_carries_the_one_hash_tag_and_counts_expire(own_redis: RedisProcess) -> None:
+    async with connected(own_redis.url()) as (store, client):
+        await store.change(ROUTE, 0, Flag(generation=1))
+        await store.report("one", {CELL: Counts(1)}, 100)
+        keys = await client.keys("*")
+        assert all(str(key).startswith("{strangler}:") for key in keys)
+        lifetimes = {key: await client.ttl(key) for key in keys}
+    assert lifetimes.pop(KEY) == -1
+    assert len(lifetimes) == 2
+    assert all(0 < lifetime <= 100 for lifetime in lifetimes.values())
+
+
+async def test_a_subscription_outlives_a_restart_and_tells_that_something_may_have_changed(
+    own_redis: RedisProcess,
+) -> None:
+    async with connected(own_redis.url()) as (store, _), aclosing(store.changes()) as changes, asyncio.timeout(20):
+        await anext(changes)
+        own_redis.kill()
+        own_redis.start()
+        await anext(changes)
+        await store.change(ROUTE, 0, Flag(generation=1))
+        await anext(changes)
+
+
+async def test_a_subscription_is_renewed_as_soon_as_redis_is_back(own_redis: RedisProcess) -> None:
+    async with connected(own_redis.url()) as (store, _), aclosing(store.changes()) as changes, asyncio.timeout(20):
+        await anext(changes)
+        waiting = asyncio.gather(anext(changes))
+        own_redis.kill()
+        with capture_logs() as logs:
+            while not any("subscription" in entry["event"] for entry in logs):
+                with suppress(StoreUnavailable):
+                    await store.flags()
+        own_redis.start()
+        await waiting
+
+
+async def test_a_subscription_on_which_nothing_is_said_is_asked_whether_it_lives(own_redis: RedisProcess) -> None:
+    quick = connected(own_redis.url(), beat=0.05)
+    async with quick as (store, _), aclosing(store.changes()) as changes, asyncio.timeout(20):
+        await anext(changes)
+        await anext(changes)  # the answer to the question: nobody changed anything
+
+
+async def test_a_subscription_that_does_not_answer_is_given_up_and_renewed(own_redis: RedisProcess) -> None:
+    quick = connected(own_redis.url(), beat=0.05)
+    async with quick as (store, _), aclosing(store.changes()) as changes, asyncio.timeout(20):
+        await anext(changes)
+        own_redis.pause()
+        waiting = asyncio.gather(anext(changes))
+        with capture_logs() as logs:
+            while not any("no sign of life" in entry.get("error", "") for entry in logs):
+                with suppress(StoreUnavailable):
+                    await store.flags()
+        own_redis.resume()
+        await waiting
+
+
+async def test_a_subscription_begins_when_redis_first_appears(own_redis: RedisProcess) -> None:
+    own_redis.kill()
+    async with connected(own_redis.url()) as (store, _), aclosing(store.changes()) as changes, asyncio.timeout(20):
+        waiting = asyncio.gather(anext(changes))
+        await asyncio.sleep(0)
+        own_redis.start()
+        await waiting
+
+
+async def test_a_listener_that_leaves_takes_its_connection_with_it(own_redis: RedisProcess) -> None:
+    channel = "{strangler}:changes:0"
+    async with connected(own_redis.url()) as (store, client), asyncio.timeout(10):
+        async with aclosing(store.changes()) as changes:
+            await anext(changes)
+            assert await client.pubsub_numsub(channel) == [(channel, 1)]
+        left = await client.pubsub_numsub(channel)
+        while left != [(channel, 0)]:  # the server notices when it next looks at the socket
+            left = await client.pubsub_numsub(channel)
