@@ -47,9 +47,8 @@ class Fleet:
     async def seed(self, flags: Mapping[str, Flag]) -> Collection[str]:
         """Write the flags that the fleet has none of; the routes that were written."""
         async with self._talking:
-            await (
-                self._converse()
-            )  # a store that was wiped gets back what is held, before the seeds would take its place
+            # A store that was wiped gets back what is held first, or the seeds would take its place.
+            await self._converse()
             with self._noting():
                 written = await self._store.seed(flags)
             await self._converse()

@@ -75,7 +75,8 @@ async def login(request: Request) -> Answer:
     async with unit_of_work(request) as unit:
         await unit.execute(NOTE_SIGN_IN, id=id, now=datetime.now(UTC).replace(tzinfo=None))
         # Before the commit: without Redis nothing is kept. Should the commit fail, it is a key that nobody knows.
-        await held.redis.set(f"refresh:token:{refresh_token}", id, ex=REFRESH_LIFETIME)
+        async with held.in_time():
+            await held.redis.set(f"refresh:token:{refresh_token}", id, ex=REFRESH_LIFETIME)
     content = {
         "accessToken": access_token,
         "refreshToken": refresh_token,

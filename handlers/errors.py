@@ -91,7 +91,7 @@ def fault(error: Exception) -> Fault:
             return error
         case HTTPException():  # the router's, 404 or 405: Rails knows no route for that method and path either way
             return NotFound()
-        case psycopg.OperationalError() | psycopg.InterfaceError() | redis.RedisError():
+        case psycopg.OperationalError() | psycopg.InterfaceError() | redis.RedisError() | TimeoutError():
             return ServiceUnavailable()
         case _:
             return InternalServerError()

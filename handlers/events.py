@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Iterable
@@ -97,8 +98,13 @@ def describe(effect: Effect) -> str:
             return f"forget {', '.join(keys)}"
 
 
-async def hand_on(events: Iterable[Event], redis: Redis, cable_prefix: str, request_id: str) -> None:
-    """Carries out every effect, all in one round trip. One that fails is logged; the others do not notice."""
+async def hand_on(
+    events: Iterable[Event], redis: Redis, cable_prefix: str, request_id: str, seconds: float = 1.0
+) -> None:
+    """Carries out every effect, all in one round trip that may take so many seconds.
+
+    One that fails is logged; the others do not notice.
+    """
     todo = [effect for event in events for effect in effects(event)]
     if not todo:
         return
@@ -108,7 +114,8 @@ async def hand_on(events: Iterable[Event], redis: Redis, cable_prefix: str, requ
             for command in commands(effect, cable_prefix, secrets.token_hex(12), time.time()):
                 pipeline.execute_command(*command)
                 owners.append(effect)
-        outcomes = await pipeline.execute(raise_on_error=False)
+        async with asyncio.timeout(seconds):
+            outcomes = await pipeline.execute(raise_on_error=False)
     except Exception as error:  # whatever it is: the work is committed, and its answer stays what it is
         log.error("effects_lost", request_id=request_id, effects=[*map(describe, todo)], error=repr(error))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -104,6 +105,10 @@ class Resources:
             await connection.close()
             await self._pool.putconn(connection)
 
+    def in_time(self) -> asyncio.Timeout:
+        """Bounds a call of Redis: `async with held.in_time(): await held.redis…` raises TimeoutError."""
+        return asyncio.timeout(self.settings.redis_wait)
+
     async def give_back(self, connection: Connection) -> None:
         await self._pool.putconn(connection)
 
@@ -145,7 +150,7 @@ def redis_client(settings: Settings) -> Redis:
         settings.redis_url,
         max_connections=settings.redis_pool,
         timeout=settings.redis_wait,
-        socket_timeout=settings.redis_wait,
+        # No `socket_timeout`: redis-py waits for it in a way that can lose a cancellation. `in_time` bounds each call.
         socket_connect_timeout=settings.redis_wait,
         # A command that timed out may have been carried out: it is the caller's to decide, never repeated blindly.
         retry=Retry(NoBackoff(), 0),

@@ -141,7 +141,7 @@ async def commit(held: Resources, connection: Connection, events: list[Event], r
         await connection.execute("commit", prepare=False)
     finally:
         await held.give_back(connection)
-    await hand_on(events, held.redis, held.settings.cable_prefix, request_id)
+    await hand_on(events, held.redis, held.settings.cable_prefix, request_id, held.settings.redis_wait)
 
 
 async def discard(held: Resources, connection: Connection) -> None:

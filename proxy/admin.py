@@ -6,6 +6,7 @@ legacy, native or Redis, a balancer would empty its pool just when the proxy's o
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict
@@ -31,6 +32,7 @@ from proxy.units import share as parse_share
 from shadow.journal import Entry, Journal
 
 MOST = 1000  # mismatches in one answer
+PATIENCE = 2.0  # seconds that the journal has to be read
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -182,8 +184,9 @@ class Admin:
         if not count.isascii() or not count.isdigit():
             return _error(400, f"count: {count!r} is not a number")
         try:
-            entries = await self._journal.latest(min(int(count), MOST), route)
-        except (RedisError, OSError) as error:
+            async with asyncio.timeout(PATIENCE):
+                entries = await self._journal.latest(min(int(count), MOST), route)
+        except (RedisError, OSError) as error:  # TimeoutError is one
             return _error(
                 503, f"the journal cannot be read ({error}); comparisons go on and are counted in the metrics"
             )

@@ -176,8 +176,8 @@ def _state(config: Config) -> tuple[Store, Journal, Redis | None]:
     """Where flags and mismatches are kept, and the client that is ours to close."""
     if config.redis is None:
         return MemoryStore(), MemoryJournal(), None
-    # Few attempts: a journal that cannot be written is counted, and nobody waits for it.
-    client = Redis.from_url(config.redis, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 1))
+    # No `socket_timeout`: redis-py waits for it in a way that can lose a cancellation. Whoever calls bounds the call.
+    client = Redis.from_url(config.redis, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 1))
     return RedisStore(config.redis), RedisJournal(client), client
 
 

@@ -148,6 +148,14 @@ async def test_counts_of_before_and_after_the_loss_both_count(own_redis: RedisPr
     assert worker.flag.tripped
 
 
+async def test_a_worker_alone_looks_no_further_back_than_the_window(own_redis: RedisProcess, hire: Hire) -> None:
+    worker = await strangled(hire)
+    own_redis.kill()
+    worker.answer(Side.NATIVE, failed=49)
+    await worker.tick(after=30.0)
+    assert worker.loop.verdicts[ROUTE].words.startswith("native answered 0 of the 50 requests")
+
+
 async def test_a_trip_made_alone_reaches_the_fleet_when_redis_returns(own_redis: RedisProcess, hire: Hire) -> None:
     one, two = await strangled(hire, LIMIT), hire("two")
     await two.tick()

@@ -146,6 +146,22 @@ async def test_failures_older_than_the_window_count_no_more() -> None:
     assert not worker.flag.tripped
 
 
+async def test_failures_count_to_the_last_second_of_the_window() -> None:
+    worker = await strangled()
+    worker.answer(Side.NATIVE, failed=49)
+    await worker.tick(after=29.0)
+    worker.answer(Side.NATIVE, failed=1)
+    await worker.tick(after=0.0)
+    assert worker.flag.tripped
+
+
+async def test_what_the_fleet_has_heard_is_not_said_again() -> None:
+    worker = await strangled()
+    worker.answer(Side.NATIVE, ok=5)
+    await worker.tick()
+    assert worker.loop.window.pending([ROUTE]) == {}
+
+
 async def test_two_workers_trip_on_what_neither_has_seen_enough_of_alone() -> None:
     store = MemoryStore()
     one, two = await strangled(store), Worker(store, "two")
@@ -187,6 +203,7 @@ async def test_evidence_about_a_flag_that_was_changed_while_it_was_judged_is_dro
     store.reading = lambda: changer.loop.set_share(ROUTE, 5_000)
     await worker.tick()
     assert worker.flag.native == 5_000
+    assert any(after.tripped for _, _, after in worker.changes) is elsewhere  # here it is known before anything is done
     assert not worker.flag.tripped
     assert worker.trips == []
     assert worker.loop.latches == {}
@@ -295,6 +312,14 @@ async def test_resetting_a_route_that_is_not_tripped_leaves_its_share() -> None:
     change = await worker.loop.reset(ROUTE)
     assert change.words == "messages.create: nothing changed: native answers 25 %, 0 % is shadowed"
     assert worker.flag.native == 2_500
+
+
+async def test_a_reset_leaves_no_share_even_if_somebody_wrote_one_under_the_trip() -> None:
+    store = MemoryStore()
+    await store.change(ROUTE, 0, Flag(native=500, trip=Trip(1.0, "by another tool"), generation=1))
+    worker = Worker(store)
+    await worker.loop.reset(ROUTE)
+    assert (worker.flag.native, worker.flag.trip) == (0, None)
 
 
 async def test_a_rollback_of_everything_takes_every_route_and_says_so_of_each() -> None:
