@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import uvloop
-
 from proxy import show
 from proxy.address import Address
-from proxy.app import Strangler
 from proxy.config import load
-from proxy.faults import ConfigError, Fault
-from proxy.logs import configure
-from proxy.native import import_app
+from proxy.faults import ConfigError
 from proxy.orders import OrderFailed, Orders
-from proxy.server import Server, listen
 from proxy.units import share as parse_share
 
 Told = Mapping[str, Any]
@@ -106,46 +98,24 @@ def _count(text: str) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    config = load(options.config, os.environ)
-    public = listen(config.listen, "listen")
-    private = listen(config.admin.listen, "admin.listen")
-    configure()
+    from proxy import processes  # an operator's command must not wait until all that is imported
 
-    async def serve() -> None:
-        strangler = Strangler(config)
-        _on_signals(strangler.stopping.set)
-        await strangler.serve(public, private)
-
-    uvloop.run(serve())
+    processes.serve(load(options.config, os.environ))
     return 0
 
 
 def _handlers(options: argparse.Namespace) -> int:
-    config = load(options.config, os.environ)
-    native = config.native
-    address: Address | None = options.listen or (native.url if native is not None else None)
-    if native is None or native.app is None or address is None:
-        raise ConfigError([Fault("native", "`strangler handlers` serves native.app at native.url: name both")])
-    sock, app = listen(address, "native.url"), import_app(native.app)
-    configure()
+    from proxy import processes
 
-    async def serve() -> None:
-        server = Server(app, sock, lifespan="on")
-        _on_signals(server.stop)
-        await server.run_until_stopped()
-
-    uvloop.run(serve())
+    processes.handlers(load(options.config, os.environ), options.listen)
     return 0
-
-
-def _on_signals(stop: Callable[[], None]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
 
 
 def _check(options: argparse.Namespace) -> int:
     config = load(options.config, os.environ)
     if config.native is not None and config.native.app is not None:
+        from proxy.native import import_app
+
         import_app(config.native.app)
     return _say({"faults": []}, f"{options.config}: no faults; {len(config.routes)} routes", options)
 

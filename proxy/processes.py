@@ -1,0 +1,53 @@
+"""What `strangler` runs until it is told to stop: the proxy, or the native side on its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+import uvloop
+
+from proxy.address import Address
+from proxy.app import Strangler
+from proxy.config import Config
+from proxy.faults import ConfigError, Fault
+from proxy.logs import configure
+from proxy.native import import_app
+from proxy.server import Server, listen
+
+
+def serve(config: Config) -> None:
+    """The proxy with both of its ports; a ConfigError names a port or an app that cannot be had."""
+    public = listen(config.listen, "listen")
+    private = listen(config.admin.listen, "admin.listen")
+    configure()
+
+    async def run() -> None:
+        strangler = Strangler(config)
+        _on_signals(strangler.stopping.set)
+        await strangler.serve(public, private)
+
+    uvloop.run(run())
+
+
+def handlers(config: Config, listen_at: Address | None) -> None:
+    """The app that the configuration names, at native's address unless another is given."""
+    native = config.native
+    address = listen_at or (native.url if native is not None else None)
+    if native is None or native.app is None or address is None:
+        raise ConfigError([Fault("native", "`strangler handlers` serves native.app at native.url: name both")])
+    sock, app = listen(address, "native.url"), import_app(native.app)
+    configure()
+
+    async def run() -> None:
+        server = Server(app, sock, lifespan="on")
+        _on_signals(server.stop)
+        await server.run_until_stopped()
+
+    uvloop.run(run())
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
