@@ -34,6 +34,10 @@ class Front(HttpToolsProtocol):
         self._answering: RequestResponseCycle | None = None
 
     def on_headers_complete(self) -> None:
+        for name, value in self.headers:
+            if name == b"transfer-encoding" and value.lower() != b"chunked":
+                # The parser finds out too, but only when the request is on its way.
+                raise ValueError("a transfer coding that this hop does not know")
         target, authority = origin_form(self.url)
         if authority is not None:  # it outranks Host (RFC 9112 §3.2.2)
             self.headers[:] = [(b"host", authority), *(header for header in self.headers if header[0] != b"host")]
@@ -86,6 +90,7 @@ class Front(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn forgets to after a reset: all would live on with the timer
         # Of pipelined requests uvicorn tells only the last; the one that is being answered must hear of it too.
         if self._answering is not None and not self._answering.response_complete:
             self._answering.disconnected = True

@@ -61,10 +61,13 @@ class Absent:
 
 
 class Embedded:
-    """An ASGI app in this process. Ready once its lifespan has started; a start that fails is tried again."""
+    """An ASGI app in this process. Ready once its lifespan has started; a start that fails is tried again.
 
-    def __init__(self, app: ASGIApp, tasks: Tasks) -> None:
-        self._app, self._tasks = app, tasks
+    `patience`: seconds that its end may take.
+    """
+
+    def __init__(self, app: ASGIApp, tasks: Tasks, patience: float = 5.0) -> None:
+        self._app, self._tasks, self._patience = app, tasks, patience
         self._life: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._state: dict[str, Any] = {}
@@ -79,7 +82,7 @@ class Embedded:
     async def stop(self) -> None:
         self._stopping.set()
         if self._life is not None:
-            await asyncio.wait([self._life], timeout=5.0)
+            await asyncio.wait([self._life], timeout=self._patience)
 
     @retry(wait=wait_exponential(multiplier=0.2, max=5.0))
     async def _live(self) -> None:

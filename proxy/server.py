@@ -44,6 +44,7 @@ class Server(uvicorn.Server):
                 app,
                 log_config=None,
                 access_log=False,
+                proxy_headers=False,  # who is calling is told by `proxy.peers`, which believes trusted proxies only
                 server_header=False,
                 date_header=False,
                 lifespan=lifespan,

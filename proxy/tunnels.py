@@ -37,7 +37,8 @@ class Tunnels:
     async def _join(self, scope: Scope, user: UserEnd) -> None:
         head = request_head(scope["method"], scope["strangler.target"], scope["headers"])
         handshake = await tunnel(user, head, self._legacy, self._limits)
-        self._metrics.upgrades.labels(str(handshake.status)).inc()
+        if handshake.status:
+            self._metrics.upgrades.labels(str(handshake.status)).inc()
         log.info(
             "upgrade",
             request_id=scope["strangler.request_id"],

@@ -10,7 +10,7 @@ from typing import cast
 import httptools
 
 from proxy.address import Address
-from proxy.errors import Broken, NoAnswer, Refused, SideFailed
+from proxy.errors import Broken, NoAnswer, NoConnection, Refused, SideFailed
 from proxy.pool import Limits
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -19,7 +19,7 @@ EARLY = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """How an upgrade was answered: 101, the side's refusal, or the status that stands for its failure."""
+    """How an upgrade was answered: 101, the side's refusal, what stands for its failure, or 0 if the user left."""
 
     status: int
     failure: SideFailed | None = None
@@ -98,7 +98,7 @@ class UserEnd(End):
 
 
 class SideEnd(End):
-    """The side's end. Until the side has said 101 its answer is watched: a refusal is passed on, and ends the tunnel.
+    """The side's end. Nothing is passed on until it has answered; a refusal is passed on, and ends the tunnel.
 
     Without this a refused upgrade would leave a pipe to the side on which further requests pass unseen.
     """
@@ -107,11 +107,13 @@ class SideEnd(End):
         super().__init__()
         self.answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._unpassed = bytearray()
         self._refused = False
 
     def data_received(self, data: bytes) -> None:
         if self._parser is None:
             return super().data_received(data)
+        self._unpassed += data
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -120,14 +122,19 @@ class SideEnd(End):
         except httptools.HttpParserError as error:
             self._settle(Broken(f"its answer is not HTTP: {error}"))
             return self.close()
-        super().data_received(data)
-        if self._refused:
+        if self.answered.done():
+            super().data_received(bytes(self._unpassed))
+            self._unpassed.clear()
+        if self._refused or len(self._unpassed) > EARLY:
             self.close()
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._settle(Broken("the connection ended before the answer did"))
-        super().connection_lost(exc)
+        if self.answered.cancelled() or self.answered.exception() is not None:
+            self.transport = None  # the user is yet to be told
+        else:
+            super().connection_lost(exc)
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code() if self._parser is not None else 0
@@ -151,24 +158,15 @@ async def tunnel(user: UserEnd, head: bytes, address: Address, limits: Limits) -
 
     On failure the user's end is left open and unanswered: the caller says why, and closes it.
     """
-    loop = asyncio.get_running_loop()
     side = SideEnd()
     try:
-        async with asyncio.timeout(limits.connect):
-            await loop.create_connection(lambda: side, address.host, address.port)
-        if side.transport is None or user.transport is None:
-            raise Broken("the connection ended before the answer did")
-        side.other = user
-        user.other = side
-        side.transport.write(head)
-        async with asyncio.timeout(limits.first_byte):
-            status = await side.answered
-    except TimeoutError:
-        return _failed(user, side, NoAnswer(f"{address} did not answer the upgrade in time"))
+        status = await _asked(side, user, head, address, limits)
     except SideFailed as failure:
-        return _failed(user, side, failure)
-    except OSError as error:
-        return _failed(user, side, Refused(f"no connection to {address}: {error.strerror or error}"))
+        left = user.transport is None
+        side.other = user.other = None
+        side.answered.cancel()
+        side.close()
+        return Handshake(0) if left else Handshake(failure.status, failure)
     except BaseException:
         side.close()
         raise
@@ -177,10 +175,23 @@ async def tunnel(user: UserEnd, head: bytes, address: Address, limits: Limits) -
     return Handshake(status)
 
 
-def _failed(user: UserEnd, side: SideEnd, failure: SideFailed) -> Handshake:
-    side.other = user.other = None
-    side.close()
-    return Handshake(failure.status, failure)
+async def _asked(side: SideEnd, user: UserEnd, head: bytes, address: Address, limits: Limits) -> int:
+    try:
+        async with asyncio.timeout(limits.connect):
+            await asyncio.get_running_loop().create_connection(lambda: side, address.host, address.port)
+    except TimeoutError:
+        raise NoConnection(f"no connection to {address} within {limits.connect:g} s") from None
+    except OSError as error:
+        raise Refused(f"no connection to {address}: {error.strerror or error}") from None
+    if side.transport is None or user.transport is None:
+        raise Broken("the connection ended before the answer did")
+    side.other, user.other = user, side
+    side.transport.write(head)
+    try:
+        async with asyncio.timeout(limits.first_byte):
+            return await side.answered
+    except TimeoutError:
+        raise NoAnswer(f"{address} did not answer the upgrade within {limits.first_byte:g} s") from None
 
 
 def request_head(method: str, target: bytes, headers: Headers) -> bytes:

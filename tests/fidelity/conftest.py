@@ -1,0 +1,55 @@
+"""The ways through the proxy, each a real `strangler serve`, and the origins behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from proxy.routes import METHODS
+from tests.e2e.proxies import running, until
+from tests.fidelity.framing import requests
+from tests.fidelity.origin import Origin, running_origin
+from tests.fidelity.table import CASES
+
+# The knobs of the routes that every request matches; None: there are no routes.
+WAYS: Mapping[str, Mapping[str, str] | None] = {
+    "unmatched": None,
+    "shadowed": {"shadow": "100%"},
+    "native": {"share": "100%"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A port of the proxy, and the origins that may be asked through it: first the one that it is about."""
+
+    port: int
+    origins: tuple[Origin, ...]
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=WAYS)
+async def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Way]:
+    knobs = WAYS[request.param]
+    async with running_origin(skips_shadows=True) as legacy, running_origin(skips_shadows=True) as native:
+        config: dict[str, Any] = {"legacy": {"url": f"http://127.0.0.1:{legacy.port}"}}
+        if knobs is not None:
+            config |= {"native": {"url": f"http://127.0.0.1:{native.port}"}, "routes": routes(knobs)}
+        with running(tmp_path_factory.mktemp("fidelity"), config) as proxy:
+            if knobs is not None:
+                until(proxy, lambda: proxy.metric("strangler_native_ready") == 1)
+            yield Way(proxy.service.port, (native, legacy) if request.param == "native" else (legacy,))
+
+
+def routes(knobs: Mapping[str, str]) -> list[dict[str, str]]:
+    """A route for each method and path of the table."""
+    matches: dict[str, None] = {}
+    for case in CASES:
+        for request in requests(b"".join(step for step in case.client if isinstance(step, bytes))):
+            method, target, _ = request.start.decode().split(" ")
+            if method in METHODS and target.startswith("/"):
+                matches[f"{method} {target.partition('?')[0]}"] = None
+    return [{"name": f"r{number}", "match": match, **knobs} for number, match in enumerate(matches)]

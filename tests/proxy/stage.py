@@ -1,0 +1,87 @@
+"""The proxy in this process, before real sockets: where a test must see tasks and pools from within."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from proxy.address import Address
+from proxy.app import Strangler
+from proxy.sections import Config
+from proxy.server import Server, listen
+from tests.fidelity.wire import PATIENCE
+
+NOWHERE = "http://127.0.0.1:1"  # where nobody listens
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A serving proxy; `user` is a client of it."""
+
+    strangler: Strangler
+    server: Server
+    port: int
+    user: httpx.AsyncClient
+    at_rest: int  # tasks that are there without any request
+
+    @property
+    def connections(self) -> int:
+        """Users' connections, tunnels among them."""
+        return len(self.server.server_state.connections)
+
+    @property
+    def tasks(self) -> int:
+        """Tasks on behalf of users, the server's and the proxy's own."""
+        return len(self.server.server_state.tasks) + len(self.strangler.tasks)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """A metric's value; 0 if there is no such series."""
+        return self.strangler.metrics.registry.get_sample_value(f"strangler_{name}", labels) or 0.0
+
+
+@asynccontextmanager
+async def staged(**sections: Any) -> AsyncIterator[Stage]:
+    """The whole composition with this configuration, but for the operators' port."""
+    strangler = Strangler(Config.model_validate({"legacy": {"url": NOWHERE}, **sections}))
+    sock = listen(Address("127.0.0.1", 0), "listen")
+    port: int = sock.getsockname()[1]
+    server = Server(strangler.app, sock, http=strangler.front)
+    async with (
+        strangler.running(),
+        serving(server),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as user,
+    ):
+        if "native" in sections:
+            await eventually(lambda: strangler.native.ready)
+        yield Stage(strangler, server, port, user, len(strangler.tasks))
+
+
+@asynccontextmanager
+async def serving(server: Server) -> AsyncIterator[None]:
+    task = asyncio.get_running_loop().create_task(server.run_until_stopped())
+    try:
+        yield
+    finally:
+        server.stop()
+        await task
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Return once it holds, letting everybody else run meanwhile; fails if it does not come about."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds():  # noqa: ASYNC110  # what it watches tells nobody when it changes
+            await asyncio.sleep(0)
+
+
+async def settled(figure: Callable[[], int], rounds: int = 2000) -> int:
+    """The figure once it has stayed the same while the event loop went round so many times."""
+    last, since = figure(), 0
+    while since < rounds:
+        await asyncio.sleep(0)
+        last, since = (last, since + 1) if figure() == last else (figure(), 0)
+    return last

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from flags.decide import Decision, Reason
+from flags.flag import Side
+from flags.window import Counts, Window
+from proxy.books import Books
+from proxy.exchange import UNMATCHED, Exchange
+from proxy.metrics import Metrics
+from shadow.journal import MemoryJournal
+from shadow.observation import Observation
+from shadow.runner import Limits, Runner
+
+NATIVE = Decision(Side.NATIVE, True, Reason.SHARE)
+LEGACY = Decision(Side.LEGACY, True, Reason.SHARE)
+SERVED = Exchange("read", NATIVE, 7, 0.1, 200, Side.NATIVE)
+JSON = ((b"content-type", b"application/json"),)
+CONTROL = Observation(200, JSON, b"{}", complete=True, elapsed=0.1)
+SCOPE: Scope = {"type": "http", "method": "GET", "path": "/x", "headers": [], "strangler.request_id": "r-1"}
+
+
+class Ledger:
+    """Books with all that they write to; the runner is not started, so that its queue can be looked at."""
+
+    def __init__(self) -> None:
+        async def unasked(scope: Scope, receive: Receive, send: Send) -> None:
+            raise AssertionError("nobody is asked here")
+
+        self.window, self.metrics = Window(), Metrics(["read"])
+        self.runner = Runner(
+            sides={"legacy": unasked, "native": unasked},
+            rules={},
+            journal=MemoryJournal(),
+            limits=Limits(),
+            on_result=lambda route, side, outcome: None,
+            on_drop=lambda route, reason: None,
+            now=lambda: 0.0,
+        )
+        self.books = Books(["read"], self.window, self.metrics, self.runner)
+
+    def book(self, *exchanges: Exchange) -> None:
+        for exchange in exchanges:
+            self.books.opened(exchange.route, exchange.decision, exchange.second)
+            self.books.closed(exchange)
+
+    def counts(self, side: Side) -> Counts | None:
+        return self.window.cells().get((7, "read", side))
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+def test_a_request_is_open_until_it_is_closed(ledger: Ledger) -> None:
+    ledger.books.opened("read", NATIVE, 7)
+    assert ledger.counts(Side.NATIVE) == Counts(asked=1)
+    ledger.books.closed(SERVED)
+    assert ledger.counts(Side.NATIVE) == Counts(asked=1, ok=1)
+
+
+def test_a_request_is_booked_for_the_side_that_was_decided(ledger: Ledger) -> None:
+    ledger.book(replace(SERVED, asked_last=Side.LEGACY, failure="exception"))
+    assert ledger.counts(Side.NATIVE) == Counts(asked=1, failed=1)
+    assert ledger.counts(Side.LEGACY) is None
+
+
+def test_what_no_route_matches_is_counted_but_not_judged(ledger: Ledger) -> None:
+    ledger.book(replace(SERVED, route=UNMATCHED, decision=LEGACY, asked_last=Side.LEGACY))
+    assert ledger.window.cells() == {}
+    labels = {"route": UNMATCHED, "side": "legacy", "outcome": "ok"}
+    assert ledger.metrics.registry.get_sample_value("strangler_requests_total", labels) == 1
+
+
+def test_who_left_after_longer_than_legacy_usually_takes_was_failed(ledger: Ledger) -> None:
+    left = replace(SERVED, status=0, left=True, elapsed=2.0)
+    ledger.book(left)
+    assert ledger.counts(Side.NATIVE) == Counts(asked=1, excluded=1)  # nobody knows yet what is usual
+    ledger.book(*[replace(SERVED, decision=LEGACY, asked_last=Side.LEGACY, elapsed=1.0)] * 100)
+    ledger.book(left, replace(left, elapsed=0.5))
+    assert ledger.counts(Side.NATIVE) == Counts(asked=3, excluded=2, failed=1)
+
+
+def test_native_s_own_slowness_does_not_make_waiting_usual(ledger: Ledger) -> None:
+    ledger.book(*[replace(SERVED, elapsed=60.0)] * 1000)
+    ledger.book(*[replace(SERVED, decision=LEGACY, asked_last=Side.LEGACY, elapsed=1.0)] * 100)
+    ledger.book(replace(SERVED, status=0, left=True, elapsed=2.0))
+    counts = ledger.counts(Side.NATIVE)
+    assert counts is not None
+    assert counts.failed == 1
+
+
+def test_what_is_usual_is_forgotten(ledger: Ledger) -> None:
+    ledger.book(*[replace(SERVED, decision=LEGACY, asked_last=Side.LEGACY, elapsed=1.0)] * 100)
+    ledger.books.fade()
+    ledger.book(replace(SERVED, status=0, left=True, elapsed=2.0))
+    assert ledger.counts(Side.NATIVE) == Counts(asked=1, excluded=1)
+
+
+def test_an_eligible_exchange_is_offered_to_the_runner(ledger: Ledger) -> None:
+    ledger.books.shadow(SERVED, SCOPE, b"", CONTROL)
+    assert ledger.runner.pending == 1
+
+
+def test_an_exchange_that_cannot_be_compared_is_counted_with_the_reason(ledger: Ledger) -> None:
+    ledger.books.shadow(SERVED, {**SCOPE, "method": "POST"}, b"", CONTROL)
+    assert ledger.runner.pending == 0
+    labels = {"route": "read", "reason": "unsafe_method"}
+    assert ledger.metrics.registry.get_sample_value("strangler_shadow_drops_total", labels) == 1

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from flags.decide import Decision, Reason
+from flags.flag import Flag, Side, Trip
+from flags.window import Outcome
+from proxy.address import Address
+from proxy.exchange import UNMATCHED, Exchange
+from proxy.metrics import COMPARED, DROPS, FAILURES, Metrics
+from proxy.pool import Limits, Pool
+
+SERVED = Exchange("read", Decision(Side.NATIVE, False, Reason.SHARE), 1, 0.5, 200, Side.NATIVE)
+Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics(["read", "write"])
+
+
+def series(metrics: Metrics) -> Series:
+    return dict(_samples(metrics))
+
+
+def _samples(metrics: Metrics) -> Iterator[tuple[tuple[str, tuple[tuple[str, str], ...]], float]]:
+    for family in text_string_to_metric_families(metrics.exposition().decode()):
+        for sample in family.samples:
+            yield (sample.name, tuple(sorted(sample.labels.items()))), sample.value
+
+
+def changed(before: Series, after: Series) -> Series:
+    return {key: value - before.get(key, 0.0) for key, value in after.items() if value != before.get(key, 0.0)}
+
+
+def named(found: Series, name: str) -> list[dict[str, str]]:
+    return [dict(labels) for (of, labels) in found if of == name]
+
+
+def test_every_series_of_a_route_is_there_before_its_first_request(metrics: Metrics) -> None:
+    found = series(metrics)
+    sides = {"legacy", "native"}
+    for route in ("read", "write", UNMATCHED):
+        for name, label, values in (
+            ("strangler_requests_total", "outcome", {"ok", "failed", "excluded"}),
+            ("strangler_failures_total", "kind", set(FAILURES)),
+            ("strangler_comparisons_total", "outcome", set(COMPARED)),
+        ):
+            here = [labels for labels in named(found, name) if labels["route"] == route]
+            assert {labels[label] for labels in here} == values
+            assert len(here) == len(values) * len(sides)
+        assert {x["reason"] for x in named(found, "strangler_shadow_drops_total") if x["route"] == route} == set(DROPS)
+    assert all(value == 0 for (name, _), value in found.items() if name.endswith("_total"))
+
+
+def test_a_request_is_counted_where_it_was_decided_and_where_it_was_answered(metrics: Metrics) -> None:
+    before = series(metrics)
+    metrics.closed(replace(SERVED, asked_last=Side.LEGACY, failure="timeout"), Outcome.FAILED)
+    moved = changed(before, series(metrics))
+    native = (("route", "read"), ("side", "native"))
+    assert moved["strangler_requests_total", (("outcome", "failed"), *native)] == 1
+    assert moved["strangler_failures_total", (("kind", "timeout"), *native)] == 1
+    assert moved["strangler_answers_total", (("route", "read"), ("side", "legacy"), ("status", "200"))] == 1
+    assert moved["strangler_fallbacks_total", (("route", "read"),)] == 1
+    assert moved["strangler_request_seconds_count", native] == 1
+    assert moved["strangler_request_seconds_sum", native] == 0.5
+
+
+def test_a_request_that_nobody_waited_for_is_no_answer_and_has_no_duration(metrics: Metrics) -> None:
+    before = series(metrics)
+    metrics.closed(replace(SERVED, status=0, left=True), Outcome.EXCLUDED)
+    moved = changed(before, series(metrics))
+    assert moved == {("strangler_requests_total", (("outcome", "excluded"), ("route", "read"), ("side", "native"))): 1}
+
+
+def test_a_status_that_is_rare_appears_when_it_occurs(metrics: Metrics) -> None:
+    metrics.closed(replace(SERVED, status=418), Outcome.OK)
+    metrics.closed(replace(SERVED, status=418), Outcome.OK)
+    labels = (("route", "read"), ("side", "native"), ("status", "418"))
+    assert series(metrics)["strangler_answers_total", labels] == 2
+
+
+def test_flags_pools_and_states_are_read_at_each_scrape(metrics: Metrics) -> None:
+    flags = {"read": Flag(native=2500, shadow=10_000), "write": Flag(native=500, trip=Trip(1.0, "too many errors"))}
+    pool, queued = Pool(Address("127.0.0.1", 1), Limits()), [3]
+    metrics.watch(lambda: flags, {"legacy": pool}, {"shadow_queue": ("Waiting", lambda: queued[0])})
+    found = series(metrics)
+    assert found["strangler_share", (("route", "read"),)] == 0.25
+    assert found["strangler_shadow_share", (("route", "read"),)] == 1
+    assert found["strangler_share", (("route", "write"),)] == 0  # tripped: whatever the flag says
+    assert found["strangler_tripped", (("route", "write"),)] == 1
+    assert found["strangler_shadow_queue", ()] == 3
+    assert {labels["state"] for labels in named(found, "strangler_pool")} == {"busy", "idle", "waiting"}
+    queued[0], flags["read"], pool.opened = 4, Flag(), 2
+    found = series(metrics)
+    assert (found["strangler_shadow_queue", ()], found["strangler_share", (("route", "read"),)]) == (4, 0)
+    assert found["strangler_pool", (("pool", "legacy"), ("state", "busy"))] == 2

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from starlette.types import ASGIApp, Message, Scope
+
+from proxy.address import Address
+from proxy.errors import Refused
+from proxy.faults import ConfigError
+from proxy.native import Absent, Embedded, Remote, import_app
+from proxy.pool import Limits
+from proxy.tasks import Tasks
+from proxy.upstream import Upstream
+from tests.fidelity.origin import running_origin
+from tests.proxy import apps
+from tests.proxy.stage import eventually
+
+SCOPE: Scope = {"type": "http", "method": "GET", "path": "/x", "query_string": b"", "headers": []}
+
+
+@pytest.fixture
+async def tasks() -> AsyncIterator[Tasks]:
+    tasks = Tasks()
+    yield tasks
+    await tasks.close()
+
+
+async def body_of(app: ASGIApp) -> bytes:
+    inbox: asyncio.Queue[Message] = asyncio.Queue()
+    inbox.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(dict(SCOPE), inbox.get, send)
+    return b"".join(message.get("body", b"") for message in sent)
+
+
+def test_an_app_is_found_by_its_import_string() -> None:
+    assert import_app("tests.proxy.apps:answers") is apps.answers
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("tests.proxy.nowhere:app", "ModuleNotFoundError: No module named 'tests.proxy.nowhere'"),
+        ("tests.proxy.apps:nothing", "AttributeError: module 'tests.proxy.apps' has no attribute 'nothing'"),
+    ],
+)
+def test_an_app_that_cannot_be_imported_is_a_fault_of_the_configuration(name: str, words: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        import_app(name)
+    [fault] = error.value.faults
+    assert (fault.place, fault.message) == ("native.app", f"cannot import {name}: {words}")
+
+
+async def test_absent_is_never_ready() -> None:
+    native = Absent()
+    native.start()
+    assert not native.ready
+    with pytest.raises(Refused):
+        await body_of(native)
+    await native.stop()
+
+
+async def test_an_app_without_a_lifespan_is_ready(tasks: Tasks) -> None:
+    native = Embedded(apps.answers, tasks)
+    assert not native.ready
+    native.start()
+    await eventually(lambda: native.ready)
+    assert await body_of(native) == b"GET /x "
+    await native.stop()
+    assert len(tasks) == 0
+
+
+async def test_an_app_is_ready_when_its_lifespan_has_started_and_keeps_its_state(tasks: Tasks) -> None:
+    native = Embedded(apps.needs, tasks)
+    native.start()
+    await eventually(lambda: native.ready)
+    assert await body_of(native) == b"ready: True"
+    await native.stop()
+    assert len(tasks) == 0
+    assert not native.ready
+
+
+async def test_a_start_that_fails_is_tried_again(tasks: Tasks) -> None:
+    apps.attempts.clear()
+    native = Embedded(apps.starts_late, tasks)
+    native.start()
+    await eventually(lambda: native.ready)
+    assert len(apps.attempts) == 2
+    await native.stop()
+
+
+async def test_an_app_that_does_not_end_is_cancelled_with_the_other_tasks(tasks: Tasks) -> None:
+    async def endless(scope: Scope, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await asyncio.Event().wait()
+
+    native = Embedded(endless, tasks, patience=0.01)
+    native.start()
+    await eventually(lambda: native.ready)
+    await native.stop()
+    await tasks.close()
+    assert len(tasks) == 0
+
+
+async def test_a_remote_is_ready_while_it_takes_connections(tasks: Tasks) -> None:
+    async with running_origin() as origin:
+        native = Remote(Upstream(Address("127.0.0.1", origin.port), Limits(), tasks), tasks)
+        assert not native.ready
+        native.start()
+        await eventually(lambda: native.ready)
+        assert await body_of(native) == b"ok"
+        await native.stop()
+    with pytest.raises(Refused):
+        await body_of(native)
+    assert not native.ready
+
+
+async def test_a_remote_that_is_not_there_is_not_ready(tasks: Tasks) -> None:
+    native = Remote(Upstream(Address("127.0.0.1", 1), Limits(), tasks), tasks)
+    native.start()
+    with pytest.raises(Refused):
+        await body_of(native)
+    assert not native.ready
+    await native.stop()

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from proxy.address import Address
+from proxy.connection import Connection
+from proxy.errors import NoConnection, Refused, Saturated
+from proxy.pool import Limits, Pool
+from tests.fidelity.origin import Origin, running_origin
+from tests.fidelity.wire import Close, Whole
+from tests.proxy.stage import eventually
+
+HEAD = b"GET /x HTTP/1.1\r\nHost: example.test\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture
+async def origin() -> AsyncIterator[Origin]:
+    async with running_origin() as origin:
+        yield origin
+
+
+def pool_to(origin: Origin, limits: Limits) -> Pool:
+    return Pool(Address("127.0.0.1", origin.port), limits)
+
+
+async def asked(pool: Pool, connection: Connection) -> bytes:
+    """An answer, after which the connection is given back."""
+    reply = connection.ask(HEAD, lambda: pool.give(connection), head_only=False)
+    await eventually(lambda: reply.complete)
+    return await reply.read()
+
+
+@contextmanager
+def unreachable() -> Iterator[Address]:
+    """An address that takes no connections and refuses none: the queue in which they would wait is full."""
+    with socket.socket() as server, socket.socket() as first, socket.socket() as second:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for sock in (first, second):
+            sock.setblocking(False)
+            sock.connect_ex(server.getsockname())
+        yield Address("127.0.0.1", server.getsockname()[1])
+
+
+async def test_a_connection_that_was_given_back_is_used_again(origin: Origin) -> None:
+    pool = pool_to(origin, Limits())
+    for _ in range(3):
+        assert await asked(pool, await pool.take()) == b"ok"
+    assert (pool.opened, pool.idle, origin.accepted) == (1, 1, 1)
+    pool.close()
+
+
+async def test_the_connection_used_last_is_used_next(origin: Origin) -> None:
+    pool = pool_to(origin, Limits())
+    first, second = await pool.take(), await pool.take()
+    await asked(pool, first)
+    await asked(pool, second)
+    assert await pool.take() is second
+    pool.give(second)
+    pool.close()
+
+
+async def test_whoever_waits_first_is_served_first(origin: Origin) -> None:
+    pool, served = pool_to(origin, Limits(connections=1)), []
+
+    async def wait(name: str) -> None:
+        connection = await pool.take()
+        served.append(name)
+        await asked(pool, connection)
+
+    connection = await pool.take()
+    async with asyncio.TaskGroup() as tasks:
+        for place, name in enumerate("abc", 1):
+            tasks.create_task(wait(name))
+            await eventually(lambda place=place: pool.waiting == place)  # type: ignore[misc]  # of this round
+        await asked(pool, connection)
+    assert served == ["a", "b", "c"]
+    assert (pool.opened, pool.idle, pool.waiting, origin.accepted) == (1, 1, 0, 1)
+    pool.close()
+
+
+async def test_a_full_queue_refuses_at_once(origin: Origin) -> None:
+    pool = pool_to(origin, Limits(connections=1, queue=1))
+    connection = await pool.take()
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(pool.take())
+        await eventually(lambda: pool.waiting == 1)
+        with pytest.raises(Saturated, match=r"1 connections to .* are busy and 1 requests wait"):
+            await pool.take()
+        await asked(pool, connection)
+    pool.give(waiting.result())
+    pool.close()
+
+
+async def test_nobody_waits_longer_than_the_limit(origin: Origin) -> None:
+    pool = pool_to(origin, Limits(connections=1, wait=0.01))
+    connection = await pool.take()
+    with pytest.raises(Saturated, match=r"came free within 0\.01 s"):
+        await pool.take()
+    assert (pool.opened, pool.waiting) == (1, 0)
+    pool.give(connection)
+    pool.close()
+
+
+async def test_a_connection_that_nobody_accepts_is_refused() -> None:
+    pool = Pool(Address("127.0.0.1", 1), Limits())
+    with pytest.raises(Refused, match=r"no connection to 127\.0\.0\.1:1: "):
+        await pool.take()
+    assert pool.opened == 0
+
+
+async def test_a_connection_that_nobody_answers_fails_in_time() -> None:
+    with unreachable() as address:
+        pool = Pool(address, Limits(connect=0.05))
+        with pytest.raises(NoConnection, match=r"within 0\.05 s"):
+            await pool.take()
+        assert pool.opened == 0
+
+
+async def test_to_give_up_connecting_leaves_nothing() -> None:
+    with unreachable() as address:
+        pool = Pool(address, Limits(connect=60))
+        taking = asyncio.get_running_loop().create_task(pool.take())
+        await eventually(lambda: pool.opened == 1)
+        taking.cancel()
+        await asyncio.wait([taking])
+        assert taking.cancelled()
+        assert (pool.opened, pool.idle, pool.waiting) == (0, 0, 0)
+
+
+async def test_to_give_up_waiting_leaves_the_queue(origin: Origin) -> None:
+    pool = pool_to(origin, Limits(connections=1))
+    connection = await pool.take()
+    waiting = asyncio.get_running_loop().create_task(pool.take())
+    await eventually(lambda: pool.waiting == 1)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await asked(pool, connection)
+    assert (pool.opened, pool.idle, pool.waiting) == (1, 1, 0)
+    pool.close()
+
+
+async def test_what_was_handed_to_somebody_who_gave_up_goes_to_the_next(origin: Origin) -> None:
+    pool, loop = pool_to(origin, Limits(connections=1)), asyncio.get_running_loop()
+    connection = await pool.take()
+    first, second = loop.create_task(pool.take()), loop.create_task(pool.take())
+    await eventually(lambda: pool.waiting == 2)
+    pool.give(connection)  # hands over; the one who waits has not run yet
+    first.cancel()
+    await asyncio.wait([first, second])
+    assert first.cancelled()
+    pool.give(second.result())
+    assert (pool.opened, pool.idle, pool.waiting) == (1, 1, 0)
+    pool.close()
+
+
+async def test_the_place_of_a_lost_connection_goes_to_the_next(origin: Origin) -> None:
+    pool = pool_to(origin, Limits(connections=1))
+    connection = await pool.take()
+    waiting = asyncio.get_running_loop().create_task(pool.take())
+    await eventually(lambda: pool.waiting == 1)
+    connection.close()
+    await asyncio.wait([waiting])
+    assert waiting.result() is not connection
+    assert await asked(pool, waiting.result()) == b"ok"
+    assert (pool.opened, pool.idle) == (1, 1)
+    pool.close()
+
+
+async def test_a_connection_lost_while_it_is_handed_over_is_replaced(origin: Origin) -> None:
+    pool = pool_to(origin, Limits(connections=1))
+    connection = await pool.take()
+    waiting = asyncio.get_running_loop().create_task(pool.take())
+    await eventually(lambda: pool.waiting == 1)
+    pool.give(connection)
+    connection.close()
+    await asyncio.wait([waiting])
+    assert await asked(pool, waiting.result()) == b"ok"
+    assert (pool.opened, pool.idle) == (1, 1)
+    pool.close()
+
+
+async def test_an_idle_connection_that_the_side_closes_is_forgotten(origin: Origin) -> None:
+    origin.begin((Whole(), ANSWER, Close()))
+    pool = pool_to(origin, Limits())
+    await asked(pool, await pool.take())
+    await eventually(lambda: pool.opened == 0)
+    assert pool.idle == 0
+
+
+async def test_idle_connections_are_let_go(origin: Origin) -> None:
+    pool = pool_to(origin, Limits(idle=0.01))
+    for connection in [await pool.take(), await pool.take()]:
+        await asked(pool, connection)
+    await eventually(lambda: pool.opened == 0)
+    await origin.until(lambda: origin.open == 0)
+
+
+async def test_a_fresh_connection_takes_the_place_of_the_oldest_idle_one(origin: Origin) -> None:
+    pool = pool_to(origin, Limits(connections=1))
+    old = await pool.take()
+    await asked(pool, old)
+    new = await pool.take(fresh=True)
+    assert new is not old
+    assert (old.closed, pool.opened, pool.idle) == (True, 1, 0)
+    pool.give(new)
+    pool.close()
+
+
+async def test_a_closed_pool_keeps_nothing(origin: Origin) -> None:
+    pool = pool_to(origin, Limits())
+    idle, busy = await pool.take(), await pool.take()
+    await asked(pool, idle)
+    pool.close()
+    pool.give(busy)
+    await eventually(lambda: pool.opened == 0)
+    await origin.until(lambda: origin.open == 0)
