@@ -15,6 +15,7 @@ from starlette.requests import Request
 from . import inputs, resources, text, tokens
 from .answers import Answer
 from .errors import InvalidCredentials
+from .headers import header
 from .inputs import Input, wrong
 from .resources import Resources
 from .tokens import Caller
@@ -29,7 +30,8 @@ NOBODY = b"$2b$12$" + b"." * 53
 def authenticate(request: Request) -> Caller:
     """The caller, by its access token alone; Unauthorized without a good one."""
     secret = resources.of(request).settings.jwt_secret
-    return tokens.caller(request.headers.get("authorization", ""), secret)
+    authorization = header(request.scope, b"authorization") or b""
+    return tokens.caller(authorization.decode("latin-1"), secret)
 
 
 def check_credential(value: object) -> str:

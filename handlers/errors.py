@@ -66,6 +66,10 @@ class NotFound(CallersFault):
     status, error = 404, "not_found"
 
 
+class PayloadTooLarge(CallersFault):
+    status, error = 413, "payload_too_large"
+
+
 class UnsupportedMediaType(CallersFault):
     status, error = 415, "unsupported_media_type"
 

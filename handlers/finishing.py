@@ -12,7 +12,7 @@ T = TypeVar("T")
 class Finishing:
     """Holds such work, lets the request wait for it, and is waited for when the application stops.
 
-    What is handed over limits its own time (PostgreSQL's `statement_timeout`, Redis' socket time-outs).
+    What is handed over limits its own time; what does not is ended when the application has waited long enough.
     """
 
     def __init__(self) -> None:
@@ -24,5 +24,9 @@ class Finishing:
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
-    async def close(self) -> None:
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    async def close(self, within: float = 10.0) -> None:
+        if self._tasks:
+            _, late = await asyncio.wait([*self._tasks], timeout=within)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import aclosing
+from itertools import accumulate
 from typing import Annotated, Any, LiteralString, TypeVar
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
-from pydantic_core import PydanticCustomError, PydanticSerializationError, to_json
+from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
-from .errors import Invalid, MalformedJson, UnsupportedMediaType
+from .errors import Invalid, MalformedJson, PayloadTooLarge, UnsupportedMediaType
+from .headers import header
 
+LONGEST_BODY = 2**20  # bytes; reading more would keep every other request waiting
 DEEPEST = 100  # levels of nesting that Ruby's parser follows
-END_OF_MEDIA_TYPE = re.compile(r"[;,]")
+# One escape of the RFC, or the two that make a pair of surrogates.
+ESCAPE = r'\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})'
+STRING = re.compile(rf'"[^"\\]*+(?:{ESCAPE}[^"\\]*+)*+"')
+STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
+NO_BRACKETS = re.compile(r"[^\[\]{}]+")
+END_OF_MEDIA_TYPE = re.compile(rb"[;,]")
 LIMITS = {str(limit): limit for limit in range(1, 101)}
 
 
@@ -51,14 +60,29 @@ def query(request: Request, model: type[M]) -> M:
 
 async def body(request: Request, model: type[M]) -> M:
     """The fields of a JSON body. One that is missing is null; no body at all is an empty object."""
-    raw = await request.body()
-    media_type = END_OF_MEDIA_TYPE.split(request.headers.get("content-type", ""), maxsplit=1)[0]
-    if raw and media_type.rstrip().lower() != "application/json":
-        raise UnsupportedMediaType
+    raw = await read(request)
     values = parsed(raw) if raw else {}
     if not isinstance(values, dict):
         raise Invalid([("", "must be an object")])
     return checked(model, {name: values.get(name) for name in model.names()})
+
+
+async def read(request: Request) -> bytes:
+    """The body. One of another media type, or too long, is read no further than it takes to see that."""
+    raw = bytearray()
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            if chunk and not is_json(header(request.scope, b"content-type") or b""):
+                raise UnsupportedMediaType
+            raw += chunk
+            if len(raw) > LONGEST_BODY:
+                raise PayloadTooLarge
+    return bytes(raw)
+
+
+def is_json(content_type: bytes) -> bool:
+    media_type = END_OF_MEDIA_TYPE.split(content_type, maxsplit=1)[0]
+    return media_type.rstrip(b" \t\n\v\f\r\0").lower() == b"application/json"  # what Ruby strips
 
 
 def checked(model: type[M], values: dict[str, Any]) -> M:
@@ -70,25 +94,27 @@ def checked(model: type[M], values: dict[str, Any]) -> M:
 
 
 def parsed(raw: bytes) -> Any:
-    """JSON as RFC 8259 has it, in UTF-8, of whole characters, nested no deeper than Ruby's parser follows."""
+    """JSON as RFC 8259 has it, in UTF-8, of whole characters, nested no deeper than Ruby's parser follows.
+
+    Both of the last are seen in the text: of repeated keys the value has only the last one's.
+    """
     try:
         text = raw.decode()
-        value = DECODER.decode(text)
-        if "\\u" in text:
-            to_json(value)  # refuses halves of surrogate pairs
-    except (ValueError, RecursionError, PydanticSerializationError):
+        check_strings_and_depth(text)
+        return DECODER.decode(text)
+    except ValueError:
         raise MalformedJson from None
-    if text.count("[") + text.count("{") > DEEPEST and depth(value) > DEEPEST:
-        raise MalformedJson
-    return value
 
 
-def depth(value: Any) -> int:
-    levels, level = 0, [value]
-    while level := [item for item in level if isinstance(item, dict | list)]:
-        levels += 1
-        level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
-    return levels
+def check_strings_and_depth(text: str) -> None:
+    if "\\u" not in text and text.count("[") + text.count("{") <= DEEPEST:
+        return
+    outside = STRING.sub("", text)
+    if '"' in outside or "\\" in outside:
+        raise ValueError("half of a surrogate pair, or no string")
+    brackets = NO_BRACKETS.sub("", outside)
+    if max(accumulate(map(STEPS.__getitem__, brackets)), default=0) > DEEPEST:
+        raise ValueError("too deep")
 
 
 def whole(digits: str) -> int:

@@ -119,7 +119,8 @@ CREATE = Scoped("""
 with sender as (
      select id, name from users where id = %(user_id)s and account_id = %(account_id)s),
 touched as (
-     update conversations set last_activity_at = %(now)s, updated_at = %(now)s
+     update conversations
+        set last_activity_at = greatest(last_activity_at, %(now)s), updated_at = greatest(last_activity_at, %(now)s)
       where id = %(conversation_id)s and account_id = %(account_id)s and exists (select from sender)
   returning id, account_id, inbox_id),
 made as (

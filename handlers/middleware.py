@@ -9,14 +9,11 @@ import uuid
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import target
+from .headers import header
 
 REVALIDATE = (b"cache-control", b"max-age=0, private, must-revalidate")
 NO_CACHE = (b"cache-control", b"no-cache")
 UNSAFE_IN_REQUEST_ID = re.compile(r"[^\w\-@]", re.ASCII)
-
-
-def header(scope: Scope, name: bytes) -> bytes | None:
-    return next((value for key, value in scope["headers"] if key == name), None)
 
 
 def request_id(inbound: bytes | None) -> str:

@@ -10,6 +10,7 @@ Events are handed on after the commit, and never without it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -102,19 +103,16 @@ def shadowed(request: Request) -> bool:
 
 @asynccontextmanager
 async def reading(request: Request, caller: Caller | None = None) -> AsyncIterator[Reading]:
-    """Statements that only read, each on a snapshot of its own.
+    """Statements that only read, each on a snapshot of its own: PostgreSQL refuses those that write.
 
-    At read committed a transaction would give no more than that, for two round trips. A shadow's is opened all the
-    same: in it PostgreSQL refuses to write.
+    At read committed a transaction around them would give no more than that, for two round trips.
     """
     held = resources.of(request)
     connection = await held.take()
     try:
-        if shadowed(request):
-            await connection.execute("begin read only", prepare=False)
         yield Reading(connection, caller)
     finally:
-        await discard(held, connection)
+        await held.give_back(connection)
 
 
 @asynccontextmanager
@@ -122,7 +120,7 @@ async def unit_of_work(request: Request, caller: Caller | None = None) -> AsyncI
     held, shadow = resources.of(request), shadowed(request)
     connection, ours = await held.take(), True
     try:
-        await connection.execute("begin read only" if shadow else "begin", prepare=False)
+        await connection.execute("begin read only" if shadow else "begin read write", prepare=False)
         unit = Unit(connection, caller)
         yield unit
         if connection.pgconn.transaction_status != TransactionStatus.INTRANS:
@@ -131,6 +129,10 @@ async def unit_of_work(request: Request, caller: Caller | None = None) -> AsyncI
             # From here on nobody can say that nothing was kept, and a caller who leaves no longer changes the end.
             request.state.commit_sent, ours = True, False
             await held.finishing.see_through(commit(held, connection, unit.events, request.state.request_id))
+    except asyncio.CancelledError:
+        if ours:
+            await connection.close()  # rolling back would wait for an answer
+        raise
     finally:
         if ours:
             await discard(held, connection)
@@ -138,7 +140,8 @@ async def unit_of_work(request: Request, caller: Caller | None = None) -> AsyncI
 
 async def commit(held: Resources, connection: Connection, events: list[Event], request_id: str) -> None:
     try:
-        await connection.execute("commit", prepare=False)
+        async with asyncio.timeout(held.settings.answer_wait):
+            await connection.execute("commit", prepare=False)
     finally:
         await held.give_back(connection)
     await hand_on(events, held.redis, held.settings.cable_prefix, request_id, held.settings.redis_wait)
@@ -147,8 +150,9 @@ async def commit(held: Resources, connection: Connection, events: list[Event], r
 async def discard(held: Resources, connection: Connection) -> None:
     try:
         if connection.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
-            await connection.execute("rollback", prepare=False)
-    except psycopg.Error:
+            async with asyncio.timeout(held.settings.answer_wait):
+                await connection.execute("rollback", prepare=False)
+    except (psycopg.Error, TimeoutError):
         # The connection is lost, and PostgreSQL discards what a lost connection had begun.
         await connection.close()
     finally:

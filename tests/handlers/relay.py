@@ -1,4 +1,4 @@
-"""A way to PostgreSQL that a test can cut and mend."""
+"""A way to PostgreSQL that a test can cut and mend, freeze and thaw."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from urllib.parse import urlsplit
 
 
 class Relay:
-    """Passes bytes on to a server. Cut, it closes every connection and refuses new ones."""
+    """Passes bytes on to a server.
+
+    Cut, it closes every connection and refuses new ones. Frozen, it takes connections and bytes, and passes nothing on.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = urlsplit(url)
         self._port = 0
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._thawed = asyncio.Event()
+        self._thawed.set()
 
     @property
     def url(self) -> str:
@@ -31,11 +36,18 @@ class Relay:
         for writer in [*self._open]:
             writer.transport.abort()
 
+    def freeze(self) -> None:
+        self._thawed.clear()
+
+    def thaw(self) -> None:
+        self._thawed.set()
+
     async def __aenter__(self) -> Self:
         await self.mend()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.thaw()
         await self.cut()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -49,6 +61,7 @@ class Relay:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
+                await self._thawed.wait()
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()

@@ -58,3 +58,22 @@ async def test_work_that_fails_when_nobody_waits_any_more_does_not_fail_the_clos
         await waiter
     go_on.set()
     await finishing.close()
+
+
+async def test_work_that_does_not_end_is_ended_when_the_closing_has_waited_long_enough() -> None:
+    finishing, begun, ended = Finishing(), asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    waiter = asyncio.get_running_loop().create_task(finishing.see_through(work()))
+    await begun.wait()
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    await finishing.close(within=0)
+    assert ended.is_set()

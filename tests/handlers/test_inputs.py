@@ -9,7 +9,7 @@ from pydantic import PlainValidator
 from starlette.requests import Request
 
 from handlers import inputs
-from handlers.errors import Invalid, MalformedJson, UnsupportedMediaType
+from handlers.errors import Invalid, MalformedJson, PayloadTooLarge, UnsupportedMediaType
 from handlers.inputs import Input, Limit, parsed
 
 
@@ -52,7 +52,9 @@ async def test_no_body_is_an_empty_object_of_any_media_type() -> None:
             await inputs.body(request(b"", media_type), Two)
 
 
-@pytest.mark.parametrize("media_type", [None, "text/plain", "application/json+x", "; application/json"])
+@pytest.mark.parametrize(
+    "media_type", [None, "text/plain", "application/json+x", "; application/json", "application/json\x1f"]
+)
 async def test_another_media_type_is_refused_before_the_body_is_read(media_type: str | None) -> None:
     with pytest.raises(UnsupportedMediaType):
         await inputs.body(request(b"{", media_type), Two)
@@ -77,6 +79,9 @@ async def test_json_that_is_no_object_is_one_fault(body: bytes) -> None:
         b'"\\ud800"',
         b'{"\\udc00":1}',
         b"[" * 101 + b"]" * 101,
+        b"[" * 500_000,
+        b'{"a":"\\ud800","a":"dup"}',
+        b'{"a":' + b"[" * 100 + b"]" * 100 + b',"a":1}',
     ],
 )
 def test_what_is_not_json_is_malformed(raw: bytes) -> None:
@@ -95,6 +100,35 @@ def test_any_body_is_read_or_malformed(raw: bytes) -> None:
 def test_a_hundred_levels_are_read_and_brackets_in_text_are_none() -> None:
     assert parsed(b"[" * 100 + b"]" * 100)
     assert parsed(b'"' + b"[" * 500 + b'"')
+    assert parsed(b'["\\"' + b"[" * 500 + b'"]')
+    assert parsed(b"[" + b"[]," * 500 + b"[]]")
+
+
+def test_a_whole_pair_and_what_only_looks_like_half_of_one_are_read() -> None:
+    assert parsed(rb'"\ud83c\udf89 \\ud83c \u0041\\"') == "🎉 \\ud83c A\\"
+
+
+async def test_a_body_is_read_up_to_its_limit_and_no_further() -> None:
+    whole = b'{"first":"a","second":"' + b"x" * (inputs.LONGEST_BODY - 25) + b'"}'
+    assert len(whole) == inputs.LONGEST_BODY
+    assert (await inputs.body(request(whole), Two)).first == "a"
+    with pytest.raises(PayloadTooLarge):
+        await inputs.body(request(whole + b" "), Two)
+    with pytest.raises(UnsupportedMediaType):
+        await inputs.body(request(whole + b" ", "text/plain"), Two)
+
+
+async def test_a_body_without_end_is_left_unread() -> None:
+    asked = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        return {"type": "http.request", "body": b" " * 65_536, "more_body": True}
+
+    with pytest.raises(PayloadTooLarge):
+        await inputs.body(Request({**request(b"").scope}, receive), Two)
+    assert asked == inputs.LONGEST_BODY // 65_536 + 1
 
 
 def test_a_number_of_any_length_is_read() -> None:

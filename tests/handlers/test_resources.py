@@ -117,7 +117,13 @@ async def test_a_redis_that_hangs_costs_its_time_limit_and_no_more(settings: Set
 async def test_sessions_with_postgresql_are_limited_and_planned_once(settings: Settings) -> None:
     async with Resources.open(settings) as held:
         connection = await held.take()
-        for name, value in [("statement_timeout", "5s"), ("plan_cache_mode", "force_generic_plan"), ("jit", "off")]:
+        for name, value in [
+            ("default_transaction_read_only", "on"),
+            ("statement_timeout", "5s"),
+            ("client_connection_check_interval", "500ms"),
+            ("plan_cache_mode", "force_generic_plan"),
+            ("jit", "off"),
+        ]:
             row = await (await connection.execute(f"show {name}")).fetchone()  # literals
             assert row == (value,)
         await held.give_back(connection)

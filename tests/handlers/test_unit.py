@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from handlers.errors import NotFound
 from handlers.events import MessageCreated
 from handlers.resources import Settings
 from handlers.unit import BrokenUnit, Scoped, ScopeError, Unscoped, reading, unit_of_work
+from tests.handlers.relay import Relay
 from tests.handlers.serving import AGENT, eventually, serving
 
 DISCARDED, SHADOW = "x-strangler-discarded", {"X-Strangler-Shadow": "1"}
@@ -126,17 +128,17 @@ async def test_a_shadow_that_writes_is_refused_by_postgresql(settings: Settings,
     assert name() == before
 
 
-async def test_a_shadow_that_only_reads_cannot_write_either(settings: Settings, name: Any) -> None:
+@pytest.mark.parametrize("headers", [{}, SHADOW], ids=["live", "shadow"])
+async def test_who_said_to_read_cannot_write(settings: Settings, name: Any, headers: dict[str, str]) -> None:
     async def write(request: Request) -> Answer:
         async with reading(request, AGENT) as database:
             return Answer(await database.row(Scoped(RENAME.sql + " returning name"), name="renamed"))
 
     before = name()
     async with handling(settings, write) as client:
-        assert (await client.get("/", headers=SHADOW)).status_code == 500
-        assert name() == before
-        # The same connection serves the next request, and is not read-only any more.
-        assert (await client.get("/")).status_code == 200
+        answer = await client.get("/", headers=headers)
+    assert (answer.status_code, answer.headers[DISCARDED]) == (500, "1")
+    assert name() == before
 
 
 async def test_an_error_that_was_swallowed_does_not_pass_for_a_commit(settings: Settings, name: Any) -> None:
@@ -194,9 +196,79 @@ async def test_a_request_that_is_cancelled_rolls_back_and_gives_its_connection_b
             request.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await request
-            assert waiting(settings, "Lock") == 0
+            await eventually(lambda: waiting(settings, "Lock") == 0)
         assert name() == before
         assert (await client.post("/")).status_code == 200
+
+
+@pytest.mark.parametrize("frozen_during", ["a statement", "other work"])
+async def test_a_cancellation_does_not_wait_for_a_frozen_postgresql(
+    settings: Settings, name: Any, frozen_during: str
+) -> None:
+    begun, before = asyncio.Event(), name()
+
+    async def freeze(request: Request) -> Answer:
+        async with unit_of_work(request, AGENT) as unit:
+            await unit.execute(RENAME, name="renamed")
+            if not begun.is_set():
+                relay.freeze()
+                begun.set()
+                await (unit.row(NAME) if frozen_during == "a statement" else asyncio.Event().wait())
+        return Answer({})
+
+    async with Relay(settings.database_url) as relay:
+        alone = replace(settings, database_url=relay.url, database_pool=1)
+        async with handling(alone, freeze) as client:
+            request = asyncio.get_running_loop().create_task(client.post("/"))
+            await begun.wait()
+            await turns()
+            assert not request.done()
+            request.cancel()
+            await turns()
+            assert request.cancelled()
+            relay.thaw()
+            assert name() == before
+            assert (await client.post("/")).status_code == 200
+    assert name() == "renamed"
+
+
+async def test_a_commit_that_is_not_answered_is_given_up_and_not_called_discarded(
+    settings: Settings, name: Any, redis: Redis
+) -> None:
+    async def freeze(request: Request) -> Answer:
+        async with unit_of_work(request, AGENT) as unit:
+            await unit.execute(RENAME, name="renamed")
+            unit.emit(MessageCreated(MESSAGE))
+            relay.freeze()
+        return Answer({})
+
+    async with (
+        Relay(settings.database_url) as relay,
+        handling(replace(settings, database_url=relay.url, answer_wait=0.1), freeze) as client,
+    ):
+        answer = await client.post("/")
+    assert answer.status_code == 503
+    assert DISCARDED not in answer.headers
+    assert redis.llen("queue:default") == 0
+
+
+async def test_a_rollback_that_is_not_answered_is_given_up_and_discards_all_the_same(
+    settings: Settings, name: Any
+) -> None:
+    async def freeze(request: Request) -> Answer:
+        async with unit_of_work(request, AGENT) as unit:
+            await unit.execute(RENAME, name="renamed")
+            relay.freeze()
+            raise RuntimeError
+
+    before = name()
+    async with (
+        Relay(settings.database_url) as relay,
+        handling(replace(settings, database_url=relay.url, answer_wait=0.1), freeze) as client,
+    ):
+        answer = await client.post("/")
+    assert (answer.status_code, answer.headers[DISCARDED]) == (500, "1")
+    assert name() == before
 
 
 async def test_a_caller_who_leaves_during_the_commit_does_not_stop_it(
@@ -274,6 +346,12 @@ def slow_commits(database: psycopg.Connection) -> Any:
     )
     yield
     database.execute("drop function wait_for_lock_1 cascade")
+
+
+async def turns() -> None:
+    """Let every task do what it can do without waiting for anything outside this process."""
+    for _ in range(100):
+        await asyncio.sleep(0)
 
 
 def waiting(settings: Settings, event_type: str) -> int:

@@ -391,6 +391,30 @@ def test_an_application_without_its_stores_stays_up_and_says_so(
             assert answer.json() == {"error": "service_unavailable", "requestId": answer.headers["X-Request-Id"]}
 
 
+def test_a_job_is_enqueued_once_however_long_redis_takes(stack_directory: Path, application: Application) -> None:
+    redis_server = start_redis(stack_directory)
+    stalled = Application(application.database_url, redis_server.url())
+    with redis_server.service, start_rails(stack_directory, stalled, name="stalled", workers=0) as rails:
+
+        def create() -> int:
+            body = {"content": "hello", "conversationId": 1}
+            url = f"{rails.url}/api/v1/messages"
+            created = httpx.post(url, json=body, headers=token(stalled), timeout=30)
+            assert created.status_code == 201
+            return int(created.json()["data"]["id"])
+
+        first = create()
+        redis_server.service.pause()
+        second = create()
+        redis_server.service.resume()
+        create()
+        with redis.Redis.from_url(redis_server.url(), decode_responses=True) as store:
+            jobs = [json.loads(job)["args"] for job in store.lrange("queue:default", 0, -1)]
+        assert jobs.count([first]) == 1
+        # Whether Redis took this one, nobody knows who was not answered.
+        assert jobs.count([second]) <= 1
+
+
 def test_typing_is_told_to_the_others_and_not_to_the_typist(rails: Service, application: Application) -> None:
     def typing() -> str:
         identifier = json.dumps({"channel": "ConversationChannel", "id": 1})

@@ -40,7 +40,7 @@ def build(connection: psycopg.Connection) -> None:
         (AWKWARD, 1, "1, 900001, 900001", "2030-01-01 00:00:00.000999"),
         (ELSEWHERE, 2, f"{other}, null", "2030-01-02"),
         (SILENT, 1, "1, 900001, null", "1970-01-01 00:00:00.000001"),
-        (WRITTEN_TO, 1, "1, 900001, null", "2030-01-03 12:00:00.9999"),
+        (WRITTEN_TO, 1, "1, 900001, null", "2000-01-03 12:00:00.9999"),
         *((id, 1, "1, 900001, null", "2029-12-31 12:00:00.123456") for id in TIED),
     ]:
         connection.execute(

@@ -31,6 +31,8 @@ def strangers(target: str, status: int, method: str = "GET", body: bytes | None 
     """Who is let in and who is not, on one route."""
     return [
         Case("no token", 401, target, method, None, body),
+        Case("two tokens", 401, target, method, "agent", body, headers=(("Authorization", "Bearer a.b.c"),)),
+        Case("an empty token and another", 401, target, method, "agent", body, headers=(("Authorization", ""),)),
         *(Case(f"token: {name}", 401, target, method, name, body) for name in BAD),
         *(Case(f"token: {name}", status, target, method, name, body) for name in GOOD),
     ]
@@ -77,6 +79,7 @@ def unreadable(target: str) -> list[Case]:
         Case("own request id", 200, target, headers=(("X-Request-Id", "mine-1_2@3"),)),
         Case("request id with other characters", 200, target, headers=(("X-Request-Id", "a b/c<d>;é"),)),
         Case("request id too long", 200, target, headers=(("X-Request-Id", "0123456789" * 30),)),
+        Case("two request ids", 200, target, headers=(("X-Request-Id", "one"), ("X-Request-Id", "two"))),
         Case("request id of nothing that is kept", 200, target, headers=(("X-Request-Id", "///"),)),
     ]
 
@@ -212,6 +215,8 @@ MALFORMED = {
     "hexadecimal": b'{"a":0x10}',
     "too deep": b'{"a":' + b"[" * 100 + b"]" * 100 + b"}",
     "far too deep": b"[" * 20_000,
+    "half a pair under a repeated key": rb'{"content":"\ud800","content":"dup","conversationId":4}',
+    "too deep under a repeated key": b'{"a":' + b"[" * 150 + b"]" * 150 + b',"a":1}',
 }
 NO_OBJECT = {
     "a list": b"[]",
@@ -226,6 +231,7 @@ MEDIA_TYPES_TAKEN = [
     "Application/JSON",
     "application/json;charset=iso-8859-1",
     "application/json ; a=b",
+    "application/json ",
     "application/json,text/plain",
 ]
 MEDIA_TYPES_REFUSED = [
@@ -236,6 +242,7 @@ MEDIA_TYPES_REFUSED = [
     "application/vnd.api+json",
     "application/jsonrequest",
     "application/json+x",
+    "application/json\xa0",
     "*/*",
     "application",
     "; application/json",
@@ -258,6 +265,17 @@ def bodies(target: str, good: bytes, token: str | None, good_status: int) -> lis
         *(post(f"no object: {name}", 400, body) for name, body in NO_OBJECT.items()),
         *(post(f"media type {kind}", 415, good, media_type=kind) for kind in MEDIA_TYPES_REFUSED),
         *(post(f"media type {kind}", good_status, good, media_type=kind) for kind in MEDIA_TYPES_TAKEN),
+        post("as long as may be", 400, b"{" + b" " * (2**20 - 2) + b"}"),
+        post("too long", 413, b"{" + b" " * (2**20 - 1) + b"}"),
+        post("too long and of another type", 415, b" " * (2**20 + 1), media_type="text/plain"),
+        post("two media types", good_status, good, headers=(("Content-Type", "text/plain"),)),
+        post(
+            "two media types, the other first",
+            415,
+            good,
+            media_type="text/plain",
+            headers=(("Content-Type", "application/json"),),
+        ),
         post("malformed of another type", 415, b"{", media_type="text/plain"),
         Case("PUT instead", 404, target, "PUT", token, good),
         Case("GET instead", 404, target, "GET", token),

@@ -29,6 +29,11 @@ def test_a_conditional_request_is_answered_alike(
     sides.compare(Case(name, status, target, method, headers=(("If-None-Match", header),)))
 
 
+def test_a_condition_that_is_repeated_is_a_list(sides: Sides) -> None:
+    tag = sides.ask(LEGACY, Case("unconditional", 200, SHOW)).headers["etag"]
+    sides.compare(Case("twice", 200, SHOW, headers=(("If-None-Match", tag), ("If-None-Match", tag))))
+
+
 @pytest.mark.parametrize("target", [LIST, SHOW, f"{SHOW}/messages"])
 def test_the_tag_is_that_of_the_body(sides: Sides, target: str) -> None:
     for reply in sides.both(Case("tagged", 200, target)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -100,6 +101,18 @@ def test_the_rows_are_alike(sides: Sides, database: psycopg.Connection) -> None:
     assert rows[0] == rows[1]
     assert rows[1][0]["user_id"] == AGENT
     assert rows[1][0]["account_id"] == ACME
+
+
+def test_the_time_of_the_last_activity_never_goes_back(sides: Sides, database: psycopg.Connection) -> None:
+    ahead, before = datetime(2031, 1, 1, 0, 0, 0, 123456), datetime(2000, 1, 1)
+    statement = "update conversations set last_activity_at = %s, updated_at = %s where id = %s"
+    for side in (LEGACY, NATIVE):
+        database.execute(statement, [ahead, before, WRITTEN_TO])
+        _, message = create(sides, side, "late")
+        assert message["createdAt"] < "2031"
+        touched = row(database, "select * from conversations where id = %s", WRITTEN_TO)
+        database.execute(statement, [before, before, WRITTEN_TO])
+        assert (touched["last_activity_at"], touched["updated_at"]) == (ahead, ahead)
 
 
 def test_subscribers_hear_of_it_alike(sides: Sides, redis: Redis) -> None:

@@ -132,6 +132,7 @@ def of_create() -> list[Case]:
             given(content="a", conversationId=WRITTEN_TO),
         ),
         Case("malformed and unauthenticated", 401, CREATE, "POST", None, b"{"),
+        Case("too long and unauthenticated", 401, CREATE, "POST", None, b" " * (2**20 + 1)),
         Case("another type and unauthenticated", 401, CREATE, "POST", None, good, media_type="text/plain"),
         *bodies(CREATE, good, "agent", 404),
         *strangers(CREATE, 404, "POST", good),

@@ -6,11 +6,13 @@ import base64
 import hashlib
 import hmac
 import json
+import string
 from typing import Any
 
 ACME, GLOBEX = 1, 2
 AGENT, STRANGER = 2, 16  # agent1@acme.example, agent1@globex.example
 GONE = 999_999_999
+ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 
 
 def claims(now: int, **changes: Any) -> dict[str, Any]:
@@ -26,7 +28,8 @@ def part(content: bytes) -> str:
 def sign(payload: Any, secret: str, algorithm: str = "HS256") -> str:
     """A token by the book, without the libraries that are being compared."""
     digest = {"HS256": hashlib.sha256, "HS512": hashlib.sha512, "none": None}[algorithm]
-    signed = ".".join(part(json.dumps(content).encode()) for content in ({"alg": algorithm}, payload))
+    content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    signed = f"{part(json.dumps({'alg': algorithm}).encode())}.{part(content)}"
     signature = hmac.digest(secret.encode(), signed.encode(), digest) if digest else b""
     return f"{signed}.{part(signature)}"
 
@@ -73,6 +76,11 @@ BAD: dict[str, str | dict[str, Any]] = {
     "another algorithm": "Bearer {hs512}",
     "alg none": "Bearer {unsigned}",
     "a cut signature": "Bearer {cut}",
+    "a signature spelt in another way": "Bearer {respelt}",
+    "a signature and one more character": "Bearer {agent}A",
+    "a signature and two more characters": "Bearer {agent}AA",
+    "exp beyond all numbers": "Bearer {endless}",
+    "nbf beyond all numbers": "Bearer {never}",
     "a changed payload": "Bearer {changed}",
     "no scheme": "{agent}",
     "another scheme": "Basic {agent}",
@@ -101,6 +109,9 @@ def authorizations(secret: str, now: int) -> dict[str, str]:
         "hs512": sign(claims(now), secret, "HS512"),
         "unsigned": sign(claims(now), secret, "none"),
         "cut": agent[:-2],
+        "respelt": agent[:-1] + ALPHABET[ALPHABET.index(agent[-1]) ^ 1],  # two bits of the last character say nothing
+        "endless": sign(json.dumps(claims(now, exp=0)).replace('"exp": 0', '"exp": 1e400').encode(), secret),
+        "never": sign(json.dumps(claims(now, nbf=0)).replace('"nbf": 0', '"nbf": 1e400').encode(), secret),
         "changed": f"{head}.{other}.{signature}",
         "list": sign(["no", "object"], secret),
     }

@@ -6,6 +6,7 @@ class ApiError < StandardError
   class InvalidCredentials < ApiError; end
   class NotFound < ApiError; end
   class UnsupportedMediaType < ApiError; end
+  class PayloadTooLarge < ApiError; end
   class MalformedJson < ApiError; end
   class BadRequest < ApiError; end
 
@@ -26,6 +27,7 @@ class ApiError < StandardError
     InvalidCredentials => :unauthorized,
     NotFound => :not_found,
     UnsupportedMediaType => :unsupported_media_type,
+    PayloadTooLarge => :payload_too_large,
     MalformedJson => :bad_request,
     BadRequest => :bad_request,
     InvalidRequest => :bad_request

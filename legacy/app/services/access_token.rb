@@ -23,10 +23,19 @@ module AccessToken
   # The claims of a token that we signed and that has not expired, else nil.
   def verify(token)
     payload, = JWT.decode(token, secret, true, algorithm: ALGORITHM)
-    claims(payload)
-  rescue JWT::DecodeError, NoMethodError, TypeError # the last two: a header or payload that is JSON, but no object
+    claims(payload) if canonical?(token.rpartition(".").last)
+  # The last three: a time beyond all numbers, and a header or payload that is JSON, but no object.
+  rescue JWT::DecodeError, FloatDomainError, NoMethodError, TypeError
     nil
   end
+
+  # Whether a signature is written in the one way that its bytes can be. The decoder takes others for the same bytes.
+  def canonical?(signature)
+    Base64.urlsafe_encode64(Base64.urlsafe_decode64(signature), padding: false) == signature
+  rescue ArgumentError
+    false
+  end
+  private_class_method :canonical?
 
   def claims(payload)
     return unless payload.values_at("iat", "exp").all?(Integer)

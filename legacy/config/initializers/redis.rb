@@ -2,7 +2,8 @@
 
 Redis.silence_deprecations = true
 
-# Refresh tokens and cache entries. A Redis that does not answer costs a request a second, not its life.
+# Refresh tokens and cache entries. A Redis that does not answer costs a request a second for each command, and none is
+# sent again: one that was not answered may have been carried out.
 REDIS = ConnectionPool.new(size: ENV.fetch("RAILS_MAX_THREADS", 5).to_i, timeout: 1) do
-  Redis.new(url: ENV.fetch("REDIS_URL", "redis://127.0.0.1:6379/0"), timeout: 1, reconnect_attempts: 1)
+  Redis.new(url: ENV.fetch("REDIS_URL", "redis://127.0.0.1:6379/0"), timeout: 1, reconnect_attempts: 0)
 end

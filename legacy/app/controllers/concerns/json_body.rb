@@ -6,6 +6,7 @@ module JsonBody
   extend ActiveSupport::Concern
 
   MEDIA_TYPE = "application/json"
+  LONGEST = 1.megabyte
 
   def process_action(*)
     request.request_parameters = {}
@@ -20,10 +21,11 @@ module JsonBody
   end
 
   def json_body
-    text = String.new(request.body.read, encoding: Encoding::UTF_8)
+    text = String.new(request.body.read(LONGEST + 1).to_s, encoding: Encoding::UTF_8)
     return {} if text.empty?
 
     raise ApiError::UnsupportedMediaType if Rack::MediaType.type(request.get_header("CONTENT_TYPE")) != MEDIA_TYPE
+    raise ApiError::PayloadTooLarge if text.bytesize > LONGEST
 
     StrictJson.parse(text)
   rescue JSON::ParserError

@@ -22,6 +22,7 @@ module Messages
     private
 
     def store
+      @conversation.lock! # of two messages at once, the second sees the first one's time
       message = @conversation.messages.create!(
         account_id: @conversation.account_id,
         inbox_id: @conversation.inbox_id,
@@ -29,7 +30,7 @@ module Messages
         direction: "outgoing",
         content: @content
       )
-      @conversation.touch(:last_activity_at, time: message.created_at)
+      @conversation.touch(:last_activity_at, time: [@conversation.last_activity_at, message.created_at].max)
       message
     end
   end

@@ -1,0 +1,11 @@
+"""Request headers as Rails reads them. No I/O."""
+
+from __future__ import annotations
+
+from starlette.types import Scope
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The value of a header, named in lower case; None without one. Repeated headers are one list, as puma has it."""
+    values = [value for key, value in scope["headers"] if key == name]
+    return b", ".join(values) if values else None
