@@ -10,7 +10,10 @@ from flags.flag import Flag, percent
 
 class Reach(enum.Enum):
     FLEET = "on every worker"
-    WORKER = "on this worker only: the store cannot be reached, and gets it when it returns"
+    WORKER = (
+        "on this worker only: the store cannot be reached, and hears of it when it is back; "
+        "should this process end before that, it is lost"
+    )
 
 
 @dataclass(frozen=True, slots=True)

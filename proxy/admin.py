@@ -7,13 +7,13 @@ legacy, native or Redis, a balancer would empty its pool just when the proxy's o
 from __future__ import annotations
 
 import asyncio
-import hmac
+import json
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict
-from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
@@ -27,53 +27,16 @@ from flags.errors import Refused, Stale, StoreUnavailable, UnknownRoute
 from flags.flag import Flag
 from flags.loop import Loop
 from proxy.metrics import Metrics
-from proxy.sections import read_tokens
+from proxy.tokens import Tokens
 from proxy.units import share as parse_share
 from shadow.journal import Entry, Journal
 
+__all__ = ["MOST", "Admin", "Tokens"]
+
+log = structlog.get_logger()
 MOST = 1000  # mismatches in one answer
 PATIENCE = 2.0  # seconds that the journal has to be read
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-class Tokens:
-    """The tokens of a file, read at each use, so that one can be changed without a restart."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-
-    def admit(self, request: Request) -> None:
-        """Raises 401, 403 or 503. Without tokens only this machine may ask, and no page in a browser on it."""
-        if self._path is None:
-            _refuse_foreign(request)
-            return
-        given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
-        known = [token.encode() for token in self._known(self._path)]
-        # Compare with every one of them, so that the time tells nothing.
-        if not any([hmac.compare_digest(given, token) for token in known]):  # noqa: C419  # a generator would stop early
-            raise HTTPException(401, "a token is needed: Authorization: Bearer …", {"www-authenticate": "Bearer"})
-
-    @staticmethod
-    def _known(path: Path) -> frozenset[str]:
-        """A file that has gone, or was emptied, lets nobody in."""
-        try:
-            return read_tokens(path)
-        except ValueError as error:
-            raise HTTPException(503, f"nothing changed, and nobody can be let in: {error}") from None
-
-
-def _refuse_foreign(request: Request) -> None:
-    """A page can make a browser send requests here, under a name of its own (DNS rebinding) or from its origin."""
-    host = request.url.hostname or ""
-    if not (host == "localhost" or _is_loopback(host)) or "origin" in request.headers:
-        raise HTTPException(403, "without tokens this port answers only direct requests to a loopback address")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Admin:
@@ -95,9 +58,9 @@ class Admin:
     def app(self) -> Starlette:
         return Starlette(
             routes=[
-                Route("/healthz", self._healthz),
-                Route("/readyz", self._readyz),
-                Route("/metrics", self._exposition),
+                Route("/healthz", _answered(self._healthz)),
+                Route("/readyz", _answered(self._readyz)),
+                Route("/metrics", _answered(self._exposition)),
                 Route("/flags", self._guarded(self._status)),
                 Route("/flags/{route:path}", self._guarded(self._set), methods=["PATCH"]),
                 Route("/flags/{route:path}/reset", self._guarded(self._reset), methods=["POST"]),
@@ -112,20 +75,9 @@ class Admin:
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:
             self._tokens.admit(request)
-            try:
-                return await handler(request)
-            except UnknownRoute as error:
-                return _error(404, str(error))
-            except (Refused, Stale) as error:
-                return _error(409, str(error))
-            except StoreUnavailable as error:
-                return _error(
-                    503,
-                    f"the flags' store did not answer ({error}): the change may or may not have arrived, and until it "
-                    "does traffic goes on as it did; look at `strangler status`",
-                )
+            return await handler(request)
 
-        return guarded
+        return _answered(guarded)
 
     async def _healthz(self, request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -181,8 +133,8 @@ class Admin:
         count, route = request.query_params.get("count", "20"), request.query_params.get("route")
         if route is not None:
             self._loop.get(route)
-        if not count.isascii() or not count.isdigit():
-            return _error(400, f"count: {count!r} is not a number")
+        if not re.fullmatch("0*[1-9][0-9]{0,17}", count):
+            return _error(400, "count must be a whole number above 0")
         try:
             async with asyncio.timeout(PATIENCE):
                 entries = await self._journal.latest(min(int(count), MOST), route)
@@ -193,6 +145,35 @@ class Admin:
         return JSONResponse({"mismatches": [_mismatch(entry) for entry in entries]})
 
 
+def _answered(handler: Handler) -> Handler:
+    """What goes wrong is told in JSON too."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except HTTPException:
+            raise
+        except UnknownRoute as error:
+            return _error(404, str(error))
+        except (Refused, Stale) as error:
+            return _error(409, str(error))
+        except StoreUnavailable as error:
+            return _error(
+                503,
+                f"the flags' store did not answer ({error}): the change may or may not have arrived, and until it "
+                "does traffic goes on as it did; look at `strangler status`",
+            )
+        except Exception:
+            log.exception("the operators' port failed", method=request.method, path=request.url.path)
+            return _error(
+                500,
+                "this failed inside the proxy, whose log says why; an order may or may not have been taken: look at "
+                "`strangler status`",
+            )
+
+    return answered
+
+
 def _mismatch(entry: Entry) -> dict[str, Any]:
     found = [{**asdict(difference), "kind": difference.kind.value} for difference in entry.differences]
     return {**asdict(entry), "differences": found}
@@ -201,7 +182,8 @@ def _mismatch(entry: Entry) -> dict[str, Any]:
 async def _body(request: Request) -> dict[str, Any]:
     try:
         body = await request.json()
-    except ValueError:
+        json.dumps(body, ensure_ascii=False).encode()  # half a character, as in "\\ud800", could not be told again
+    except (ValueError, RecursionError):  # deeper than anybody means it
         body = None
     if not isinstance(body, dict):
         raise HTTPException(400, "the body must be a JSON object")

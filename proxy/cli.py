@@ -13,12 +13,13 @@ from urllib.parse import quote
 
 from proxy import show
 from proxy.address import Address
-from proxy.config import load
+from proxy.config import load, load_admin
 from proxy.faults import ConfigError
 from proxy.orders import OrderFailed, Orders
 from proxy.units import share as parse_share
 
 Told = Mapping[str, Any]
+Run = Callable[[argparse.Namespace], int]
 T = TypeVar("T")
 EXIT_CODES = "Exit codes: 0 done, 1 refused or failed, 2 bad usage or configuration."
 
@@ -44,32 +45,43 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--config", type=Path, default=Path("config.yaml"), help="the configuration (config.yaml)")
     common.add_argument("--json", action="store_true", help="print JSON, for programs")
 
-    def command(name: str, run: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, parents=[common], help=about, description=about, epilog=EXIT_CODES)
-        added.set_defaults(run=run)
+    port = argparse.ArgumentParser(add_help=False)
+    port.add_argument(
+        "--admin",
+        metavar="HOST:PORT",
+        type=_address,
+        help="the operators' port, instead of the configuration's: no file is read, the token is STRANGLER_TOKEN",
+    )
+
+    def command(name: str, run: Run, about: str, *more: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, parents=[common, *more], help=about, description=about, epilog=EXIT_CODES)
+        added.set_defaults(run=run, is_order=bool(more))
         return added
+
+    def order(name: str, run: Run, about: str) -> argparse.ArgumentParser:
+        return command(name, run, about, port)
 
     command("serve", _serve, "Run the proxy until SIGTERM or Ctrl-C.")
     command("check", _check, "Check the configuration and list every fault in it; changes nothing.")
     handlers = command("handlers", _handlers, "Run the native side as a process of its own, at native.url.")
     handlers.add_argument("--listen", metavar="HOST:PORT", type=_address, help="instead of native.url's")
     command("routes", _routes, "List the configured routes.")
-    command("status", _status, "Show each route's shares, trip and verdict.")
-    share = command("set", _move, "Give native a share of a route's users. Legacy answers the rest.")
-    shadow = command("shadow", _move, "Ask the other side too, for a share of a route's requests, and compare.")
+    order("status", _status, "Show each route's shares, trip and verdict.")
+    share = order("set", _move, "Give native a share of a route's users. Legacy answers the rest.")
+    shadow = order("shadow", _move, "Ask the other side too, for a share of a route's requests, and compare.")
     for moved, key in ((share, "share"), (shadow, "shadow")):
         moved.add_argument("route", metavar="ROUTE")
         moved.add_argument("share", metavar="PERCENT", type=_percent, help="such as 5%% or 0.05%%")
         moved.set_defaults(key=key)
-    rollback = command("rollback", _rollback, "Send a route, or all of them, back to legacy until a reset.")
+    rollback = order("rollback", _rollback, "Send a route, or all of them, back to legacy until a reset.")
     which = rollback.add_mutually_exclusive_group(required=True)
     which.add_argument("route", nargs="?", metavar="ROUTE")
     which.add_argument("--all", action="store_true", help="every route")
     rollback.add_argument("--why", default="", help="the reason, for those who look at it later")
-    reset = command("reset", _reset, "Lift a trip. The share stays 0 until you raise it.")
+    reset = order("reset", _reset, "Lift a trip. The share stays 0 until you raise it.")
     reset.add_argument("route", metavar="ROUTE")
-    command("seed", _seed, "Write the configured shares of routes that the store has no flag for yet.")
-    mismatches = command("mismatches", _mismatches, "Show the latest differences between the sides.")
+    order("seed", _seed, "Write the configured shares of routes that the store has no flag for yet.")
+    mismatches = order("mismatches", _mismatches, "Show the latest differences between the sides.")
     mismatches.add_argument("route", nargs="?", metavar="ROUTE", help="only this route's")
     mismatches.add_argument("--count", type=_count, default=20, help="how many at most (20)")
     return parser
@@ -100,7 +112,7 @@ def _count(text: str) -> int:
 def _serve(options: argparse.Namespace) -> int:
     from proxy import processes  # an operator's command must not wait until all that is imported
 
-    processes.serve(load(options.config, os.environ))
+    processes.serve(load(options.config, os.environ, processes.own_app_faults))
     return 0
 
 
@@ -112,11 +124,9 @@ def _handlers(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    config = load(options.config, os.environ)
-    if config.native is not None and config.native.app is not None:
-        from proxy.native import import_app
+    from proxy import processes
 
-        import_app(config.native.app)
+    config = load(options.config, os.environ, processes.app_faults)
     return _say({"faults": []}, f"{options.config}: no faults; {len(config.routes)} routes", options)
 
 
@@ -166,7 +176,10 @@ def _ordered(options: argparse.Namespace, method: str, path: str, order: dict[st
 
 
 def _orders(options: argparse.Namespace) -> Orders:
-    return Orders(load(options.config, os.environ))
+    if options.admin is not None:
+        return Orders(options.admin)
+    admin = load_admin(options.config, os.environ)
+    return Orders(admin.listen, admin.tokens)
 
 
 def _say(told: Told, text: str, options: argparse.Namespace) -> int:
@@ -189,6 +202,12 @@ def _faults(error: ConfigError, options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         print("\n".join(f"  {fault}" for fault in error.faults), file=sys.stderr)
+        if options.is_order:
+            print(
+                "An order needs no file if you name the operators' port: --admin HOST:PORT, with the token in "
+                "STRANGLER_TOKEN.",
+                file=sys.stderr,
+            )
     return 2
 
 

@@ -99,7 +99,8 @@ class Document:
             return ABSENT
         plain = node.style is None
         tag: str = self._resolver.resolve(ScalarNode, filled, (plain, not plain))  # type: ignore[no-untyped-call]  # the stubs leave it untyped
-        return _typed(filled, tag)
+        # A variable that holds "~" or "null" holds those letters; only an empty one says that there is no value.
+        return filled if filled and filled != text and tag.endswith(":null") else _typed(filled, tag)
 
     def _variable(self, found: re.Match[str], path: Steps, *, alone: bool) -> str:
         """As in a shell, an empty variable counts as one that is not set."""

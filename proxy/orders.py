@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from proxy.address import Address
-from proxy.config import Config
 
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to ask a port that listens on every address
 PATIENCE = 5.0  # seconds
@@ -19,12 +19,13 @@ class OrderFailed(Exception):
 
 
 class Orders:
-    def __init__(self, config: Config, patience: float = PATIENCE) -> None:
-        listen = config.admin.listen
-        self.address = Address(ANYWHERE.get(listen.host, listen.host), listen.port)
+    """Orders to the proxy at an address. The token is the environment's, or else the first of a file."""
+
+    def __init__(self, address: Address, tokens: Path | None = None, patience: float = PATIENCE) -> None:
+        self.address = Address(ANYWHERE.get(address.host, address.host), address.port)
         self._headers: dict[str, str] = {}
         self._patience = patience
-        token = os.environ.get("STRANGLER_TOKEN") or _first_token(config)
+        token = os.environ.get("STRANGLER_TOKEN") or _first_token(tokens)
         if token:
             self._headers["authorization"] = f"Bearer {token}"
 
@@ -37,8 +38,8 @@ class Orders:
             )
         except httpx.ConnectError as error:
             raise OrderFailed(
-                f"no proxy answers at {self.address}, so nothing changed; is `strangler serve` running with this "
-                "configuration?"
+                f"no proxy answers at {self.address}, so nothing changed; is `strangler serve` running, with its "
+                "operators' port there?"
             ) from error
         except httpx.HTTPError as error:
             raise OrderFailed(
@@ -61,9 +62,9 @@ def _told(answer: httpx.Response) -> dict[str, Any]:
     raise OrderFailed(f"{told.get('error', answer.status_code)}{hint}")
 
 
-def _first_token(config: Config) -> str | None:
+def _first_token(path: Path | None) -> str | None:
     try:
-        lines = config.admin.tokens.read_text("utf-8").split() if config.admin.tokens else []
+        lines = path.read_text("utf-8").split() if path is not None else []
     except (OSError, UnicodeDecodeError):
         return None  # the proxy says better what is wrong with the file
     return lines[0] if lines else None

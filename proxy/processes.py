@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import uvloop
 
 from proxy.address import Address
 from proxy.app import Strangler
 from proxy.config import Config
+from proxy.contradictions import Values
 from proxy.faults import ConfigError, Fault
 from proxy.logs import configure
 from proxy.native import import_app
 from proxy.server import Server, listen
+
+
+def app_faults(values: Values) -> Iterator[Fault]:
+    """Why the app that a configuration names cannot be had, whoever is to run it."""
+    native = values.get("native")
+    app = native.get("app") if isinstance(native, dict) else None
+    if isinstance(app, str):
+        try:
+            import_app(app)
+        except ConfigError as error:
+            yield from error.faults
+
+
+def own_app_faults(values: Values) -> Iterator[Fault]:
+    """The same, if the proxy is to run the app itself: one that runs elsewhere must not keep legacy's users waiting."""
+    native = values.get("native")
+    if isinstance(native, dict) and "url" not in native:
+        yield from app_faults(values)
 
 
 def serve(config: Config) -> None:

@@ -8,10 +8,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, StrictBool, StrictInt
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, StrictBool, StrictInt
 
 from proxy import units
 from proxy.address import Address
+from proxy.exchange import UNMATCHED
 from proxy.peers import Network
 from proxy.routes import Route
 from proxy.subject import Source
@@ -22,7 +23,7 @@ T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _IMPORT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _REDIS = re.compile(
-    r"(redis|rediss)://([^/@]*@)?([^/@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[0-9]{1,5})?|unix://.+"
+    r"(redis|rediss)://([^/@]*@)?([^/@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?(/[0-9]{1,5})?|unix://.+"
 )
 
 
@@ -44,6 +45,19 @@ def _like(form: re.Pattern[str], message: str) -> BeforeValidator:
         return text
 
     return BeforeValidator(_text(parse))
+
+
+def _route_name(name: str) -> str:
+    if name == UNMATCHED:
+        raise ValueError(f'"{name}" is the name under which requests outside every route are counted; choose another')
+    return name
+
+
+def _redis_port(url: str) -> str:
+    found = _REDIS.fullmatch(url)
+    if found is not None and found["port"] is not None and not 0 < int(found["port"]) <= 65_535:
+        raise ValueError(f"has no valid port ({found['port']}); it must be a number from 1 to 65535")
+    return url
 
 
 def _network(text: str) -> Network:
@@ -111,7 +125,7 @@ Url = Annotated[InstanceOf[Address], BeforeValidator(_text(Address.of_url))]
 Name = Annotated[str, _like(_NAME, "must be letters, digits, _ . and -, beginning with a letter or digit, at most 100")]
 ImportString = Annotated[str, _like(_IMPORT, "must be a module and a name in it, such as handlers.app:app")]
 # The value is not repeated: it may hold a password.
-RedisUrl = Annotated[str, _like(_REDIS, "must be a URL such as redis://127.0.0.1:6379/1")]
+RedisUrl = Annotated[str, _like(_REDIS, "must be a URL such as redis://127.0.0.1:6379/1"), AfterValidator(_redis_port)]
 Cidr = Annotated[InstanceOf[IPv4Network] | InstanceOf[IPv6Network], BeforeValidator(_text(_network))]
 SubjectSource = Annotated[InstanceOf[Source], BeforeValidator(_text(Source.parse))]
 Count = Annotated[StrictInt, Field(ge=1)]
@@ -163,7 +177,7 @@ class Rollback(Section):
 
 
 class RouteConfig(Section):
-    name: Name
+    name: Annotated[Name, AfterValidator(_route_name)]
     match: Annotated[str, BeforeValidator(_text(_match))]
     share: Share = 0
     shadow: Share = 0

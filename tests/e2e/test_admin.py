@@ -14,8 +14,9 @@ import pytest
 from demo.service import LOOPBACK, free_port
 from tests.e2e.proxies import Proxy, running, strangler, until
 
-ROUTE = {"name": "things.list", "match": "GET /things", "share": "100%"}
+ROUTE = {"name": "things.list", "match": "GET /things"}
 EMPTY = {"Authorization": "Bearer"}
+BARE = {"Authorization": "first-token"}
 OPEN_TO_MACHINES = ["/healthz", "/readyz", "/metrics"]
 GUARDED = [
     ("GET", "/flags"),
@@ -63,7 +64,7 @@ def bearer(token: str) -> dict[str, str]:
 
 def test_without_a_right_token_nothing_is_told_or_done(locked: Proxy) -> None:
     for method, path in GUARDED:
-        for headers in ({}, bearer("wrong-token"), bearer("first-toke"), EMPTY, {"Authorization": ""}):
+        for headers in ({}, bearer("wrong-token"), bearer("first-toke"), EMPTY, BARE):
             answer = locked.admin.request(method, path, headers=headers, json={})
             assert answer.status_code == 401, (path, headers)
             assert answer.headers["www-authenticate"] == "Bearer"
@@ -80,6 +81,10 @@ def test_every_token_of_the_file_opens(locked: Proxy, monkeypatch: pytest.Monkey
     refused = locked.strangler("status")
     assert refused.code == 1
     assert "STRANGLER_TOKEN" in refused.err
+    admin = f"{LOOPBACK}:{locked.admin.base_url.port}"
+    assert strangler("status", "--admin", admin).code == 1
+    monkeypatch.setenv("STRANGLER_TOKEN", "second-token")
+    assert strangler("status", "--admin", admin).code == 0
 
 
 def test_tokens_can_be_changed_while_the_proxy_runs(locked: Proxy, tokens: Path) -> None:
@@ -102,7 +107,7 @@ def test_a_tokens_file_that_is_lost_lets_nobody_in(fate: str, locked: Proxy, tok
     assert "admin.tokens" in told.err
 
 
-@pytest.mark.parametrize("host", ["rebound.example", "127.0.0.1.rebound.example", "192.0.2.1", "localhost.example"])
+@pytest.mark.parametrize("host", ["rebound.example", "127.0.0.1.rebound.example", "192.0.2.1", "localhost@x.example"])
 def test_a_page_that_reaches_the_port_under_another_name_is_refused(host: str, proxy: Proxy) -> None:
     for method, path in GUARDED:
         answer = proxy.admin.request(method, path, headers={"Host": host}, json={})
@@ -149,6 +154,7 @@ def test_a_proxy_is_ready_though_all_that_it_needs_is_down(tmp_path: Path) -> No
         assert "store" in refused.err
         rolled_back = proxy.order("rollback", "things.list", "--why", "to be safe")
         assert "on this worker only" in rolled_back.out
+        assert "should this process end before that, it is lost" in rolled_back.out
         assert "to be safe" in proxy.order("status").out
 
 

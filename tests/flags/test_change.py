@@ -27,7 +27,8 @@ TRIPPED = Flag(shadow=100, trip=Trip(1.0, "by hand: incident 7"), generation=2)
             TRIPPED,
             Reach.WORKER,
             "tripped (by hand: incident 7); legacy answers everything until a reset, "
-            "on this worker only: the store cannot be reached, and gets it when it returns",
+            "on this worker only: the store cannot be reached, and hears of it when it is back; "
+            "should this process end before that, it is lost",
         ),
         (
             TRIPPED,

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from demo.service import LOOPBACK, free_port
 from flags.flag import Flag
@@ -106,6 +107,9 @@ async def test_a_body_that_is_no_json_is_refused(port: Port) -> None:
         method = "PATCH" if path.endswith("list") else "POST"
         status, told = await port.ask(method, path, content=b"{share")
         assert (status, told["error"]) == (400, "the body must be a JSON object")
+        for body in (b"[" * 100_000, b'{"why": ' * 100_000, b'{"why": "\\ud800"}', b'{"why": ' + b"9" * 5_000 + b"}"):
+            status, told = await port.ask(method, path, content=body)
+            assert (status, told["error"]) == (400, "the body must be a JSON object")
     assert not any(flag.tripped for flag in port.loop.snapshot.values())
 
 
@@ -171,7 +175,7 @@ async def test_mismatches_come_newest_first_by_route_and_number() -> None:
     assert [each["target"] for each in told["mismatches"]] == ["/2", "/1", "/0"]
     _, told = await port.ask("GET", "/mismatches?count=1")
     assert [each["target"] for each in told["mismatches"]] == ["/3"]
-    for count in ("-1", "many", "", "²"):
+    for count in ("-1", "0", "many", "", "²", "9" * 5_000):
         status, told = await port.ask("GET", "/mismatches", params={"count": count})
         assert status == 400
         assert "count" in told["error"]
@@ -193,6 +197,62 @@ async def test_without_redis_orders_say_that_they_may_not_have_arrived_and_rollb
     assert (told["storeConnected"], told["routes"][0]["onThisWorkerOnly"]) == (False, True)
     await store.close()
     await client.aclose()
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost:9901", "127.0.0.1", "127.0.0.1:1", "127.0.0.2", "[::1]:9901"])
+async def test_without_tokens_this_machine_is_answered(host: str, port: Port) -> None:
+    assert (await port.ask("GET", "/flags", headers={"Host": host}))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost@evil.example", "localhost#.evil.example", "localhost/.evil.example", "localhost?.evil.example"),
+        *("localhost.evil.example", "evil.example", "[::1", "::1", "[::1].evil.example", "[::1%25evil]", "[::2]"),
+        *("127.0.0.1.evil.example", "127.0.0.1:9901@evil.example", "127.1", "0.0.0.0", "192.0.2.1", "localhost:", ""),
+        *("localhost:x", "localhost:999999", "localhost, evil.example", "localhost\\evil.example"),
+    ],
+)
+async def test_without_tokens_any_other_name_is_refused(host: str, port: Port) -> None:
+    status, told = await port.ask("POST", "/rollback", headers={"Host": host})
+    assert status == 403
+    assert "loopback" in told["error"]
+    assert not any(flag.tripped for flag in port.loop.snapshot.values())
+
+
+async def test_two_names_at_once_are_refused(port: Port) -> None:
+    headers = [("Host", "localhost"), ("Host", "evil.example")]
+    assert (await port.ask("GET", "/flags", headers=headers))[0] == 403
+
+
+async def test_a_token_is_taken_under_its_own_scheme_alone(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("token\nBearer\n")
+    port = Port(tokens=tokens)
+    await port.loop.refresh()
+    for given in ("Bearer token", "bearer token", "BEARER  token"):
+        assert (await port.ask("GET", "/flags", headers={"Authorization": given}))[0] == 200, given
+    wrong = ("token", "Basic token", "Bearer", "Bearer ", "Bearertoken", "Bearer Bearer token", "token token", " token")
+    for given in wrong:
+        assert (await port.ask("GET", "/flags", headers={"Authorization": given}))[0] == 401, given
+    twice = [("Authorization", "Bearer token"), ("Authorization", "Bearer wrong")]
+    assert (await port.ask("GET", "/flags", headers=twice))[0] == 401
+
+
+class BrokenJournal(MemoryJournal):
+    async def latest(self, count: int, route: str | None = None) -> list[Entry]:
+        raise KeyError("a fault of ours")
+
+
+async def test_a_fault_of_ours_is_told_in_json_and_logged() -> None:
+    port = Port(journal=BrokenJournal())
+    with capture_logs() as logged:
+        status, told = await port.ask("GET", "/mismatches")
+    assert status == 500
+    assert "inside the proxy" in told["error"]
+    assert "a fault of ours" not in told["error"]
+    (record,) = logged
+    assert (record["log_level"], record["path"], record["exc_info"]) == ("error", "/mismatches", True)
 
 
 async def test_health_readiness_and_metrics_are_told_to_everybody(tmp_path: Path) -> None:

@@ -16,15 +16,15 @@ from proxy.native import Absent, Embedded, Remote
 
 ROUTES = """
 routes:
-  - {name: things.list, match: GET /things, share: 5%, shadow: 10%}
   - {name: things.show, match: "GET /things/{id}"}
-"""
+  - {name: things.list, match: GET /things"""
+SHARES = ", share: 5%, shadow: 10%"
 EMBEDDED = "native: {app: 'tests.e2e.sides:native'}"
 
 
-def configured(directory: Path, *sections: str) -> Config:
+def configured(directory: Path, *sections: str, shares: str = SHARES) -> Config:
     path = directory / "config.yaml"
-    path.write_text("\n".join([f"legacy: {{url: 'http://{nowhere()}'}}", ROUTES, *sections]))
+    path.write_text("\n".join([f"legacy: {{url: 'http://{nowhere()}'}}", f"{ROUTES}{shares}}}", *sections]))
     return load(path, {})
 
 
@@ -60,7 +60,7 @@ async def asked(app: ASGIApp, path: str) -> int:
 
 
 async def test_without_redis_the_shares_of_the_configuration_are_in_force_at_once(tmp_path: Path) -> None:
-    strangler = Strangler(configured(tmp_path))
+    strangler = Strangler(configured(tmp_path, EMBEDDED))
     async with strangler.running():
         flag = strangler.loop.get("things.list")
         assert (flag.native, flag.shadow) == (500, 1_000)
@@ -69,7 +69,7 @@ async def test_without_redis_the_shares_of_the_configuration_are_in_force_at_onc
 
 
 async def test_with_a_redis_that_does_not_answer_everything_is_legacy_s(tmp_path: Path) -> None:
-    strangler = Strangler(configured(tmp_path, f"redis: 'redis://{nowhere()}/1'"))
+    strangler = Strangler(configured(tmp_path, EMBEDDED, f"redis: 'redis://{nowhere()}/1'"))
     with capture_logs() as logs:
         async with strangler.running():
             assert {flag.native for flag in strangler.loop.snapshot.values()} == {0}
@@ -94,14 +94,14 @@ async def test_with_a_redis_that_does_not_answer_everything_is_legacy_s(tmp_path
 async def test_comparisons_have_pools_of_their_own_and_an_address_wins_over_an_application(
     section: str, kind: type, pools: set[str], tmp_path: Path
 ) -> None:
-    strangler = Strangler(configured(tmp_path, section, "shadow: {concurrency: 3}"))
+    strangler = Strangler(configured(tmp_path, section, "shadow: {concurrency: 3}", shares=""))
     assert isinstance(strangler.native, kind)
     assert strangler.pools.keys() == pools
     assert {pool.limits.connections for name, pool in strangler.pools.items() if name.endswith("_shadow")} == {3}
 
 
 async def test_what_is_rolled_back_is_logged_and_counted(tmp_path: Path) -> None:
-    strangler = Strangler(configured(tmp_path))
+    strangler = Strangler(configured(tmp_path, EMBEDDED))
     async with strangler.running():
         with capture_logs() as logs:
             await strangler.loop.rollback("things.list", "strange orders")
@@ -140,7 +140,7 @@ async def test_nothing_is_left_of_one_that_has_stopped(tmp_path: Path) -> None:
 
 
 async def test_it_is_ready_until_it_is_told_to_stop(tmp_path: Path) -> None:
-    strangler = Strangler(configured(tmp_path))
+    strangler = Strangler(configured(tmp_path, EMBEDDED))
     async with strangler.running():
         assert await asked(strangler.admin, "/readyz") == 200
         strangler.stopping.set()

@@ -18,6 +18,15 @@ from tests.e2e.proxies import ROOT, Proxy, environment, running, strangler
 COMMANDS = [
     *("serve", "check", "handlers", "routes", "status", "set", "shadow", "rollback", "reset", "seed", "mismatches"),
 ]
+ORDERS = [
+    ["status"],
+    ["set", "things.list", "5%"],
+    ["shadow", "things.list", "5%"],
+    ["rollback", "--all"],
+    ["reset", "things.list"],
+    ["seed"],
+    ["mismatches"],
+]
 DONE, REFUSED, WRONG = 0, 1, 2
 SOUND = f"""
 legacy: {{url: http://{LOOPBACK}:9}}
@@ -109,17 +118,63 @@ def test_bad_usage_is_told_with_the_way_out(arguments: list[str], words: str) ->
     assert words in told.err
 
 
-@pytest.mark.parametrize("command", [["check"], ["serve"], ["routes"], ["status"], ["handlers"], ["rollback", "--all"]])
-def test_a_faulty_configuration_stops_every_command_with_all_of_its_faults(command: list[str], faulty: Path) -> None:
-    told = strangler(*command, "--config", faulty)
+@pytest.mark.parametrize("command", ["check", "serve", "routes", "handlers"])
+def test_a_faulty_configuration_stops_whatever_runs_by_it_with_all_of_its_faults(command: str, faulty: Path) -> None:
+    told = strangler(command, "--config", faulty)
     assert told.code == WRONG
     assert told.out == ""
     assert str(faulty) in told.err
     assert "nothing was started or changed" in told.err
     assert [fault for fault in FAULTS if f"  {fault}: " not in told.err] == []
-    as_json = strangler(*command, "--config", faulty, "--json")
+    as_json = strangler(command, "--config", faulty, "--json")
     assert as_json.code == WRONG
     assert set(FAULTS) <= {fault["place"] for fault in as_json.json["faults"]}
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=lambda order: order[0])
+def test_an_order_needs_the_section_admin_alone(order: list[str], faulty: Path) -> None:
+    admin = f"{LOOPBACK}:{free_port()}"
+    faulty.write_text(f"{FAULTY}admin: {{listen: '{admin}'}}\n")
+    told = strangler(*order, "--config", faulty)
+    assert told.code == REFUSED
+    assert f"no proxy answers at {admin}" in told.err
+    faulty.write_text(f"{FAULTY}admin: {{listen: 9901, tokn: x}}\n")
+    told = strangler(*order, "--config", faulty)
+    assert told.code == WRONG
+    assert "has 2 faults" in told.err
+    assert "admin.listen: " in told.err
+    assert 'admin.tokn: unknown key; did you mean "tokens"?' in told.err
+
+
+@pytest.mark.parametrize("text", [None, "legacy: {url: [\n", "admin: {listen: '0.0.0.0:9901'}\n"])
+def test_an_order_that_its_file_keeps_from_leaving_says_how_to_do_without(text: str | None, faulty: Path) -> None:
+    faulty.unlink() if text is None else faulty.write_text(text)
+    told = strangler("rollback", "--all", "--config", faulty)
+    assert told.code == WRONG
+    assert "--admin HOST:PORT" in told.err
+    assert "STRANGLER_TOKEN" in told.err
+    assert "--admin" not in strangler("check", "--config", faulty).err
+
+
+def test_a_route_is_rolled_back_while_somebody_edits_the_file(proxy: Proxy, faulty: Path) -> None:
+    admin = f"{LOOPBACK}:{proxy.admin.base_url.port}"
+    faulty.write_text(f"{FAULTY}admin: {{listen: '{admin}'}}\n")
+    try:
+        assert "half edited" in strangler("rollback", "--all", "--config", faulty, "--why", "half edited").out
+        faulty.unlink()
+        assert "half edited" in strangler("status", "--config", faulty, "--admin", admin).out
+    finally:
+        for route in ("things.list", "things.show"):
+            proxy.order("reset", route)
+
+
+def test_only_orders_can_be_given_without_a_file() -> None:
+    told = strangler("check", "--admin", "127.0.0.1:9901")
+    assert told.code == WRONG
+    assert "unrecognized arguments: --admin" in told.err
+    told = strangler("status", "--admin", "9901")
+    assert told.code == WRONG
+    assert "not a host and a port" in told.err
 
 
 def test_a_configuration_that_is_missing_is_named(tmp_path: Path) -> None:
@@ -136,12 +191,34 @@ def test_a_sound_configuration_is_said_to_be_one(sound: Path) -> None:
     assert strangler("check", "--config", sound, "--json").json == {"faults": []}
 
 
-@pytest.mark.parametrize("app", ["no_such_module:app", "tests.e2e.sides:no_such_app"])
-def test_a_native_application_that_cannot_be_imported_is_a_fault(app: str, sound: Path) -> None:
-    sound.write_text(f"{SOUND}native: {{app: '{app}'}}\n")
-    told = strangler("check", "--config", sound)
+@pytest.mark.parametrize(
+    ("app", "words"),
+    [
+        ("no_such_module:app", "cannot import no_such_module:app"),
+        ("tests.e2e.sides:no_such_app", "cannot import tests.e2e.sides:no_such_app"),
+        ("os:sep", "os:sep is no ASGI application"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_native_application_that_cannot_be_had_is_listed_with_the_other_faults(
+    app: str, words: str, command: str, faulty: Path
+) -> None:
+    faulty.write_text(f"{FAULTY}native: {{app: '{app}'}}\n")
+    told = strangler(command, "--config", faulty)
     assert told.code == WRONG
-    assert f"native.app: cannot import {app}" in told.err
+    assert f"  native.app: {words}" in told.err
+    assert [fault for fault in FAULTS if f"  {fault}: " not in told.err] == []
+
+
+def test_an_application_that_runs_elsewhere_keeps_no_proxy_from_starting(proxy: Proxy, sound: Path) -> None:
+    """Only a port that is taken already stops this one."""
+    taken = f"{LOOPBACK}:{proxy.service.port}"
+    native = f"{{app: 'no_such_module:app', url: 'http://{LOOPBACK}:10'}}"
+    sound.write_text(f"{SOUND}native: {native}\nlisten: {taken}\nadmin: {{listen: '{LOOPBACK}:0'}}\n")
+    assert "cannot import no_such_module" in strangler("check", "--config", sound).err
+    told = strangler("serve", "--config", sound)
+    assert f"listen: cannot listen on {taken}" in told.err
+    assert "no_such_module" not in told.err
 
 
 def test_routes_are_listed_without_a_running_proxy(sound: Path) -> None:
@@ -156,18 +233,7 @@ def test_routes_are_listed_without_a_running_proxy(sound: Path) -> None:
     assert first == {"route": "things.list", "match": "GET /things", "group": "things"}
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["status"],
-        ["set", "things.list", "5%"],
-        ["shadow", "things.list", "5%"],
-        ["rollback", "--all"],
-        ["reset", "things.list"],
-        ["seed"],
-        ["mismatches"],
-    ],
-)
+@pytest.mark.parametrize("command", ORDERS, ids=lambda order: order[0])
 def test_where_no_proxy_runs_every_order_fails_and_says_so(command: list[str], sound: Path) -> None:
     sound.write_text(f"{SOUND}admin: {{listen: '{LOOPBACK}:{free_port()}'}}\n")
     told = strangler(*command, "--config", sound)
@@ -238,7 +304,7 @@ def test_a_port_in_use_is_a_fault_of_the_configuration(proxy: Proxy, sound: Path
 
 
 def test_handlers_needs_an_application_and_an_address(sound: Path) -> None:
-    for native in ("", "native: {app: 'tests.e2e.sides:native'}", f"native: {{url: 'http://{LOOPBACK}:9'}}"):
+    for native in ("", "native: {app: 'tests.e2e.sides:native'}", f"native: {{url: 'http://{LOOPBACK}:10'}}"):
         sound.write_text(f"{SOUND}{native}\n")
         told = strangler("handlers", "--config", sound)
         assert told.code == WRONG

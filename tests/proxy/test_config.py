@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from proxy.address import Address
-from proxy.config import Config, ConfigError, Fault, load
+from proxy.config import Config, ConfigError, Fault, load, load_admin
 from proxy.routes import Route
 from proxy.sections import Section, section_in
 from proxy.subject import Source
@@ -132,6 +132,8 @@ WRONG: list[tuple[str, object, str]] = [
     ("native.budget", "5", "has no unit"),
     ("redis", "127.0.0.1:6379", "redis://127.0.0.1:6379/1"),
     ("redis", "redis://127.0.0.1:6379/one", "redis://127.0.0.1:6379/1"),
+    ("redis", "redis://127.0.0.1:99999/1", "has no valid port (99999)"),
+    ("redis", "redis://127.0.0.1:0/1", "has no valid port (0)"),
     ("subject", "address", "must be a list"),
     ("subject", [], "must name at least one"),
     ("subject[1]", "user", "write jwt:CLAIM, header:NAME, cookie:NAME or address"),
@@ -146,6 +148,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("routes", {"a": 1}, "must be a list"),
     ("routes[1]", "GET /b", "must be a group of keys"),
     ("routes[1].name", "b c", "must be letters, digits"),
+    ("routes[1].name", "unmatched", "requests outside every route are counted"),
     ("routes[1].name", "a", "is already the name of routes[0]"),
     ("routes[1].name", None, "is required"),
     ("routes[1].match", "GET /a", "is already matched by routes[0]"),
@@ -184,6 +187,86 @@ def test_one_wrong_value_is_one_fault_at_its_place(file: Path, where: str, value
     (fault,) = faults(file, altered([(where, value)]))
     assert fault.place == where
     assert words in fault.message
+
+
+TOGETHER: list[tuple[list[tuple[str, object]], str, str]] = [
+    ([("admin.listen", "127.0.0.1:8080")], "admin.listen", "need ports of their own"),
+    ([("listen", "0.0.0.0:9901")], "admin.listen", "127.0.0.1:9901 is also listen (0.0.0.0:9901)"),
+    ([("listen", "192.0.2.1:9901"), ("admin.listen", "[::1]:9901"), ("listen", "[::]:9901")], "admin.listen", "ports"),
+    ([("admin", None), ("listen", "127.0.0.1:9901")], "admin.listen", "need ports of their own"),
+    ([("legacy.url", "http://127.0.0.1:8080")], "legacy.url", "is also listen: the proxy would ask itself"),
+    ([("legacy.url", "http://localhost:8080")], "legacy.url", "is also listen (127.0.0.1:8080)"),
+    ([("legacy.url", "http://[::1]:80"), ("listen", "0.0.0.0:80")], "legacy.url", "would ask itself"),
+    ([("legacy.url", "http://LOCALHOST"), ("listen", "[::]:80")], "legacy.url", "would ask itself"),
+    ([("legacy.url", "http://0.0.0.0:8080")], "legacy.url", "would ask itself"),
+    ([("legacy.url", "http://127.0.0.1:9901")], "legacy.url", "go to the operators' port"),
+    ([("native.url", "http://127.0.0.1:8080")], "native.url", "would ask itself"),
+    ([("native.url", "http://127.0.0.1:3000")], "native.url", "is also legacy.url"),
+    ([("native.url", "http://Rails:80"), ("legacy.url", "http://rails")], "native.url", "is also legacy.url"),
+    ([("native", None), ("routes[0].shadow", "0%")], "routes[0].share", "5% needs a native side"),
+    ([("native", None), ("routes[0].share", "0%")], "routes[0].shadow", "10% needs a native side"),
+    ([("routes[0].match", "POST /a")], "routes[0].shadow", "POST is never asked of a second side"),
+]
+
+
+@pytest.mark.parametrize(("changes", "where", "words"), TOGETHER)
+def test_values_that_are_right_alone_may_be_wrong_together(
+    file: Path, changes: list[tuple[str, object]], where: str, words: str
+) -> None:
+    (fault,) = faults(file, altered(changes))
+    assert fault.place == where
+    assert words in fault.message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [("listen", "127.0.0.1:0"), ("admin.listen", "127.0.0.1:0")],
+        [("listen", "127.0.0.2:9901")],
+        [("listen", "0.0.0.0:3000"), ("legacy.url", "http://rails:3000")],
+        [("legacy.url", "http://rails:8080")],
+        [("legacy.url", "http://10.0.0.1:3100")],
+        [("routes[0].match", "POST /a"), ("routes[0].shadow", "0%")],
+        [("routes[0].match", "OPTIONS /a")],
+        [("native", None), ("routes[0].share", "0%"), ("routes[0].shadow", "0%")],
+    ],
+)
+def test_values_that_only_look_alike_are_right(file: Path, changes: list[tuple[str, object]]) -> None:
+    assert loaded(file, altered(changes))
+
+
+def test_what_the_file_alone_does_not_show_stands_in_the_same_list_in_its_place(file: Path) -> None:
+    file.write_text("native:\n  app: 'a:b'\n  budget: 1\nlegacy: {url: x}\n")
+    with pytest.raises(ConfigError) as refused:
+        load(file, {}, lambda values: [Fault("native.app", "cannot be had"), Fault("legacy.url", "follows")])
+    assert [fault.place for fault in refused.value.faults] == ["native.app", "native.budget", "legacy.url"]
+    assert "follows" not in str(refused.value)
+
+
+def test_where_to_give_orders_is_read_from_a_file_that_is_wrong_elsewhere(file: Path) -> None:
+    file.write_text("legacy: 5\nlisen: ${\nshadow:\nshadow:\nroutes: &r [*r]\nadmin: {listen: '127.0.0.1:${PORT}'}\n")
+    assert load_admin(file, {"PORT": "77"}).listen == Address("127.0.0.1", 77)
+    file.write_text("")
+    assert load_admin(file, {}).listen == Address("127.0.0.1", 9901)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("admin: 5", "admin"),
+        ("admin: {listen: 9901}", "admin.listen"),
+        ("admin: {listen: '0.0.0.0:9901'}", "admin.listen"),
+        ("admin: {listen: '127.0.0.1:${PORT}'}", "admin.listen"),
+        ("admin: {tokens: /nowhere/tokens}", "admin.tokens"),
+        ("admin: {token: x}", "admin.token"),
+        ("admin:\nadmin:", "admin"),
+    ],
+)
+def test_faults_in_the_place_to_give_orders_are_told_alone(file: Path, text: str, where: str) -> None:
+    file.write_text(f"listen: 5\n{text}\n")
+    with pytest.raises(ConfigError) as refused:
+        load_admin(file, {})
+    assert [fault.place for fault in refused.value.faults] == [where]
 
 
 def related(one: str, other: str) -> bool:
@@ -361,6 +444,8 @@ def test_a_variable_written_wrongly_is_a_fault(file: Path, text: str) -> None:
 
 
 @given(value=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
+@example(value="~")
+@example(value="null")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_a_variable_is_never_read_as_yaml(file: Path, value: str) -> None:
     file.write_text("legacy: {url: http://rails}\nsubject: ['header:${NAME}']\nlisen: ${NAME}\n", "utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from demo.service import LOOPBACK, free_port
-from proxy.config import load
+from proxy.address import Address
 from proxy.orders import OrderFailed, Orders
 
 Answer = Callable[[bytes], bytes | None]
@@ -37,43 +37,40 @@ def http(status: str, body: str) -> bytes:
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
 
 
-def orders(directory: Path, listen: str, tokens: Path | None = None, patience: float = 5.0) -> Orders:
-    path = directory / "config.yaml"
-    admin = f"listen: '{listen}'" + (f", tokens: {tokens}" if tokens else "")
-    path.write_text(f"legacy: {{url: 'http://{LOOPBACK}:9'}}\nadmin: {{{admin}}}\n")
-    return Orders(load(path, {}), patience)
+def orders(listen: str, tokens: Path | None = None, patience: float = 5.0) -> Orders:
+    return Orders(Address.parse(listen), tokens, patience)
 
 
 def asked(orders: Orders, method: str = "GET", path: str = "/flags") -> Awaitable[dict[str, Any]]:
     return asyncio.to_thread(orders.ask, method, path)
 
 
-def test_where_no_proxy_runs_the_operator_hears_that_nothing_changed(tmp_path: Path) -> None:
+def test_where_no_proxy_runs_the_operator_hears_that_nothing_changed() -> None:
     port = free_port()
     with pytest.raises(OrderFailed, match=f"no proxy answers at {LOOPBACK}:{port}.*nothing changed.*strangler serve"):
-        orders(tmp_path, f"{LOOPBACK}:{port}").ask("GET", "/flags")
+        orders(f"{LOOPBACK}:{port}").ask("GET", "/flags")
 
 
-async def test_where_a_proxy_stays_silent_nobody_claims_that_nothing_changed(tmp_path: Path) -> None:
+async def test_where_a_proxy_stays_silent_nobody_claims_that_nothing_changed() -> None:
     async with port_that(lambda request: None) as port:
         with pytest.raises(OrderFailed, match=r"may or may not have taken the order.*strangler status"):
-            await asked(orders(tmp_path, f"{LOOPBACK}:{port}", patience=0.1))
+            await asked(orders(f"{LOOPBACK}:{port}", patience=0.1))
 
 
 @pytest.mark.parametrize("body", ["<html>It works!</html>", "[]", '"text"', ""])
-async def test_another_server_at_that_address_is_not_mistaken_for_a_proxy(body: str, tmp_path: Path) -> None:
+async def test_another_server_at_that_address_is_not_mistaken_for_a_proxy(body: str) -> None:
     async with port_that(lambda request: http("200 OK", body)) as port:
         with pytest.raises(OrderFailed, match="not a strangler's admin port"):
-            await asked(orders(tmp_path, f"{LOOPBACK}:{port}"))
+            await asked(orders(f"{LOOPBACK}:{port}"))
 
 
-async def test_a_refusal_is_passed_on_in_its_own_words(tmp_path: Path) -> None:
+async def test_a_refusal_is_passed_on_in_its_own_words() -> None:
     async with port_that(lambda request: http("409 Conflict", '{"error": "things.list is tripped"}')) as port:
         with pytest.raises(OrderFailed, match=r"^things\.list is tripped$"):
-            await asked(orders(tmp_path, f"{LOOPBACK}:{port}"))
+            await asked(orders(f"{LOOPBACK}:{port}"))
     async with port_that(lambda request: http("401 Unauthorized", '{"error": "a token is needed"}')) as port:
         with pytest.raises(OrderFailed, match=r"a token is needed.*STRANGLER_TOKEN"):
-            await asked(orders(tmp_path, f"{LOOPBACK}:{port}"))
+            await asked(orders(f"{LOOPBACK}:{port}"))
 
 
 async def test_the_token_is_the_environment_s_or_else_the_first_of_the_file(
@@ -89,10 +86,10 @@ async def test_the_token_is_the_environment_s_or_else_the_first_of_the_file(
 
     async with port_that(note) as port:
         monkeypatch.delenv("STRANGLER_TOKEN", raising=False)
-        assert await asked(orders(tmp_path, f"{LOOPBACK}:{port}", tokens)) == {}
-        assert await asked(orders(tmp_path, f"{LOOPBACK}:{port}")) == {}
+        assert await asked(orders(f"{LOOPBACK}:{port}", tokens)) == {}
+        assert await asked(orders(f"{LOOPBACK}:{port}")) == {}
         monkeypatch.setenv("STRANGLER_TOKEN", "from-the-environment")
-        assert await asked(orders(tmp_path, f"{LOOPBACK}:{port}", tokens)) == {}
+        assert await asked(orders(f"{LOOPBACK}:{port}", tokens)) == {}
     of_file, without, of_environment = heads
     assert b"Bearer first-token\r\n" in of_file
     assert b"authorization" not in without.lower()
@@ -100,7 +97,5 @@ async def test_the_token_is_the_environment_s_or_else_the_first_of_the_file(
 
 
 @pytest.mark.parametrize(("listen", "asks"), [("0.0.0.0:9901", "127.0.0.1"), ("[::]:9901", "::1")])
-def test_a_port_that_listens_everywhere_is_asked_on_this_machine(listen: str, asks: str, tmp_path: Path) -> None:
-    tokens = tmp_path / "tokens"
-    tokens.write_text("first-token")
-    assert orders(tmp_path, listen, tokens).address.host == asks
+def test_a_port_that_listens_everywhere_is_asked_on_this_machine(listen: str, asks: str) -> None:
+    assert orders(listen).address.host == asks

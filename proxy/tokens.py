@@ -1,0 +1,54 @@
+"""Who may give orders: whoever has a token, or, where there are none, whoever asks from this machine."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from proxy.sections import read_tokens
+
+# As it is written, without a parser between: what a parser forgives, another one reads as another host.
+_HERE = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
+
+
+class Tokens:
+    """The tokens of a file, read at each use, so that one can be changed without a restart."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def admit(self, request: Request) -> None:
+        """Raises 401, 403 or 503. Without tokens only this machine may ask, and no page in a browser on it."""
+        if self._path is None:
+            _refuse_foreign(request)
+            return
+        known = [token.encode() for token in _known(self._path)]
+        given = _bearer(request).encode()
+        # Compare with every one of them, so that the time tells nothing.
+        if not any([hmac.compare_digest(given, token) for token in known]):  # noqa: C419  # a generator would stop early
+            raise HTTPException(401, "a token is needed: Authorization: Bearer …", {"www-authenticate": "Bearer"})
+
+
+def _bearer(request: Request) -> str:
+    """The token that a request brings; empty, which no token is, without one of this scheme."""
+    scheme, _, token = ", ".join(request.headers.getlist("authorization")).partition(" ")
+    return token.strip(" ") if scheme.lower() == "bearer" else ""
+
+
+def _known(path: Path) -> frozenset[str]:
+    """A file that has gone, or was emptied, lets nobody in."""
+    try:
+        return read_tokens(path)
+    except ValueError as error:
+        raise HTTPException(503, f"nothing changed, and nobody can be let in: {error}") from None
+
+
+def _refuse_foreign(request: Request) -> None:
+    """A page can make a browser send requests here, under a name of its own (DNS rebinding) or from its origin."""
+    host = ", ".join(request.headers.getlist("host"))
+    if not _HERE.fullmatch(host) or "origin" in request.headers:
+        raise HTTPException(403, "without tokens this port answers only direct requests to a loopback address")
