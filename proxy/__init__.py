@@ -3,7 +3,7 @@
 front       uvicorn's HTTP protocol, keeping the request target as it came and handing upgrades to `websocket`
 access      the pure-ASGI wrapper around everything: request id, forwarding headers, access record
 router      match, decide, ask a side, fall back, count, offer to the shadow
-upstream    a side behind an address, as an ASGI app; `pool` and `connection` below it
+upstream    a side behind an address, as an ASGI app; `pool`, `connection` and `reply` below it
 native      the native side: an ASGI app in this process, or an upstream that is probed
 admin       the operators' port
 app         the composition root: the only place that knows concrete classes

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from starlette.types import Message, Receive, Send
 
-from proxy.errors import Saturated, SideFailed
+from proxy.errors import ClientStalled, Saturated, SideFailed
 from shadow.observation import Recorder
 
 DISCARDED = b"x-strangler-discarded"
@@ -17,10 +18,10 @@ DISCARDED = b"x-strangler-discarded"
 class Kept:
     """`receive`, keeping up to `limit` bytes of the body it hands out, so that another side can be asked the same.
 
-    `left`: the user has gone.
+    `left`: the user has gone. `ended_at`: when the request was whole, by `time.perf_counter`.
     """
 
-    __slots__ = ("_chunks", "_limit", "_receive", "_waits", "ended", "left", "size")
+    __slots__ = ("_chunks", "_limit", "_receive", "_waits", "ended", "ended_at", "left", "size")
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive, self._limit = receive, limit
@@ -28,6 +29,7 @@ class Kept:
         self._waits: Callable[[bool], None] | None = None
         self.size = 0
         self.ended = self.left = False
+        self.ended_at = 0.0
 
     @contextmanager
     def waits_told(self, waits: Callable[[bool], None]) -> Iterator[None]:
@@ -51,7 +53,8 @@ class Kept:
         elif message["type"] == "http.request":
             body = message.get("body", b"")
             self.size += len(body)
-            self.ended = not message.get("more_body", False)
+            if not message.get("more_body", False):
+                self.ended, self.ended_at = True, time.perf_counter()
             if body and self.whole:
                 self._chunks.append(body)
             elif not self.whole:
@@ -119,7 +122,7 @@ class Answer:
         self.started = not self.held
 
 
-async def refuse(send: Send, side: str, failure: SideFailed, request_id: str) -> None:
+async def refuse(send: Send, side: str, failure: SideFailed | ClientStalled, request_id: str) -> None:
     """Tell the user that no side answered, in the words of the API's other errors."""
     body = json.dumps({"error": f"{side}_{failure.kind}", "requestId": request_id}).encode()
     headers = [(b"content-type", b"application/json; charset=utf-8"), (b"content-length", str(len(body)).encode())]

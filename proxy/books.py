@@ -33,11 +33,19 @@ class Books:
     def closed(self, exchange: Exchange) -> None:
         latency = self._latency[exchange.route]
         ended = outcome(exchange, latency.quantile(P99) if exchange.left else None)
-        if ended is Outcome.OK and exchange.decision.primary is Side.LEGACY:
-            latency.observe(exchange.elapsed)
+        if ended is Outcome.OK and exchange.decision.primary is Side.LEGACY and exchange.waited is not None:
+            latency.observe(exchange.waited)
         if exchange.route is not UNMATCHED:
             self._window.closed(exchange.second, exchange.route, exchange.decision.primary, ended)
+            if exchange.fallback:
+                self._fell_back(exchange)
         self._metrics.closed(exchange, ended)
+
+    def _fell_back(self, exchange: Exchange) -> None:
+        """Legacy's answer in native's place is evidence about legacy: where both fail, going back would not help."""
+        answered = Outcome.FAILED if exchange.status >= 500 else Outcome.EXCLUDED if exchange.left else Outcome.OK
+        self._window.asked(exchange.second, exchange.route, Side.LEGACY)
+        self._window.closed(exchange.second, exchange.route, Side.LEGACY, answered)
 
     def shadow(self, exchange: Exchange, scope: Scope, body: bytes, control: Observation) -> None:
         reason = why_not(scope["method"], control)

@@ -2,6 +2,7 @@
 
 StranglerError
 ├── ClientLeft                  the user's connection is gone; nobody is left to answer
+│   └── ClientStalled  408      the user began a body and sends no more of it
 └── SideFailed                  a side gave no answer, or not all of it
     ├── Refused        502      no connection
     ├── Broken         502      the connection ended, or what came was not HTTP
@@ -23,6 +24,13 @@ class StranglerError(Exception):
 
 class ClientLeft(StranglerError):
     """The user's connection ended before the answer did."""
+
+
+class ClientStalled(ClientLeft):
+    """The user keeps a side waiting for the rest of a request."""
+
+    kind: ClassVar[str] = "stalled"
+    status: ClassVar[int] = 408
 
 
 class SideFailed(StranglerError):

@@ -15,7 +15,8 @@ UNMATCHED = "unmatched"  # the name under which requests outside every route are
 class Exchange:
     """One request as it was served.
 
-    `second` is the wall-clock second of the decision, `elapsed` seconds from then to the last byte. `status` is what
+    `second` is the wall-clock second of the decision, `elapsed` seconds from then to the last byte, `waited` seconds
+    from the end of the user's request on, or None if the user never ended it. `status` is what
     the user was answered (0: nothing), `asked_last` the side whose answer, or failure to give one, that was. `failure`
     says how the side that was *decided* failed, whoever answered in the end.
     """
@@ -28,10 +29,14 @@ class Exchange:
     asked_last: Side
     failure: str | None = None
     left: bool = False
+    waited: float | None = None
 
     @property
     def fallback(self) -> bool:
         return self.asked_last is not self.decision.primary
+
+
+PATIENCE = 1.0  # seconds of waiting after which leaving is our failure, while legacy's own pace is not known
 
 
 def outcome(exchange: Exchange, patience: float | None) -> Outcome:
@@ -39,6 +44,6 @@ def outcome(exchange: Exchange, patience: float | None) -> Outcome:
     if exchange.failure is not None:
         return Outcome.FAILED
     if exchange.left:
-        waited_long = patience is not None and exchange.elapsed > patience
+        waited_long = exchange.waited is not None and exchange.waited > (PATIENCE if patience is None else patience)
         return Outcome.FAILED if waited_long else Outcome.EXCLUDED
     return Outcome.OK

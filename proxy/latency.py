@@ -13,6 +13,7 @@ class Latency:
 
     def __init__(self) -> None:
         self._counts = [0.0] * (STEPS + 1)
+        self._known: dict[float, float] = {}
 
     def observe(self, seconds: float) -> None:
         self._counts[bisect_left(BOUNDS, seconds)] += 1
@@ -21,13 +22,19 @@ class Latency:
         self._counts = [count / 2 if count > 0.5 else 0.0 for count in self._counts]
 
     def quantile(self, share: float, at_least: int = 100) -> float | None:
-        """The upper bound, in seconds, of the step in which the quantile lies; None with too few answers to tell."""
+        """The upper bound, in seconds, of the step in which the quantile lies.
+
+        With too few answers to tell it is what it was when there were enough; None if there never were.
+        """
         total = sum(self._counts)
-        if total < at_least:
-            return None
+        if total >= at_least:
+            self._known[share] = self._bound(share * total)
+        return self._known.get(share)
+
+    def _bound(self, rank: float) -> float:
         seen = 0.0
         for bound, count in zip(BOUNDS, self._counts, strict=False):
             seen += count
-            if seen >= share * total:
+            if seen >= rank:
                 return bound
         return BOUNDS[-1]

@@ -29,8 +29,12 @@ def import_app(name: str) -> ASGIApp:
         found: Any = importlib.import_module(module)
         for attribute in attributes.split("."):
             found = getattr(found, attribute)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError([Fault("native.app", f"cannot import {name}: {type(error).__name__}: {error}")]) from error
+    if not callable(found):
+        raise ConfigError(
+            [Fault("native.app", f"{name} is no ASGI application: a {type(found).__name__} cannot be called")]
+        )
     return cast(ASGIApp, found)
 
 
@@ -74,7 +78,32 @@ class Embedded:
         self.ready = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app({**scope, "state": self._state.copy()}, receive, send)
+        """Ends at once when cancelled, though the app may take its time: what it still asks or sends reaches nobody."""
+        over = False
+        faults: list[Exception] = []
+
+        async def receive_while_asked() -> Message:
+            _refuse_if(over)
+            return await receive()
+
+        async def send_while_asked(message: Message) -> None:
+            _refuse_if(over)
+            await send(message)
+
+        async def serve() -> None:
+            try:
+                await self._app({**scope, "state": self._state.copy()}, receive_while_asked, send_while_asked)
+            except Exception as fault:
+                faults.append(fault)
+
+        serving = self._tasks.start(serve())
+        try:
+            await asyncio.wait([serving])
+        finally:
+            over = True
+            serving.cancel()
+        if faults:
+            raise faults[0]
 
     def start(self) -> None:
         self._life = self._tasks.start(self._live())
@@ -114,6 +143,11 @@ class Embedded:
             self.ready = True
         if not self.ready and not self._stopping.is_set():
             raise Refused("native did not start")
+
+
+def _refuse_if(over: bool) -> None:
+    if over:
+        raise OSError("nobody waits for this answer any more")
 
 
 class Remote:

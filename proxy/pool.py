@@ -20,6 +20,7 @@ class Limits:
     connections: int = 256
     queue: int = 256
     wait: float = 1.0
+    stall: float = 30.0  # between two pieces of a user's upload
     idle: float = 15.0  # puma closes after 20 s: whoever lets go first never meets a closed door
 
 

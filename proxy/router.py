@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from flags.decide import Decision, Reason, decide
 from flags.flag import WHOLE, Flag, Side, bucket
 from proxy.answer import Answer, Kept, refuse
-from proxy.errors import Broken, ClientLeft, Errored, NoAnswer, Raised, SideFailed
+from proxy.errors import Broken, ClientLeft, ClientStalled, Errored, NoAnswer, Raised, SideFailed
 from proxy.exchange import UNMATCHED, Exchange
 from proxy.native import Native
 from proxy.routes import Route, RouteTable
@@ -67,37 +67,40 @@ class Router:
         self.observer.opened(name, decision, second)
 
         recorder = Recorder(self.bounds.keep) if decision.shadow and scope["method"] in SAFE else None
-        kept = Kept(receive, self.bounds.keep) if recorder or decision.primary is Side.NATIVE else None
+        kept = Kept(receive, self.bounds.keep if recorder or decision.primary is Side.NATIVE else 0)
         answer = Answer(send, recorder)
-        asked, failure = decision.primary, None
+        asked, failure, left = decision.primary, None, False
         try:
-            if kept is not None and asked is Side.NATIVE:
+            if asked is Side.NATIVE:
                 failure = await self._ask_native(scope, kept, answer)
                 asked = Side.NATIVE if failure is None else Side.LEGACY
             if asked is Side.LEGACY:
-                again = kept.again() if kept is not None and failure is not None else kept or receive
-                await self.legacy(dict(scope), again, answer)
-        except ClientLeft:
-            pass  # there is nobody left to tell; the exchange below says that its answer is not complete
+                await self.legacy(dict(scope), kept if failure is None else kept.again(), answer)
+        except ClientLeft as gone:
+            left = True
+            if isinstance(gone, ClientStalled) and not answer.started:
+                await refuse(answer, "client", gone, scope["strangler.request_id"])
         except SideFailed as failed:
             failure = failure or failed
             if answer.started:
                 raise  # the answer breaks off visibly: never a short 200
             await refuse(answer, asked.value, failed, scope["strangler.request_id"])
         finally:
+            ended = time.perf_counter()
             exchange = Exchange(
                 route=name,
                 decision=decision,
                 second=second,
-                elapsed=time.perf_counter() - started,
+                elapsed=ended - started,
+                waited=_waited(scope, kept, started, ended),
                 status=answer.status,
                 asked_last=asked,
                 failure=failure.kind if failure is not None else "5xx" if answer.status >= 500 else None,
-                left=failure is None and not answer.complete,
+                left=left or (failure is None and not answer.complete),
             )
             scope["strangler.exchange"] = exchange
             self.observer.closed(exchange)
-        if recorder is not None and kept is not None and failure is None and answer.complete:
+        if recorder is not None and failure is None and answer.complete and _repeats(scope, kept):
             self.observer.shadow(exchange, scope, kept.body, recorder.observe(exchange.elapsed))
 
     def _decide(self, route: Route, scope: Scope) -> Decision:
@@ -153,3 +156,21 @@ class Router:
         if answer.held:
             return Errored(f"native answered {answer.status}")
         return None if answer.complete or kept.left else Broken("native ended without completing its answer")
+
+
+def _repeats(scope: Scope, kept: Kept) -> bool:
+    """Whether the request's body, if it has one, was kept as it came: only then is the candidate asked the same."""
+    return kept.whole and (kept.ended or not _announces_body(scope))
+
+
+def _waited(scope: Scope, kept: Kept, started: float, ended: float) -> float | None:
+    if kept.ended:
+        return ended - kept.ended_at
+    return None if _announces_body(scope) else ended - started
+
+
+def _announces_body(scope: Scope) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in scope["headers"]
+    )

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.address import Address
 from proxy.connection import Connection
-from proxy.errors import Broken, ClientLeft
+from proxy.errors import Broken, ClientLeft, ClientStalled
 from proxy.pool import Limits, Pool
 from proxy.tasks import Tasks
 
@@ -49,12 +49,17 @@ class Errand:
     """One question on one connection, which is given back as soon as it is free: when the answer has come whole, not
     when the user has read it."""
 
+    __slots__ = (
+        "_answering", "_connection", "_limits", "_listening", "_pool", "_released", "_request", "_tasks", "_uploaded",
+        "reply",
+    )  # fmt: skip
+
     def __init__(self, upstream: Upstream, connection: Connection, request: Request) -> None:
-        self._pool, self._tasks, self._limit = upstream.pool, upstream.tasks, upstream.limits.first_byte
+        self._pool, self._tasks, self._limits = upstream.pool, upstream.tasks, upstream.limits
         self._connection, self._request = connection, request
         self.reply = connection.ask(request.head, self._release, head_only=request.method == "HEAD")
         self._uploaded = not request.has_body
-        self._answering = asyncio.Event()
+        self._answering = asyncio.Event() if request.expects else None
         self._listening: asyncio.Task[None] | None = None
         self._released = False
 
@@ -64,7 +69,8 @@ class Errand:
         try:
             status, headers = await reply.head()
             await send({"type": "http.response.start", "status": status, "headers": headers})
-            self._answering.set()
+            if self._answering is not None:
+                self._answering.set()
             more = True
             while more:
                 body = await reply.read()
@@ -77,8 +83,9 @@ class Errand:
         if self._released:
             return
         self._released = True
-        if self._listening is not None:
-            self._listening.cancel()
+        listening, self._listening = self._listening, None  # its traceback leads back here: break the circle
+        if listening is not None:
+            listening.cancel()
         self._connection.keeps_alive = self._connection.keeps_alive and self._uploaded
         self._pool.give(self._connection)
 
@@ -86,24 +93,29 @@ class Errand:
         """Carry the body to the side, then listen for the user's leaving: only `receive` tells of it."""
         connection, chunked = self._connection, self._request.chunked
         if self._uploaded:
-            connection.expect_within(self._limit)
-        elif self._request.expects and not await self.reply.invitation(INVITATION):
+            connection.expect_within(self._limits.first_byte)
+        elif self._answering is not None and not await self.reply.invitation(INVITATION):
             await self._answering.wait()  # to receive is to invite the user, whom the side has just turned down
-        while True:
-            message = await receive()
+        while not self._uploaded:
+            try:
+                async with asyncio.timeout(self._limits.stall):
+                    message = await receive()
+            except TimeoutError:
+                return connection.fail(ClientStalled())
             if message["type"] == "http.disconnect":
                 return connection.fail(ClientLeft())
-            if self._uploaded:
-                continue
             if body := message.get("body", b""):
                 connection.write_chunk(body) if chunked else connection.write(body)
             if message.get("more_body", False):
-                await connection.drained(self._limit)
+                await connection.drained(self._limits.first_byte)
                 continue
             if chunked:
                 connection.write(b"0\r\n\r\n")
             self._uploaded = True
-            connection.expect_within(self._limit)
+            connection.expect_within(self._limits.first_byte)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        return connection.fail(ClientLeft())
 
 
 class Request:

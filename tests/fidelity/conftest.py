@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from proxy.routes import METHODS
+from shadow.eligibility import SAFE
 from tests.e2e.proxies import running, until
 from tests.fidelity.framing import requests
 from tests.fidelity.origin import Origin, running_origin
@@ -45,11 +46,14 @@ async def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 def routes(knobs: Mapping[str, str]) -> list[dict[str, str]]:
-    """A route for each method and path of the table."""
-    matches: dict[str, None] = {}
+    """A route for each method and path of the table; what is never asked of a second side is not shadowed."""
+    matches: dict[str, bool] = {}
     for case in CASES:
         for request in requests(b"".join(step for step in case.client if isinstance(step, bytes))):
             method, target, _ = request.start.decode().split(" ")
             if method in METHODS and target.startswith("/"):
-                matches[f"{method} {target.partition('?')[0]}"] = None
-    return [{"name": f"r{number}", "match": match, **knobs} for number, match in enumerate(matches)]
+                matches[f"{method} {target.partition('?')[0]}"] = method in SAFE or "shadow" not in knobs
+    return [
+        {"name": f"r{number}", "match": match, **(knobs if turned else {})}
+        for number, (match, turned) in enumerate(matches.items())
+    ]

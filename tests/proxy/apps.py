@@ -43,6 +43,13 @@ async def raises_late(scope: Scope, receive: Receive, send: Send) -> None:
     raise RuntimeError("a late bug")
 
 
+async def greets(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers without a look at the body."""
+    if scope["type"] == "lifespan":
+        raise ValueError("no lifespan")
+    await PlainTextResponse("ok")(scope, receive, send)
+
+
 async def ends(scope: Scope, receive: Receive, send: Send) -> None:
     """Returns without an answer."""
     if scope["type"] == "lifespan":
@@ -103,3 +110,17 @@ async def _answered(scope: Scope, receive: Receive, send: Send, response: Respon
         raise ValueError("no lifespan")
     await Request(scope, receive).body()
     await response(scope, receive, send)
+
+
+async def ends_late(scope: Scope, receive: Receive, send: Send) -> None:
+    """Clings to its request when it is cancelled, until `let_go`, and then tries to answer after all."""
+    if scope["type"] == "lifespan":
+        raise ValueError("no lifespan")
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        await let_go.wait()
+        await PlainTextResponse("too late")(scope, receive, send)
+
+
+let_go = asyncio.Event()

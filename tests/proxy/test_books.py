@@ -66,7 +66,13 @@ def test_a_request_is_open_until_it_is_closed(ledger: Ledger) -> None:
 def test_a_request_is_booked_for_the_side_that_was_decided(ledger: Ledger) -> None:
     ledger.book(replace(SERVED, asked_last=Side.LEGACY, failure="exception"))
     assert ledger.counts(Side.NATIVE) == Counts(asked=1, failed=1)
-    assert ledger.counts(Side.LEGACY) is None
+    assert ledger.counts(Side.LEGACY) == Counts(asked=1, ok=1)  # that answered in native's place
+
+
+def test_where_both_sides_fail_both_are_booked(ledger: Ledger) -> None:
+    ledger.book(replace(SERVED, asked_last=Side.LEGACY, failure="5xx", status=500))
+    assert ledger.counts(Side.NATIVE) == Counts(asked=1, failed=1)
+    assert ledger.counts(Side.LEGACY) == Counts(asked=1, failed=1)
 
 
 def test_what_no_route_matches_is_counted_but_not_judged(ledger: Ledger) -> None:
@@ -77,28 +83,28 @@ def test_what_no_route_matches_is_counted_but_not_judged(ledger: Ledger) -> None
 
 
 def test_who_left_after_longer_than_legacy_usually_takes_was_failed(ledger: Ledger) -> None:
-    left = replace(SERVED, status=0, left=True, elapsed=2.0)
-    ledger.book(left)
-    assert ledger.counts(Side.NATIVE) == Counts(asked=1, excluded=1)  # nobody knows yet what is usual
-    ledger.book(*[replace(SERVED, decision=LEGACY, asked_last=Side.LEGACY, elapsed=1.0)] * 100)
-    ledger.book(left, replace(left, elapsed=0.5))
-    assert ledger.counts(Side.NATIVE) == Counts(asked=3, excluded=2, failed=1)
+    left = replace(SERVED, status=0, left=True, waited=4.0)
+    ledger.book(*[replace(SERVED, decision=LEGACY, asked_last=Side.LEGACY, waited=3.0)] * 100)
+    ledger.book(left, replace(left, waited=2.0))
+    assert ledger.counts(Side.NATIVE) == Counts(asked=2, excluded=1, failed=1)
 
 
 def test_native_s_own_slowness_does_not_make_waiting_usual(ledger: Ledger) -> None:
-    ledger.book(*[replace(SERVED, elapsed=60.0)] * 1000)
-    ledger.book(*[replace(SERVED, decision=LEGACY, asked_last=Side.LEGACY, elapsed=1.0)] * 100)
-    ledger.book(replace(SERVED, status=0, left=True, elapsed=2.0))
+    ledger.book(*[replace(SERVED, waited=60.0)] * 1000)
+    ledger.book(*[replace(SERVED, decision=LEGACY, asked_last=Side.LEGACY, waited=1.0)] * 100)
+    ledger.book(replace(SERVED, status=0, left=True, waited=2.0))
     counts = ledger.counts(Side.NATIVE)
     assert counts is not None
     assert counts.failed == 1
 
 
-def test_what_is_usual_is_forgotten(ledger: Ledger) -> None:
-    ledger.book(*[replace(SERVED, decision=LEGACY, asked_last=Side.LEGACY, elapsed=1.0)] * 100)
-    ledger.books.fade()
-    ledger.book(replace(SERVED, status=0, left=True, elapsed=2.0))
-    assert ledger.counts(Side.NATIVE) == Counts(asked=1, excluded=1)
+def test_what_was_usual_is_known_while_legacy_is_hardly_asked(ledger: Ledger) -> None:
+    ledger.book(*[replace(SERVED, decision=LEGACY, asked_last=Side.LEGACY, waited=3.0)] * 100)
+    ledger.book(replace(SERVED, status=0, left=True, waited=2.0))
+    for _ in range(20):
+        ledger.books.fade()
+    ledger.book(replace(SERVED, status=0, left=True, waited=2.0))
+    assert ledger.counts(Side.NATIVE) == Counts(asked=2, excluded=2)
 
 
 def test_an_eligible_exchange_is_offered_to_the_runner(ledger: Ledger) -> None:

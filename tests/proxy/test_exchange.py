@@ -7,7 +7,7 @@ import pytest
 from flags.decide import Decision, Reason
 from flags.flag import Side
 from flags.window import Outcome
-from proxy.exchange import Exchange, outcome
+from proxy.exchange import PATIENCE, Exchange, outcome
 
 SERVED = Exchange("read", Decision(Side.NATIVE, False, Reason.SHARE), 1, 0.5, 200, Side.NATIVE)
 
@@ -26,11 +26,21 @@ def test_a_failure_is_one_though_the_user_was_answered() -> None:
 
 @pytest.mark.parametrize(
     ("patience", "ended"),
-    [(None, Outcome.EXCLUDED), (0.6, Outcome.EXCLUDED), (0.5, Outcome.EXCLUDED), (0.4, Outcome.FAILED)],
-    ids=["nobody knows what is long", "shorter than usual", "just as long", "longer than usual"],
+    [(0.6, Outcome.EXCLUDED), (0.5, Outcome.EXCLUDED), (0.4, Outcome.FAILED)],
+    ids=["shorter than usual", "just as long", "longer than usual"],
 )
 def test_a_user_who_left_was_failed_only_by_a_long_wait(patience: float | None, ended: Outcome) -> None:
-    assert outcome(replace(SERVED, status=0, left=True), patience) is ended
+    assert outcome(replace(SERVED, status=0, left=True, waited=0.5), patience) is ended
+
+
+def test_while_nobody_knows_what_is_usual_a_fixed_patience_holds() -> None:
+    left = replace(SERVED, status=0, left=True)
+    assert outcome(replace(left, waited=PATIENCE), None) is Outcome.EXCLUDED
+    assert outcome(replace(left, waited=PATIENCE + 0.1), None) is Outcome.FAILED
+
+
+def test_a_user_who_left_in_the_middle_of_an_upload_was_failed_by_nobody() -> None:
+    assert outcome(replace(SERVED, status=0, left=True, elapsed=60.0, waited=None), 0.1) is Outcome.EXCLUDED
 
 
 def test_a_failure_counts_though_the_user_left_early() -> None:

@@ -44,4 +44,4 @@ def test_the_past_fades() -> None:
     assert latency.quantile(0.5) == pytest.approx(0.01, rel=GROWTH - 1)
     for _ in range(20):
         latency.fade()
-    assert latency.quantile(0.5) is None
+    assert latency.quantile(0.5) == pytest.approx(0.01, rel=GROWTH - 1)  # too few to tell: the last that was known

@@ -11,6 +11,7 @@ import pytest
 from tests.fidelity.cases import answer, ask
 from tests.fidelity.origin import Origin, running_origin
 from tests.fidelity.wire import Close, Gone, Hear, Script, Signals, Tell, Until, Whole, connected
+from tests.proxy import apps
 from tests.proxy.stage import NOWHERE, Stage, eventually, staged
 
 READ = {"name": "read", "match": "GET /things/{id}"}
@@ -173,6 +174,27 @@ async def test_legacy_s_users_do_not_notice_that_native_hangs() -> None:
             assert (await stage.user.get("/other")).text == "legacy"
         assert not any(task.done() for task in hanging)
         assert {(await task).text for task in hanging} == {"legacy"}
+
+
+async def test_a_native_that_clings_to_its_request_is_left_behind_and_heard_no_more() -> None:
+    apps.let_go.clear()
+    async with with_native("ends_late", budget="50ms") as (stage, _):
+        assert (await stage.user.get("/things/1")).text == "legacy"
+        assert booked(stage, "read", "native") == {"failed": 1}
+        apps.let_go.set()
+        await eventually(lambda: len(stage.strangler.tasks) == stage.at_rest)
+
+
+async def test_a_safe_request_is_compared_with_its_body_or_not_at_all() -> None:
+    async with running_origin() as origin:
+        legacy = {"url": f"http://127.0.0.1:{origin.port}"}
+        native = {"app": "tests.proxy.apps:greets"}
+        routes = [{**READ, "share": "100%", "shadow": "100%"}]
+        async with staged(legacy=legacy, native=native, routes=routes) as stage:
+            await stage.user.request("GET", "/things/1", content=b"{}")  # which native does not read
+            await stage.user.get("/things/2")
+            await eventually(lambda: len(origin.received) == 1)
+            assert b"/things/2 " in origin.received[0].start
 
 
 async def test_the_budget_does_not_run_while_native_waits_for_the_user() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,10 +10,11 @@ import pytest
 from starlette.types import Message, Scope
 
 from proxy.address import Address
-from proxy.errors import Broken, ClientLeft, NoAnswer, Refused, Saturated
+from proxy.errors import Broken, ClientLeft, ClientStalled, NoAnswer, Refused, Saturated
 from proxy.pool import Limits
+from proxy.reply import Reply
 from proxy.tasks import Tasks
-from proxy.upstream import Upstream
+from proxy.upstream import Errand, Upstream
 from tests.fidelity.cases import TE, answer, chunked
 from tests.fidelity.origin import OK, Origin, running_origin
 from tests.fidelity.wire import Close, Gone, Hear, Reset, Script, Signals, Tell, Until, Whole
@@ -121,6 +123,18 @@ async def test_questions_share_connections() -> None:
         for _ in range(5):
             assert (await stage.ask()).answered == b"ok"
         assert stage.origin.accepted == 1
+
+
+async def test_a_question_is_forgotten_without_the_help_of_the_garbage_collector() -> None:
+    async with staged(OK) as stage:
+        gc.collect()
+        gc.disable()
+        try:
+            await stage.ask()
+            await stage.at_rest()
+            assert [each for each in gc.get_objects() if isinstance(each, Errand | Reply)] == []
+        finally:
+            gc.enable()
 
 
 async def test_nobody_there_is_refused() -> None:
@@ -272,19 +286,18 @@ async def test_an_upload_that_expects_it_waits_for_the_side_s_invitation() -> No
 
 
 async def test_a_user_whom_the_side_turns_down_is_not_invited() -> None:
-    refusal = answer("417 Expectation Failed", b"Content-Length: 2")
-    signals = Signals()
-    async with staged((Until(b"\r\n\r\n"), refusal, Hear("seen"), b"no"), signals=signals) as stage:
+    refusal = answer("417 Expectation Failed", b"Content-Length: 2", body=b"no")
+    async with staged((Until(b"\r\n\r\n"), refusal)) as stage:
         user = User(part(b"abcdef", more=False))
-        unread_at_start: list[int] = []
+        unread: list[int] = []
 
         async def send(message: Message) -> None:
-            unread_at_start.append(user.unread)
-            signals["seen"].set()
+            if message["type"] == "http.response.start":  # which takes its time: the user's line is slow
+                unread.append(await settled(lambda: user.unread))
             await user.send(message)
 
         await stage.upstream(question("POST", LENGTH, (b"expect", b"100-continue")), user.receive, send)
-        assert (user.status, unread_at_start[0]) == (417, 1)
+        assert (user.status, user.answered, unread) == (417, b"no", [1])
 
 
 LEAVING: dict[str, tuple[Script, Scope, tuple[Message, ...]]] = {
@@ -346,3 +359,10 @@ async def failure(asking: Awaitable[object]) -> Exception | None:
     except Exception as error:
         return error
     return None
+
+
+async def test_a_user_who_stops_in_the_middle_of_an_upload_keeps_no_connection() -> None:
+    async with staged((Until(b"abc"), *OK), limits=Limits(stall=0.05)) as stage:
+        with pytest.raises(ClientStalled):
+            await stage.ask(question("POST", LENGTH), User(part(b"abc")))
+        await eventually(lambda: stage.upstream.pool.opened == 0)

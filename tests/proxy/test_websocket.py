@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,11 +11,13 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.typing import Subprotocol
+from websockets.typing import Origin, Subprotocol
 
+from demo.service import Service
 from tests.fidelity.cases import answer, ask
 from tests.fidelity.framing import answers
-from tests.fidelity.origin import Origin, running_origin
+from tests.fidelity.origin import Origin as Side
+from tests.fidelity.origin import running_origin
 from tests.fidelity.wire import Close, Gone, Hear, Script, Signals, Tell, Until, Whole, connected
 from tests.proxy.stage import NOWHERE, Stage, eventually, settled, staged
 
@@ -35,7 +38,7 @@ LARGE = 10 * 1024 * 1024
 
 
 @asynccontextmanager
-async def scripted(*script: Any, signals: Signals | None = None, **legacy: Any) -> AsyncIterator[tuple[Stage, Origin]]:
+async def scripted(*script: Any, signals: Signals | None = None, **legacy: Any) -> AsyncIterator[tuple[Stage, Side]]:
     async with running_origin() as origin:
         origin.begin(script, signals=signals)
         async with staged(legacy={"url": f"http://127.0.0.1:{origin.port}", **legacy}) as stage:
@@ -256,3 +259,23 @@ async def test_a_refused_client_hears_the_side_s_status() -> None:
         with pytest.raises(InvalidStatus) as refused:
             await connect(f"ws://127.0.0.1:{stage.port}/cable")
         assert refused.value.response.status_code == 404
+
+
+async def test_rails_serves_its_cable_through_the_tunnel(rails: Service) -> None:
+    async with staged(legacy={"url": rails.url}) as stage:
+        url = f"ws://127.0.0.1:{stage.port}/cable?token=none"
+        async with connect(url, subprotocols=[CABLE], origin=Origin(f"http://127.0.0.1:{stage.port}")) as client:
+            assert client.subprotocol == CABLE
+            told = json.loads(await client.recv())
+            assert (told["type"], told["reason"]) == ("disconnect", "unauthorized")
+            with pytest.raises(ConnectionClosed):
+                await client.recv()
+        await eventually(lambda: stage.metric("tunnels") == 0)
+
+
+async def test_an_upgrade_that_rails_does_not_offer_is_answered_once_and_ends(rails: Service) -> None:
+    async with staged(legacy={"url": rails.url}) as stage, connected(stage.port) as user:
+        await user.send(UPGRADE.replace(b"/cable", b"/nowhere") + ask("GET /up"))
+        await user.until(lambda: user.ended is not None)
+        [told] = answers(user.raw, [b"GET"], ended=True)
+        assert (told.status, told.complete) == (404, True)
