@@ -15,6 +15,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+# No URI has these (RFC 3986 §2), and puma neither takes them nor, on a connection that it has answered on before, says
+# so: the request would hang, and hold the connection that it shares with others.
+UNSAFE = re.compile(rb'["<>#]')
 Upgrade = Callable[[Scope, asyncio.Transport, set[Any]], asyncio.Protocol]
 
 
@@ -38,6 +41,8 @@ class Front(HttpToolsProtocol):
             if name == b"transfer-encoding" and value.lower() != b"chunked":
                 # The parser finds out too, but only when the request is on its way.
                 raise ValueError("a transfer coding that this hop does not know")
+        if UNSAFE.search(self.url):
+            raise ValueError("no URI")  # which the parser turns into a 400
         target, authority = origin_form(self.url)
         if authority is not None:  # it outranks Host (RFC 9112 §3.2.2)
             self.headers[:] = [(b"host", authority), *(header for header in self.headers if header[0] != b"host")]
