@@ -20,8 +20,11 @@ STUBBORN = "trap 'echo asked' TERM; setsid sleep 600 & echo child $!; while :; d
 PARENT = """
 import sys
 from pathlib import Path
-from demo.service import launch
-service = launch("sleep", ["sleep", "600"], port=0, log=Path(sys.argv[1]), environment={"PATH": "/usr/bin:/bin"})
+from demo.service import await_ready, launch
+log = Path(sys.argv[1])
+command = ["sh", "-c", "echo up; exec sleep 600"]
+service = launch("sleep", command, port=0, log=log, environment={"PATH": "/usr/bin:/bin"})
+await_ready(service, lambda: "up" in log.read_text())  # from here on it is tied to us
 print(service.process.pid, flush=True)
 sys.stdin.read()
 """
