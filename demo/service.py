@@ -126,12 +126,26 @@ def await_ready(service: Service, ready: Callable[[], bool], within: float = REA
 
 
 def run(name: str, command: Sequence[str | Path], *, environment: Mapping[str, str], directory: Path) -> None:
-    """Run a command to its end."""
-    done = subprocess.run(
-        command, cwd=directory, env=dict(environment), capture_output=True, text=True, errors="replace", check=False
-    )
-    if done.returncode != 0:
-        raise ServiceError(f"{name} ended with status {done.returncode}:\n{(done.stdout + done.stderr)[-LOG_TAIL:]}")
+    """Run a command to its end; whoever interrupts us ends it with all that it has started itself."""
+    with subprocess.Popen(
+        command,
+        cwd=directory,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            said, _ = process.communicate()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()  # until the last of them has let go of the pipe
+            raise
+    if process.returncode != 0:
+        raise ServiceError(f"{name} ended with status {process.returncode}:\n{said[-LOG_TAIL:]}")
 
 
 def free_port() -> int:

@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,30 @@ def test_a_free_port_can_be_bound_and_lies_below_the_kernels_own() -> None:
     assert port in PORTS
     with socket.socket() as server:
         server.bind((LOOPBACK, port))
+
+
+INTERRUPTED = """
+import signal, sys
+from pathlib import Path
+from demo.service import run
+
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("interrupted"))
+script = "sleep 600 & echo $! > child; wait"
+run("shell", ["bash", "-c", script], environment={"PATH": "/usr/bin:/bin"}, directory=Path(sys.argv[1]))
+"""
+
+
+def test_a_command_that_is_interrupted_leaves_no_child_of_its_own(tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    with subprocess.Popen([sys.executable, "-c", INTERRUPTED, str(tmp_path)], stderr=subprocess.PIPE) as process:
+        until(lambda: child.exists() and child.read_text().endswith("\n"))
+        process.terminate()
+        assert process.wait(10) == 1
+    assert ends(int(child.read_text()))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Return once it holds; what is watched is a file, which tells nobody when it changes."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
