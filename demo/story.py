@@ -78,7 +78,9 @@ class Story:
         await self._order([("set", route, share) for route in routes])
         basis_points = int(share.removesuffix("%")) * 100
         moved = sum(bucket("default", str(agent.user_id)) < basis_points for agent in self._agents)
-        self._screen.say(f"{moved} of these {len(self._agents)} agents are on native now, and stay there.")
+        self._screen.say(
+            f"{moved} of these {len(self._agents)} agents fall into that {share} of all users, and stay there."
+        )
         await self._wait()
 
     async def _break_list(self) -> Tripped | None:

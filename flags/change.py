@@ -34,7 +34,8 @@ class Change:
         if after.trip is not None and not before.tripped:
             return f"tripped ({after.trip.reason}); legacy answers everything until a reset, {self.reach.value}"
         if after.trip is not None and before.shadow == after.shadow:
-            return f"nothing changed: it is tripped already ({after.trip.reason}) and legacy answers everything"
+            held = f"it is tripped already ({after.trip.reason}) and legacy answers everything, {self.reach.value}"
+            return f"nothing changed: {held}"
         if before.tripped and not after.tripped:
             return (
                 f"reset, {self.reach.value}; legacy still answers everything: native's share is 0 % until you raise it"

@@ -50,9 +50,10 @@ class Admin:
         journal: Journal,
         tokens: Tokens,
         ready: Callable[[], bool],
+        native_ready: Callable[[], bool],
     ) -> None:
         self._loop, self._seeds, self._metrics, self._journal = loop, seeds, metrics, journal
-        self._tokens, self._ready = tokens, ready
+        self._tokens, self._ready, self._native_ready = tokens, ready, native_ready
 
     @property
     def app(self) -> Starlette:
@@ -91,7 +92,8 @@ class Admin:
 
     async def _status(self, request: Request) -> Response:
         routes = [self._route_status(route, flag) for route, flag in self._loop.snapshot.items()]
-        return JSONResponse({"storeConnected": self._loop.connected, "routes": routes})
+        told = {"storeConnected": self._loop.connected, "nativeReady": self._native_ready(), "routes": routes}
+        return JSONResponse(told)
 
     def _route_status(self, route: str, flag: Flag) -> dict[str, Any]:
         verdict = self._loop.verdicts.get(route)

@@ -95,7 +95,8 @@ class Strangler:
         tunnels = Tunnels(config.legacy.url, limits, forwarding, self.metrics, self.tasks)
         self.front: Any = functools.partial(Front, tunnels.open)
         tokens = Tokens(config.admin.tokens)
-        self.admin = Admin(self.loop, self._seeds, self.metrics, self._journal, tokens, self._ready).app
+        states = self._ready, lambda: self.native.ready
+        self.admin = Admin(self.loop, self._seeds, self.metrics, self._journal, tokens, *states).app
         self.metrics.watch(
             lambda: self.loop.snapshot,
             self.pools,

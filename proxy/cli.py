@@ -127,7 +127,7 @@ def _check(options: argparse.Namespace) -> int:
     from proxy import processes
 
     config = load(options.config, os.environ, processes.app_faults)
-    return _say({"faults": []}, f"{options.config}: no faults; {len(config.routes)} routes", options)
+    return _say({"faults": []}, f"{options.config}: no faults; routes: {len(config.routes)}", options)
 
 
 def _routes(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ _WORDS = {
     "missing": "is required",
     "extra_forbidden": "unknown key",
     "int_type": 'must be a whole number, such as 50, not "{input}"',
+    "bool_type": 'must be true or false, not "{input}"',
     "string_type": 'must be text, not "{input}"',
     "path_type": "must be the path of a file",
     "tuple_type": "must be a list",

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 
 import uvloop
+from starlette.types import Message, Receive, Scope, Send
 
 from proxy.address import Address
 from proxy.app import Strangler
@@ -58,13 +59,26 @@ def handlers(config: Config, listen_at: Address | None) -> None:
         raise ConfigError([Fault("native", "`strangler handlers` serves native.app at native.url: name both")])
     sock, app = listen(address, "native.url"), import_app(native.app)
     configure()
+    reasons: list[str] = []
+
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        async def listening(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                reasons.append(message.get("message", "").strip().rpartition("\n")[2])
+            await send(message)
+
+        await app(scope, receive, listening if scope["type"] == "lifespan" else send)
 
     async def run() -> None:
-        server = Server(app, sock, lifespan="on")
+        server = Server(told, sock, lifespan="on")
         _on_signals(server.stop)
         await server.run_until_stopped()
 
-    uvloop.run(run())
+    try:
+        uvloop.run(run())
+    except SystemExit:  # uvicorn's way of saying that the app did not start
+        reason = reasons[0] if reasons else "it says no reason"
+        raise ConfigError([Fault("native.app", f"{native.app} did not start: {reason}")]) from None
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

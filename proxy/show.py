@@ -14,7 +14,13 @@ def status(told: Mapping[str, Any]) -> str:
     lines = [columns([head, *(_route(route) for route in told["routes"])])]
     if not told["storeConnected"]:
         lines.append(
-            "The flags' store does not answer: the last flags hold, and changes other than a rollback are refused."
+            "The flags' store does not answer: the last flags hold (a worker that has heard none sends everything to "
+            "legacy), and changes other than a rollback are refused."
+        )
+    if not told["nativeReady"]:
+        lines.append(
+            "Native takes no requests: legacy answers every route, whatever the shares, and nothing is shadowed. "
+            "Look at the native process, or at this proxy's log if it is embedded."
         )
     return "\n".join(lines)
 

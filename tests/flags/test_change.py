@@ -34,7 +34,8 @@ TRIPPED = Flag(shadow=100, trip=Trip(1.0, "by hand: incident 7"), generation=2)
             TRIPPED,
             TRIPPED,
             Reach.FLEET,
-            "nothing changed: it is tripped already (by hand: incident 7) and legacy answers everything",
+            "nothing changed: it is tripped already (by hand: incident 7) "
+            "and legacy answers everything, on every worker",
         ),
         (
             TRIPPED,

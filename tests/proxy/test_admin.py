@@ -35,7 +35,8 @@ class Port:
     ) -> None:
         self.loop = Loop(store or MemoryStore(), ROUTES, Rule(30, 50, 0.05, 0.02), "worker")
         self.metrics = Metrics(ROUTES)
-        admin = Admin(self.loop, SEEDS, self.metrics, journal or MemoryJournal(), Tokens(tokens), ready=lambda: ready)
+        states = (lambda: ready), (lambda: False)
+        admin = Admin(self.loop, SEEDS, self.metrics, journal or MemoryJournal(), Tokens(tokens), *states)
         transport = httpx.ASGITransport(admin.app)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9901")
 
@@ -69,6 +70,7 @@ async def test_a_share_is_set_in_percent_and_told_in_basis_points(port: Port) ->
     assert port.loop.get("things.list").native == 525
     _, told = await port.ask("GET", "/flags")
     assert told["storeConnected"] is True
+    assert told["nativeReady"] is False
     listed, shown = told["routes"]
     assert (listed["route"], listed["share"], listed["shadow"], listed["trip"]) == ("things.list", 525, 0, None)
     assert listed["generation"] > shown["generation"] == 0

@@ -187,7 +187,7 @@ def test_a_configuration_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_sound_configuration_is_said_to_be_one(sound: Path) -> None:
     told = strangler("check", "--config", sound)
     assert told.code == DONE
-    assert "no faults; 2 routes" in told.out
+    assert "no faults; routes: 2" in told.out
     assert strangler("check", "--config", sound, "--json").json == {"faults": []}
 
 

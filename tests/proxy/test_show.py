@@ -12,8 +12,15 @@ def route(name: str = "things.list", **more: Any) -> dict[str, Any]:
     return {"route": name, **quiet, **more}
 
 
-def lines(*routes: dict[str, Any], connected: bool = True) -> list[str]:
-    return show.status({"storeConnected": connected, "routes": list(routes)}).splitlines()
+def lines(*routes: dict[str, Any], connected: bool = True, ready: bool = True) -> list[str]:
+    told = {"storeConnected": connected, "nativeReady": ready, "routes": list(routes)}
+    return show.status(told).splitlines()
+
+
+def test_a_native_that_takes_no_requests_is_named_whatever_the_shares() -> None:
+    said = lines(route(share=10_000), ready=False)[-1]
+    assert "Native takes no requests" in said
+    assert "legacy answers every route" in said
 
 
 def test_every_route_has_a_line_under_one_head_in_columns_that_stand_below_each_other() -> None:
