@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -127,25 +128,29 @@ def await_ready(service: Service, ready: Callable[[], bool], within: float = REA
 
 def run(name: str, command: Sequence[str | Path], *, environment: Mapping[str, str], directory: Path) -> None:
     """Run a command to its end; whoever interrupts us ends it with all that it has started itself."""
-    with subprocess.Popen(
-        command,
-        cwd=directory,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    ) as process:
+    # Started in a thread, because a signal that is heard within Popen would leave a child that nobody knows.
+    with ThreadPoolExecutor(1) as threads:
+        starting = threads.submit(
+            subprocess.Popen,
+            command,
+            cwd=directory,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
         try:
-            said, _ = process.communicate()
+            said, _ = starting.result().communicate()
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()  # until the last of them has let go of the pipe
+            if starting.exception() is None:
+                os.killpg(starting.result().pid, signal.SIGKILL)
+                starting.result().communicate()  # until the last of them has let go of the pipe
             raise
-    if process.returncode != 0:
-        raise ServiceError(f"{name} ended with status {process.returncode}:\n{said[-LOG_TAIL:]}")
+    if starting.result().returncode != 0:
+        raise ServiceError(f"{name} ended with status {starting.result().returncode}:\n{said[-LOG_TAIL:]}")
 
 
 def free_port() -> int:
