@@ -1,4 +1,4 @@
-"""Where to listen and whom to ask: a host and a port.  No I/O."""
+"""Where to listen and whom to ask: a host and a port, or the path of a unix socket.  No I/O."""
 
 from __future__ import annotations
 
@@ -8,15 +8,25 @@ from ipaddress import IPv6Address, ip_address
 
 _AUTHORITY = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\[\]]*))(?::(?P<port>[^:]*))?")
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<rest>.*)")
-_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?")
+_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
+_PORTS = {"http": 80, "https": 443}
+_UNIX = "unix://"
+_LONGEST_PATH = 107  # bytes: what Linux has room for in a socket's address, but for the zero at its end
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
+    """`path`: of a unix socket, which has no host and no port. `tls`: it is spoken there."""
+
     host: str
     port: int
+    tls: bool = False
+    path: str = ""
 
     def __str__(self) -> str:
+        if self.path:
+            return f"{_UNIX}{self.path}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @classmethod
@@ -29,31 +39,46 @@ class Address:
 
     @classmethod
     def of_url(cls, text: str) -> Address:
-        """Whom to ask: `http://127.0.0.1:3000`."""
+        """Whom to ask: `http://127.0.0.1:3000`, `https://rails.internal`, `unix:///run/puma.sock`."""
+        if text.lower().startswith(f"{_UNIX}/"):
+            return cls("", 0, path=_path(text))
         url = _URL.fullmatch(text)
         if "@" in text:  # first, because a password must not be repeated in a message
             raise ValueError("a URL with a user or password is not supported; each request brings its own")
         if url is None:
             raise ValueError(f'"{text}" is no URL; write one such as http://127.0.0.1:3000')
-        if url["scheme"].lower() == "https":
-            raise ValueError(
-                "TLS to legacy or native is not supported yet; write http:// and keep the way there private"
-            )
-        if url["scheme"].lower() != "http":
-            raise ValueError(f'"{text}" is not asked by {url["scheme"]}; write http://')
+        scheme = url["scheme"].lower()
+        if scheme == "unix":
+            raise ValueError(f'"{text}" is no whole path; write one with three slashes, such as unix:///run/puma.sock')
+        if scheme not in _PORTS:
+            raise ValueError(f'"{text}" is not asked by {url["scheme"]}; write http://, https:// or unix:///')
         if url["rest"] not in ("", "/"):
-            raise ValueError(f'"{text}" has a path; write http://{url["authority"]}: requests keep their own paths')
+            raise ValueError(f'"{text}" has a path; write {scheme}://{url["authority"]}: requests keep their own paths')
         host, port = _parts(url["authority"], text)
         if port == 0:
             raise ValueError(f'"{text}" has the port 0, where nobody can be asked')
-        return cls(host, 80 if port is None else port)
+        return cls(host, _PORTS[scheme] if port is None else port, tls=scheme == "https")
+
+    @property
+    def authority(self) -> str:
+        """The Host of a request that brings none."""
+        return "localhost" if self.path else str(self)
 
     @property
     def is_loopback(self) -> bool:
         try:
-            return ip_address(self.host).is_loopback
+            return bool(self.path) or ip_address(self.host).is_loopback
         except ValueError:
             return self.host.lower() == "localhost"
+
+
+def _path(text: str) -> str:
+    path = text[len(_UNIX) :]
+    if path.endswith("/") or "\0" in path:
+        raise ValueError(f'"{text}" names no unix socket; write its path, such as unix:///run/puma.sock')
+    if len(path.encode("utf-8", "surrogateescape")) > _LONGEST_PATH:
+        raise ValueError(f'"{text}" is longer than a unix socket\'s path may be ({_LONGEST_PATH} bytes)')
+    return path
 
 
 def _parts(authority: str, whole: str) -> tuple[str, int | None]:

@@ -6,6 +6,7 @@ They are looked for in the raw values, so that other faults do not hide them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations, product
 from typing import TypeVar
 
 from proxy import units
@@ -35,7 +36,9 @@ def contradictions(values: Values) -> Iterator[Fault]:
     native = values.get("native")
     if isinstance(native, dict) and not {"app", "url"} & native.keys():
         yield Fault("native", "must name an app or a url; leave native out to keep everything on legacy")
+    yield from _of_the_door(values)
     yield from _collisions(values)
+    yield from _never_verified(values)
     listed = values.get("routes")
     numbered = enumerate(listed if isinstance(listed, list) else ())
     routes = {index: route for index, route in numbered if isinstance(route, dict)}
@@ -56,20 +59,56 @@ def admin_contradictions(values: Values) -> Iterator[Fault]:
             )
 
 
+def _of_the_door(values: Values) -> Iterator[Fault]:
+    """Those about how users' connections begin."""
+    if values.get("proxy_protocol") is not True:
+        return
+    if "tls" in values:
+        yield Fault(
+            "tls",
+            "with proxy_protocol a header stands before the TLS handshake, where none is read; "
+            "let the balancer that writes it carry TLS, too, and leave tls out",
+        )
+    if not values.get("trusted_proxies"):
+        yield Fault(
+            "proxy_protocol",
+            "without trusted_proxies anybody could name any address as the user's; "
+            "list the balancers that write the header",
+        )
+
+
 def _collisions(values: Values) -> Iterator[Fault]:
-    addresses = {
-        "listen": _tried(Address.parse, values.get("listen", str(Config.model_fields["listen"].default))),
-        "admin.listen": _tried(
-            Address.parse, _in(values, "admin", "listen", str(Admin.model_fields["listen"].default))
-        ),
-        "legacy.url": _tried(Address.of_url, _in(values, "legacy", "url")),
-        "native.url": _tried(Address.of_url, _in(values, "native", "url")),
+    ours = {
+        "listen": values.get("listen", str(Config.model_fields["listen"].default)),
+        "admin.listen": _in(values, "admin", "listen", str(Admin.model_fields["listen"].default)),
     }
-    for place, other, why in _APART:
-        one, two = addresses[place], addresses[other]
-        both_ours = place.endswith("listen") and other.endswith("listen")
-        if one is not None and two is not None and _meet(one, two, both_ours=both_ours):
-            yield Fault(place, f"{one} is also {other}{'' if one == two else f' ({two})'}: {why}")
+    addresses = {place: _addresses(place, Address.parse, value) for place, value in ours.items()}
+    for side in ("legacy", "native"):
+        addresses[f"{side}.url"] = _addresses(f"{side}.url", Address.of_url, _in(values, side, "url"))
+        for (_, first), (place, second) in combinations(addresses[f"{side}.url"].items(), 2):
+            if _meet(first, second, both_ours=False):
+                yield Fault(place, f"{second} is listed twice{_unlike(second, first)}")
+    for key, other, why in _APART:
+        for (place, one), two in product(addresses[key].items(), addresses[other].values()):
+            if _meet(one, two, both_ours=key in ours and other in ours):
+                yield Fault(place, f"{one} is also {other}{_unlike(one, two)}: {why}")
+
+
+def _addresses(key: str, parse: Callable[[str], Address], value: object) -> dict[str, Address]:
+    """Each address by its place: a key's value alone, or each of its list."""
+    listed = {f"{key}[{index}]": each for index, each in enumerate(value)} if isinstance(value, list) else {key: value}
+    return {place: address for place, each in listed.items() if (address := _tried(parse, each)) is not None}
+
+
+def _unlike(one: Address, two: Address) -> str:
+    return "" if str(one) == str(two) else f" ({two})"
+
+
+def _never_verified(values: Values) -> Iterator[Fault]:
+    for side in ("legacy", "native"):
+        addresses = _addresses(f"{side}.url", Address.of_url, _in(values, side, "url")).values()
+        if _in(values, side, "ca") is not None and addresses and not any(address.tls for address in addresses):
+            yield Fault(f"{side}.ca", f"nothing is verified by it: no {side}.url begins with https://")
 
 
 def _in(values: Values, section: str, key: str, default: object = None) -> object:
@@ -79,6 +118,8 @@ def _in(values: Values, section: str, key: str, default: object = None) -> objec
 
 def _meet(one: Address, two: Address, *, both_ours: bool) -> bool:
     """Whether both lead to one port; 0 is another one each time. `both_ours`: both are listened on, on this machine."""
+    if one.path or two.path:
+        return one.path == two.path
     if one.port != two.port or one.port == 0:
         return False
     hosts = one.host.lower(), two.host.lower()

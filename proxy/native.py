@@ -174,13 +174,7 @@ class Remote:
         self._upstream.close()
 
     async def _probe(self) -> None:
-        address = self._upstream.pool.address
+        dial = self._upstream.pool.dial
         while True:
-            try:
-                async with asyncio.timeout(PROBE_EVERY):
-                    _, writer = await asyncio.open_connection(address.host, address.port)
-                    writer.close()
-                self.ready = True
-            except OSError:  # TimeoutError is one
-                self.ready = False
+            self.ready = await dial.look(dial.addresses)
             await asyncio.sleep(PROBE_EVERY)

@@ -1,40 +1,33 @@
-"""A bounded pool of keep-alive connections to one address, with a bounded, timed queue."""
+"""A bounded pool of keep-alive connections to one side, with a bounded, timed queue."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from math import inf
 
 from proxy.address import Address
 from proxy.connection import Connection
-from proxy.errors import NoConnection, Refused, Saturated
+from proxy.dial import Dial
+from proxy.errors import Saturated
+from proxy.limits import Limits
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds, but `connections` and `queue` are counts. `first_byte` runs from the last byte of the question."""
-
-    connect: float = 1.0
-    first_byte: float = 30.0
-    connections: int = 256
-    queue: int = 256
-    wait: float = 1.0
-    stall: float = 30.0  # between two pieces of a user's upload
-    idle: float = 15.0  # puma closes after 20 s: whoever lets go first never meets a closed door
+__all__ = ["Limits", "Pool"]
 
 
 class Pool:
     """Last in, first out: connections that are not needed grow old and are let go."""
 
-    def __init__(self, address: Address, limits: Limits) -> None:
-        self.address, self.limits = address, limits
+    def __init__(self, dial: Dial, limits: Limits) -> None:
+        self.dial, self.limits = dial, limits
         self._idle: list[Connection] = []
-        self._members: set[Connection] = set()
+        self._members: dict[Connection, Address] = {}
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._sweep: asyncio.TimerHandle | None = None
+        self._age = limits.age
         self.opened = 0
         self.closed = False
+        dial.when_down(self._forget)
 
     @property
     def idle(self) -> int:
@@ -44,12 +37,19 @@ class Pool:
     def waiting(self) -> int:
         return len(self._waiting)
 
-    async def take(self, *, fresh: bool = False) -> Connection:
-        """A connection for one question; give it back with `give`. Raises Refused, NoConnection, Saturated."""
-        while self._idle and not fresh:
-            connection = self._idle.pop()
+    def take_idle(self) -> Connection | None:
+        """A connection that is free at this moment, if there is one; give it back with `give`."""
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
             if not connection.closed:
                 return connection
+        return None
+
+    async def take(self, *, fresh: bool = False) -> Connection:
+        """A connection for one question; give it back with `give`. Raises Refused, NoConnection, Saturated."""
+        if not fresh and (kept := self.take_idle()) is not None:
+            return kept
         if self.opened < self.limits.connections:
             self.opened += 1
             return await self._open()
@@ -61,16 +61,16 @@ class Pool:
         return handed or await self._open()
 
     def give(self, connection: Connection) -> None:
-        if not connection.reusable or self.closed:
+        now = connection.loop.time()  # `get_running_loop` would ask the system for our pid
+        if not connection.reusable or now - connection.opened_at > self._age or self.closed:
             connection.close()
-        elif (place := self._next_place()) is not None:
+        elif self._waiting and (place := self._next_place()) is not None:
             place.set_result(connection)
         else:
-            loop = asyncio.get_running_loop()
-            connection.idle_since = loop.time()
+            connection.idle_since = now
             self._idle.append(connection)
             if self._sweep is None:
-                self._sweep = loop.call_later(self.limits.idle, self._let_go)
+                self._sweep = connection.loop.call_later(self.limits.idle, self._let_go)
 
     def close(self) -> None:
         """Close what is idle; what is in use closes when it is given back."""
@@ -83,29 +83,37 @@ class Pool:
 
     async def _open(self) -> Connection:
         """Connect, in a slot that is already counted in `opened`."""
-        loop = asyncio.get_running_loop()
-        host, port = self.address.host, self.address.port
+        made: Connection | None = None
+
+        def make() -> Connection:
+            nonlocal made
+            made = Connection(self._lost)
+            return made
+
         try:
-            async with asyncio.timeout(self.limits.connect):
-                _, connection = await loop.create_connection(lambda: Connection(self._lost), host, port)
-            if connection.closed:
-                raise ConnectionResetError("closed as soon as it was open")
-        except TimeoutError:
-            self._free_slot()
-            raise NoConnection(f"no connection to {self.address} within {self.limits.connect:g} s") from None
-        except OSError as error:
-            self._free_slot()
-            raise Refused(f"no connection to {self.address}: {error.strerror or error}") from None
+            connection, address = await self.dial.open(make)
         except BaseException:
+            if made is not None:
+                made.close()  # who is cancelled as it connects hears of no end
             self._free_slot()
             raise
-        self._members.add(connection)
+        self._members[connection] = address
         return connection
+
+    def _forget(self, address: Address) -> None:
+        """Keep no connection to an address that is down; those in use are closed when they are given back."""
+        for connection, to in self._members.items():
+            if to == address:
+                connection.opened_at = -inf
+        for connection in [c for c in self._idle if c.opened_at == -inf]:
+            connection.close()
 
     async def _queue(self) -> Connection | None:
         """Wait for a connection that is given back, or for the slot of one that is gone (None)."""
         if len(self._waiting) >= self.limits.queue:
-            raise Saturated(f"{self.opened} connections to {self.address} are busy and {self.waiting} requests wait")
+            raise Saturated(
+                f"{self.opened} connections to {self.dial.side} are busy and {self.waiting} requests wait for one"
+            )
         place: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
         try:
@@ -114,7 +122,7 @@ class Pool:
         except BaseException as reason:
             self._give_up(place)
             if isinstance(reason, TimeoutError):
-                raise Saturated(f"no connection to {self.address} came free within {self.limits.wait:g} s") from None
+                raise Saturated(f"no connection to {self.dial.side} came free within {self.limits.wait:g} s") from None
             raise
 
     def _give_up(self, place: asyncio.Future[Connection | None]) -> None:
@@ -135,8 +143,7 @@ class Pool:
     def _lost(self, connection: Connection) -> None:
         if connection in self._idle:
             self._idle.remove(connection)
-        if connection in self._members:
-            self._members.remove(connection)
+        if self._members.pop(connection, None) is not None:
             self._free_slot()
 
     def _free_slot(self) -> None:

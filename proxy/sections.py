@@ -1,134 +1,45 @@
-"""The sections of a configuration: their keys, defaults, and what each value may be."""
+"""The sections of a configuration: their keys and defaults."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, TypeVar, get_args
+from typing import Annotated, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, StrictBool, StrictInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, ValidationInfo, field_validator
 
-from proxy import units
 from proxy.address import Address
-from proxy.exchange import UNMATCHED
-from proxy.peers import Network
+from proxy.faults import ConfigError
+from proxy.limits import Limits
 from proxy.routes import Route
 from proxy.subject import Source
-from shadow.compare import Rules
-
-T = TypeVar("T")
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-_IMPORT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_REDIS = re.compile(
-    r"(redis|rediss)://([^/@]*@)?([^/@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?(/[0-9]{1,5})?|unix://.+"
+from proxy.tls import server_context
+from proxy.values import (
+    CertificatesFile,
+    Cidr,
+    Count,
+    Duration,
+    ImportString,
+    Listen,
+    Match,
+    Name,
+    Places,
+    Rate,
+    ReadableFile,
+    RedisUrl,
+    RouteName,
+    Rule,
+    SecretFile,
+    Share,
+    Size,
+    SubjectSource,
+    TokensFile,
+    Urls,
+    Window,
+    not_empty,
 )
-
-
-def _text(parse: Callable[[str], T]) -> Callable[[object], T]:
-    """The parser of one text value; what is no text never reaches it."""
-
-    def parsed(value: object) -> T:
-        if not isinstance(value, str):
-            raise ValueError(f'must be text, not "{value}"')
-        return parse(value)
-
-    return parsed
-
-
-def _like(form: re.Pattern[str], message: str) -> BeforeValidator:
-    def parse(text: str) -> str:
-        if not form.fullmatch(text):
-            raise ValueError(message)
-        return text
-
-    return BeforeValidator(_text(parse))
-
-
-def _route_name(name: str) -> str:
-    if name == UNMATCHED:
-        raise ValueError(f'"{name}" is the name under which requests outside every route are counted; choose another')
-    return name
-
-
-def _redis_port(url: str) -> str:
-    found = _REDIS.fullmatch(url)
-    if found is not None and found["port"] is not None and not 0 < int(found["port"]) <= 65_535:
-        raise ValueError(f"has no valid port ({found['port']}); it must be a number from 1 to 65535")
-    return url
-
-
-def _network(text: str) -> Network:
-    try:
-        network = ip_network(text, strict=False)
-    except ValueError:
-        raise ValueError(f'"{text}" is no network; write one like 10.0.0.0/8 or 2001:db8::/32') from None
-    if "/" in text and text.partition("/")[0] != str(network.network_address):
-        raise ValueError(f'"{text}" names an address within a network; write {network} for the network')
-    return network
-
-
-def _listen(value: object) -> Address:
-    return _text(Address.parse)(str(value) if isinstance(value, int) else value)  # a bare port, too, is told what lacks
-
-
-def _match(text: str) -> str:
-    route = Route.parse("", text)
-    return f"{route.method} {route.pattern}"
-
-
-def _not_empty(value: object) -> object:
-    """Asked before the elements are: pydantic would count those that are wrong as not there."""
-    if value == []:
-        raise ValueError("must name at least one; leave it out for the default")
-    return value
-
-
-def _rule(text: str) -> str:
-    Rules.parse([text])
-    return text
-
-
-def read_tokens(path: Path) -> frozenset[str]:
-    """The tokens in a file, one a line."""
-    try:
-        tokens = frozenset(path.read_text("utf-8").split())
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8") from None
-    if not tokens:
-        raise ValueError(f"{path} holds no token; write one a line")
-    return tokens
-
-
-def _tokens_file(text: str) -> Path:
-    read_tokens(Path(text))
-    return Path(text)
-
-
-def _window(value: object) -> float:
-    seconds = units.duration(value)
-    if seconds < 1:
-        raise ValueError(f'"{value}" is too short; requests are counted by the second')
-    return seconds
-
-
-Duration = Annotated[float, BeforeValidator(units.duration)]
-Size = Annotated[int, BeforeValidator(units.size)]
-Share = Annotated[int, BeforeValidator(units.share)]
-Rate = Annotated[float, BeforeValidator(units.rate)]
-Listen = Annotated[InstanceOf[Address], BeforeValidator(_listen)]
-Url = Annotated[InstanceOf[Address], BeforeValidator(_text(Address.of_url))]
-Name = Annotated[str, _like(_NAME, "must be letters, digits, _ . and -, beginning with a letter or digit, at most 100")]
-ImportString = Annotated[str, _like(_IMPORT, "must be a module and a name in it, such as handlers.app:app")]
-# The value is not repeated: it may hold a password.
-RedisUrl = Annotated[str, _like(_REDIS, "must be a URL such as redis://127.0.0.1:6379/1"), AfterValidator(_redis_port)]
-Cidr = Annotated[InstanceOf[IPv4Network] | InstanceOf[IPv6Network], BeforeValidator(_text(_network))]
-SubjectSource = Annotated[InstanceOf[Source], BeforeValidator(_text(Source.parse))]
-Count = Annotated[StrictInt, Field(ge=1)]
+from shadow.compare import Rules
 
 
 class Section(BaseModel):
@@ -139,27 +50,62 @@ class Admin(Section):
     """The operators' port."""
 
     listen: Listen = Address("127.0.0.1", 9901)
-    tokens: Annotated[Path, BeforeValidator(_text(_tokens_file))] | None = None
+    tokens: TokensFile | None = None
 
 
-class Legacy(Section):
-    """The application being strangled."""
+class Tls(Section):
+    """TLS for users who come without a balancer."""
 
-    url: Url
+    certificate: CertificatesFile
+    key: ReadableFile
+
+    @field_validator("key")
+    @classmethod
+    def _belongs_to_the_certificate(cls, key: Path, info: ValidationInfo) -> Path:
+        if (certificate := info.data.get("certificate")) is not None:
+            try:
+                server_context(certificate, key)
+            except ConfigError as error:
+                raise ValueError(error.faults[0].message) from None
+        return key
+
+
+class Side(Section):
+    """How either side is reached, and how long it may take."""
+
+    ca: CertificatesFile | None = None
     connect: Duration = 1.0
-    first_byte: Duration = 30.0
+    between_bytes: Duration = 60.0
+    total: Duration | None = None
     connections: Count = 256
-    queue: Annotated[StrictInt, Field(ge=0)] = 256
+    queue: Places = 256
     wait: Duration = 1.0
 
+    def _limits(self, first_byte: float) -> Limits:
+        return Limits(first_byte, self.between_bytes, self.total, self.connections, self.queue, self.wait)
 
-class Native(Section):
+
+class Legacy(Side):
+    """The application being strangled."""
+
+    url: Urls
+    first_byte: Duration = 30.0
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits(self.first_byte)
+
+
+class Native(Side):
     """The application that takes over: in this process by its import string, elsewhere by its URL."""
 
     app: ImportString | None = None
-    url: Url | None = None
+    url: Urls | None = None
     budget: Duration = 5.0
-    connections: Count = 256
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits(self.budget)
 
 
 class Shadow(Section):
@@ -170,19 +116,28 @@ class Shadow(Section):
 
 
 class Rollback(Section):
-    window: Annotated[float, BeforeValidator(_window)] = 30.0
+    window: Window = 30.0
     min_requests: Count = 50
     max_error_rate: Rate = 0.05
     max_excess: Rate = 0.02
 
 
+class Timeouts(Section):
+    """A route's own, where it has them."""
+
+    first_byte: Duration | None = None
+    between_bytes: Duration | None = None
+    total: Duration | None = None
+
+
 class RouteConfig(Section):
-    name: Annotated[Name, AfterValidator(_route_name)]
-    match: Annotated[str, BeforeValidator(_text(_match))]
+    name: RouteName
+    match: Match
     share: Share = 0
     shadow: Share = 0
     group: Name = "default"
-    ignore: tuple[Annotated[str, BeforeValidator(_text(_rule))], ...] = ()
+    ignore: tuple[Rule, ...] = ()
+    timeouts: Timeouts = Timeouts()
 
     @property
     def route(self) -> Route:
@@ -192,6 +147,14 @@ class RouteConfig(Section):
     def rules(self) -> Rules:
         return Rules.parse(self.ignore)
 
+    def limits(self, legacy: Limits) -> Limits:
+        """Legacy's limits for this route."""
+        return replace(legacy, **self.timeouts.model_dump(exclude_none=True))
+
+    def native_limits(self, native: Limits) -> Limits:
+        """Native's, whose answers begin within its budget on every route."""
+        return replace(self.limits(native), first_byte=native.first_byte)
+
 
 class Log(Section):
     access: StrictBool = True
@@ -200,15 +163,19 @@ class Log(Section):
 class Config(Section):
     listen: Listen = Address("127.0.0.1", 8080)
     admin: Admin = Admin()
+    tls: Tls | None = None
+    proxy_protocol: StrictBool = False
+    drain: Duration = 30.0
     legacy: Legacy
     native: Native | None = None
     redis: RedisUrl | None = None
-    subject: Annotated[tuple[SubjectSource, ...], BeforeValidator(_not_empty)] = (
+    subject: Annotated[tuple[SubjectSource, ...], BeforeValidator(not_empty)] = (
         Source("jwt", "sub"),
         Source("cookie", "_session_id"),
         Source("address"),
     )
     trusted_proxies: tuple[Cidr, ...] = ()
+    secret: SecretFile | None = None
     shadow: Shadow = Shadow()
     rollback: Rollback = Rollback()
     log: Log = Log()

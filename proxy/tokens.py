@@ -9,7 +9,7 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from proxy.sections import read_tokens
+from proxy.values import read_tokens
 
 # As it is written, without a parser between: what a parser forgives, another one reads as another host.
 _HERE = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)

@@ -9,9 +9,9 @@ from typing import cast
 
 import httptools
 
-from proxy.address import Address
-from proxy.errors import Broken, NoAnswer, NoConnection, Refused, SideFailed
-from proxy.pool import Limits
+from proxy.dial import Dial
+from proxy.errors import Broken, NoAnswer, SideFailed
+from proxy.limits import Limits
 
 Headers = Sequence[tuple[bytes, bytes]]
 EARLY = 64 * 1024
@@ -40,9 +40,9 @@ class End(asyncio.Protocol):
             self.other.transport.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.transport = None
-        if self.other is not None:
-            self.other.close()
+        other, self.other, self.transport = self.other, None, None
+        if other is not None:
+            other.close()
 
     def pause_writing(self) -> None:
         if self.other is not None and self.other.transport is not None:
@@ -130,6 +130,7 @@ class SideEnd(End):
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._parser = None
         self._settle(Broken("the connection ended before the answer did"))
         if self.answered.cancelled() or self.answered.exception() is not None:
             self.transport = None  # the user is yet to be told
@@ -153,20 +154,21 @@ class SideEnd(End):
             self.answered.set_exception(outcome)
 
 
-async def tunnel(user: UserEnd, head: bytes, address: Address, limits: Limits) -> Handshake:
-    """Ask the side for the upgrade, join both ends, and return as soon as the side has answered.
+async def tunnel(user: UserEnd, head: bytes, legacy: Dial, limits: Limits) -> Handshake:
+    """Ask legacy for the upgrade, join both ends, and return as soon as legacy has answered.
 
     On failure the user's end is left open and unanswered: the caller says why, and closes it.
     """
-    side = SideEnd()
     try:
-        status = await _asked(side, user, head, address, limits)
+        side, _ = await legacy.open(SideEnd)
     except SideFailed as failure:
-        left = user.transport is None
+        return _failed(user, failure)
+    try:
+        status = await _asked(side, user, head, limits)
+    except SideFailed as failure:
         side.other = user.other = None
-        side.answered.cancel()
         side.close()
-        return Handshake(0) if left else Handshake(failure.status, failure)
+        return _failed(user, failure)
     except BaseException:
         side.close()
         raise
@@ -175,14 +177,12 @@ async def tunnel(user: UserEnd, head: bytes, address: Address, limits: Limits) -
     return Handshake(status)
 
 
-async def _asked(side: SideEnd, user: UserEnd, head: bytes, address: Address, limits: Limits) -> int:
-    try:
-        async with asyncio.timeout(limits.connect):
-            await asyncio.get_running_loop().create_connection(lambda: side, address.host, address.port)
-    except TimeoutError:
-        raise NoConnection(f"no connection to {address} within {limits.connect:g} s") from None
-    except OSError as error:
-        raise Refused(f"no connection to {address}: {error.strerror or error}") from None
+def _failed(user: UserEnd, failure: SideFailed) -> Handshake:
+    failure = failure.with_traceback(None)  # it leads back to both ends
+    return Handshake(failure.status, failure) if user.transport is not None else Handshake(0)
+
+
+async def _asked(side: SideEnd, user: UserEnd, head: bytes, limits: Limits) -> int:
     if side.transport is None or user.transport is None:
         raise Broken("the connection ended before the answer did")
     side.other, user.other = user, side
@@ -191,7 +191,7 @@ async def _asked(side: SideEnd, user: UserEnd, head: bytes, address: Address, li
         async with asyncio.timeout(limits.first_byte):
             return await side.answered
     except TimeoutError:
-        raise NoAnswer(f"{address} did not answer the upgrade within {limits.first_byte:g} s") from None
+        raise NoAnswer(f"legacy did not answer the upgrade within {limits.first_byte:g} s") from None
 
 
 def request_head(method: str, target: bytes, headers: Headers) -> bytes:

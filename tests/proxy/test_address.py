@@ -17,6 +17,8 @@ from proxy.address import Address
         ("[::1]:8080", "::1", 8080),
         ("localhost:80", "localhost", 80),
         ("my_service.internal:65535", "my_service.internal", 65535),
+        ("x" * 63 + ".a-b:1", "x" * 63 + ".a-b", 1),
+        ("x." * 126 + "x:1", "x." * 126 + "x", 1),
     ],
 )
 def test_an_address_is_a_host_and_a_port(text: str, host: str, port: int) -> None:
@@ -39,6 +41,10 @@ def test_an_address_is_a_host_and_a_port(text: str, host: str, port: int) -> Non
         ("[::g]:80", "no valid address"),
         ("a b:80", "no valid host name"),
         ("-a:80", "no valid host name"),
+        ("a..b:80", "no valid host name"),
+        ("a.:80", "no valid host name"),
+        ("x" * 64 + ".test:80", "no valid host name"),
+        ("x." * 127 + "x:80", "no valid host name"),
     ],
 )
 def test_what_is_no_address_is_refused_with_the_reason(text: str, words: str) -> None:
@@ -53,6 +59,11 @@ def test_what_is_no_address_is_refused_with_the_reason(text: str, words: str) ->
         ("http://127.0.0.1:3000/", Address("127.0.0.1", 3000)),
         ("HTTP://rails", Address("rails", 80)),
         ("http://[::1]:3000", Address("::1", 3000)),
+        ("https://rails", Address("rails", 443, tls=True)),
+        ("HTTPS://[::1]:8443/", Address("::1", 8443, tls=True)),
+        ("unix:///run/puma.sock", Address("", 0, path="/run/puma.sock")),
+        ("UNIX:///run/a@b c%20?.sock", Address("", 0, path="/run/a@b c%20?.sock")),
+        ("unix:///" + "x" * 106, Address("", 0, path="/" + "x" * 106)),
     ],
 )
 def test_a_url_names_an_address(url: str, address: Address) -> None:
@@ -64,8 +75,16 @@ def test_a_url_names_an_address(url: str, address: Address) -> None:
     [
         ("127.0.0.1:3000", "is no URL"),
         ("", "is no URL"),
-        ("https://rails", "TLS to legacy or native is not supported yet"),
-        ("ftp://rails", "write http://"),
+        ("https://rails/app", "write https://rails:"),
+        ("ftp://rails", "write http://, https:// or unix:///"),
+        ("unix://run/puma.sock", "no whole path"),
+        ("unix://", "no whole path"),
+        ("unix:/run/puma.sock", "is no URL"),
+        ("unix:///", "names no unix socket"),
+        ("unix:///run/", "names no unix socket"),
+        ("unix:///run/\0.sock", "names no unix socket"),
+        ("unix:///" + "x" * 107, "107 bytes"),
+        ("unix:///" + "é" * 54, "107 bytes"),
         ("http://rails/app", "has a path; write http://rails:"),
         ("http://rails?x=1", "has a path"),
         ("http://", "has no host"),
@@ -79,14 +98,28 @@ def test_a_url_that_cannot_be_asked_is_refused_with_the_reason(url: str, words: 
 
 
 def test_a_password_in_a_url_is_not_repeated() -> None:
-    for url in ("http://me:hunter2@rails", "ftp://me:hunter2@rails", "me:hunter2@rails"):
+    for url in ("http://me:hunter2@rails", "https://me:hunter2@rails", "unix://me:hunter2@rails", "me:hunter2@rails"):
         with pytest.raises(ValueError, match="user or password") as refused:
             Address.of_url(url)
         assert "hunter2" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "shown", "authority"),
+    [
+        ("http://rails", "rails:80", "rails:80"),
+        ("https://[::1]", "[::1]:443", "[::1]:443"),
+        ("unix:///run/puma.sock", "unix:///run/puma.sock", "localhost"),
+    ],
+)
+def test_an_address_is_shown_as_people_know_it_and_named_as_http_can(url: str, shown: str, authority: str) -> None:
+    address = Address.of_url(url)
+    assert (str(address), address.authority) == (shown, authority)
+
+
 def test_loopback_is_told_from_the_rest() -> None:
     assert all(Address(host, 1).is_loopback for host in ("127.0.0.1", "127.1.2.3", "::1", "localhost"))
+    assert Address("", 0, path="/run/puma.sock").is_loopback
     assert not any(Address(host, 1).is_loopback for host in ("0.0.0.0", "::", "10.0.0.1", "example.org"))
 
 

@@ -12,12 +12,20 @@ from hypothesis import strategies as st
 
 from proxy.address import Address
 from proxy.config import Config, ConfigError, Fault, load, load_admin
+from proxy.limits import Limits
 from proxy.routes import Route
 from proxy.sections import Section, section_in
 from proxy.subject import Source
+from proxy.values import read_secret
+from tests.proxy.certificates import Pair, self_signed
 
 ROOT = Path(__file__).parents[2]
 MINIMAL = "legacy: {url: http://127.0.0.1:3000}\n"
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return self_signed(tmp_path_factory.mktemp("certificates"), "proxy")
 
 
 @pytest.fixture
@@ -43,7 +51,7 @@ def places(file: Path, text: str) -> list[str]:
 
 def test_only_legacy_must_be_named(file: Path) -> None:
     config = loaded(file, MINIMAL)
-    assert config.legacy.url == Address("127.0.0.1", 3000)
+    assert config.legacy.url == (Address("127.0.0.1", 3000),)
     assert config.listen == Address("127.0.0.1", 8080)
     assert config.native is None
     assert config.redis is None
@@ -70,7 +78,7 @@ routes:
     assert config.native is not None
     assert (config.native.app, config.native.url, config.native.budget) == (
         "handlers.app:app",
-        Address("native", 3100),
+        (Address("native", 3100),),
         2.0,
     )
     assert config.subject == (Source("header", "X-User"), Source("address"))
@@ -80,6 +88,54 @@ routes:
     (route,) = config.routes
     assert (route.match, route.share, route.shadow, route.group) == ("GET /a/{id}", 500, 5, "g")
     assert route.rules.ignore
+
+
+def test_a_side_may_have_several_addresses_of_several_kinds(file: Path) -> None:
+    config = loaded(file, "legacy: {url: [http://one:3000, https://two, 'unix:///run/puma.sock']}\n")
+    assert config.legacy.url == (
+        Address("one", 3000),
+        Address("two", 443, tls=True),
+        Address("", 0, path="/run/puma.sock"),
+    )
+
+
+def test_how_long_a_side_may_take_becomes_its_limits(file: Path) -> None:
+    config = loaded(
+        file,
+        """
+legacy: {url: http://rails, first_byte: 3s, between_bytes: 4s, connections: 5, queue: 6, wait: 7s}
+native: {url: http://native, budget: 2s, connect: 250ms, total: 9s}
+""",
+    )
+    assert config.legacy.limits == Limits(3.0, 4.0, None, 5, 6, 7.0)
+    assert config.native is not None
+    assert config.native.limits == Limits(first_byte=2.0, total=9.0)
+    assert (config.legacy.connect, config.native.connect) == (1.0, 0.25)
+
+
+def test_a_route_s_own_limits_go_before_its_side_s_but_for_native_s_budget(file: Path) -> None:
+    timeouts = "{first_byte: 2s, between_bytes: 5s, total: 60s}"
+    config = loaded(
+        file, MINIMAL + f"routes: [{{name: a, match: GET /a, timeouts: {timeouts}}}, {{name: b, match: GET /b}}]"
+    )
+    own, other = config.routes
+    side = Limits(first_byte=30, between_bytes=31, total=None, connections=7)
+    assert own.limits(side) == Limits(first_byte=2, between_bytes=5, total=60, connections=7)
+    assert own.native_limits(side) == Limits(first_byte=30, between_bytes=5, total=60, connections=7)
+    assert other.limits(side) == other.native_limits(side) == side
+
+
+def test_how_users_arrive_and_how_a_process_leaves(file: Path, pair: Pair, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s" * 32 + "\n")
+    text = MINIMAL + f"tls: {{certificate: {pair.certificate}, key: {pair.key}}}\nsecret: {secret}\ndrain: 1m\n"
+    config = loaded(file, text)
+    assert config.tls is not None
+    assert (config.tls.certificate, config.tls.key) == (pair.certificate, pair.key)
+    assert (config.secret, config.drain, config.proxy_protocol) == (secret, 60.0, False)
+    assert read_secret(secret) == b"s" * 32
+    assert loaded(file, MINIMAL + "proxy_protocol: true\ntrusted_proxies: [10.0.0.0/8]\n").proxy_protocol
+    assert loaded(file, MINIMAL).drain == 30.0
 
 
 def test_a_route_says_what_it_matches_and_in_which_group(file: Path) -> None:
@@ -96,15 +152,18 @@ def test_nothing_can_be_changed_afterwards(file: Path) -> None:
 SAMPLE = """
 listen: 127.0.0.1:8080
 admin: {listen: 127.0.0.1:9901}
-legacy: {url: http://127.0.0.1:3000, connect: 1s, first_byte: 30s, connections: 256, queue: 256, wait: 1s}
-native: {app: handlers.app:app, url: http://127.0.0.1:3100, budget: 5s, connections: 256}
+drain: 30s
+proxy_protocol: false
+legacy:
+  {url: http://127.0.0.1:3000, connect: 1s, first_byte: 30s, between_bytes: 60s, connections: 256, queue: 256, wait: 1s}
+native: {app: handlers.app:app, url: ["http://127.0.0.1:3100", "http://127.0.0.1:3101"], budget: 5s, connections: 256}
 redis: redis://127.0.0.1:6379/1
 subject: [jwt:sub, cookie:_session_id, address]
 trusted_proxies: [127.0.0.0/8]
 shadow: {concurrency: 16, queue: 256, body: 256KiB, deadline: 5s}
 rollback: {window: 30s, min_requests: 50, max_error_rate: 5%, max_excess: 2%}
 routes:
-  - {name: a, match: GET /a, share: 5%, shadow: 10%, group: default, ignore: [data.id]}
+  - {name: a, match: GET /a, share: 5%, shadow: 10%, group: default, ignore: [data.id], timeouts: {total: 60s}}
   - {name: b, match: "GET /b/{id}"}
 """
 
@@ -117,7 +176,15 @@ WRONG: list[tuple[str, object, str]] = [
     ("admin.tokens", "/nowhere/tokens", "cannot be read: No such file"),
     ("admin.tokens", 5, "must be text"),
     ("legacy", [], "must be a group of keys"),
-    ("legacy.url", "https://rails", "TLS to legacy or native is not supported yet"),
+    ("legacy.url", "ftp://rails", "write http://, https:// or unix:///"),
+    ("legacy.url", "unix://run/puma.sock", "three slashes"),
+    ("legacy.url", 3000, "must be text"),
+    ("legacy.url", {"a": 1}, "must be text"),
+    ("legacy.url", [], "must name at least one"),
+    ("legacy.ca", "/nowhere/ca.pem", "cannot be read: No such file"),
+    ("legacy.ca", __file__, "holds no certificate in PEM"),
+    ("legacy.between_bytes", "60", "has no unit"),
+    ("legacy.total", "0s", "longer than 0"),
     ("legacy.connect", 1, '"1" has no unit; write 1s or 1000ms'),
     ("legacy.first_byte", "0s", "longer than 0"),
     ("legacy.connections", 0, "must be at least 1"),
@@ -129,7 +196,15 @@ WRONG: list[tuple[str, object, str]] = [
     ("native", {}, "must name an app or a url"),
     ("native.app", "handlers/app.py", "such as handlers.app:app"),
     ("native.url", "127.0.0.1:3100", "is no URL"),
+    ("native.url[1]", "127.0.0.1:3101", "is no URL"),
+    ("native.url[1]", None, "must be text"),
+    ("native.first_byte", "1s", "unknown key"),
     ("native.budget", "5", "has no unit"),
+    ("drain", 30, "has no unit; write 30s"),
+    ("proxy_protocol", "yes", "must be true or false"),
+    ("tls", True, "must be a group of keys"),
+    ("secret", "/nowhere/secret", "cannot be read: No such file"),
+    ("secret", "\0", "is no path of a file"),
     ("redis", "127.0.0.1:6379", "redis://127.0.0.1:6379/1"),
     ("redis", "redis://127.0.0.1:6379/one", "redis://127.0.0.1:6379/1"),
     ("redis", "redis://127.0.0.1:99999/1", "has no valid port (99999)"),
@@ -158,6 +233,9 @@ WRONG: list[tuple[str, object, str]] = [
     ("routes[0].shadow", "101%", "outside 0–100 %"),
     ("routes[0].group", "a:b", "must be letters, digits"),
     ("routes[0].ignore[0]", "data..x", "data..x"),
+    ("routes[0].timeouts.total", 60, "has no unit; write 60s"),
+    ("routes[0].timeouts.connect", "1s", "unknown key; known here: first_byte, between_bytes, total"),
+    ("routes[0].timeouts", "2s", "must be a group of keys"),
     ("routes[0].ignored", [], 'did you mean "ignore"?'),
     ("unleash", {}, "unknown key; known here: listen, admin,"),
 ]  # fmt: skip
@@ -203,6 +281,15 @@ TOGETHER: list[tuple[list[tuple[str, object]], str, str]] = [
     ([("native.url", "http://127.0.0.1:8080")], "native.url", "would ask itself"),
     ([("native.url", "http://127.0.0.1:3000")], "native.url", "is also legacy.url"),
     ([("native.url", "http://Rails:80"), ("legacy.url", "http://rails")], "native.url", "is also legacy.url"),
+    ([("native.url", ["http://127.0.0.1:8080", "http://n"])], "native.url[0]", "would ask itself"),
+    ([("native.url", ["http://n", "http://127.0.0.1:3000"])], "native.url[1]", "is also legacy.url"),
+    ([("legacy.url", ["http://a", "http://127.0.0.1:3101"])], "native.url[1]", "legacy would be compared with itself"),
+    ([("legacy.url", ["http://rails", "http://Rails:80"])], "legacy.url[1]", "is listed twice (rails:80)"),
+    ([("legacy.url", ["unix:///a", "unix:///b", "unix:///a"])], "legacy.url[2]", "unix:///a is listed twice"),
+    ([("legacy.url", "unix:///a"), ("native.url", "UNIX:///a")], "native.url", "unix:///a is also legacy.url: legacy"),
+    ([("legacy.url", "https://rails"), ("native.url", "http://rails:443")], "native.url", "is also legacy.url"),
+    ([("proxy_protocol", True), ("trusted_proxies", None)], "proxy_protocol", "anybody could name any address"),
+    ([("proxy_protocol", True), ("trusted_proxies", [])], "proxy_protocol", "list the balancers"),
     ([("native", None), ("routes[0].shadow", "0%")], "routes[0].share", "5% needs a native side"),
     ([("native", None), ("routes[0].share", "0%")], "routes[0].shadow", "10% needs a native side"),
     ([("routes[0].match", "POST /a")], "routes[0].shadow", "POST is never asked of a second side"),
@@ -226,6 +313,8 @@ def test_values_that_are_right_alone_may_be_wrong_together(
         [("listen", "0.0.0.0:3000"), ("legacy.url", "http://rails:3000")],
         [("legacy.url", "http://rails:8080")],
         [("legacy.url", "http://10.0.0.1:3100")],
+        [("legacy.url", ["unix:///a", "unix:///A", "http://a", "https://a"]), ("native.url", "unix:///b")],
+        [("proxy_protocol", True)],
         [("routes[0].match", "POST /a"), ("routes[0].shadow", "0%")],
         [("routes[0].match", "OPTIONS /a")],
         [("native", None), ("routes[0].share", "0%"), ("routes[0].shadow", "0%")],
@@ -233,6 +322,51 @@ def test_values_that_are_right_alone_may_be_wrong_together(
 )
 def test_values_that_only_look_alike_are_right(file: Path, changes: list[tuple[str, object]]) -> None:
     assert loaded(file, altered(changes))
+
+
+def test_tls_ends_where_proxy_protocol_is_spoken(file: Path, pair: Pair) -> None:
+    tls = {"certificate": str(pair.certificate), "key": str(pair.key)}
+    (fault,) = faults(file, altered([("tls", tls), ("proxy_protocol", True)]))
+    assert fault.place == "tls"
+    assert "before the TLS handshake" in fault.message
+    assert loaded(file, altered([("tls", tls)])).tls
+
+
+def test_authorities_that_verify_nothing_are_a_fault(file: Path, pair: Pair) -> None:
+    authorities = ("native.ca", str(pair.certificate))
+    assert faults(file, altered([authorities])) == [
+        Fault("native.ca", "nothing is verified by it: no native.url begins with https://")
+    ]
+    assert loaded(file, altered([authorities, ("native.url", ["http://a", "https://b"])])).native
+
+
+def test_a_certificate_and_its_key_must_be_a_pair(file: Path, pair: Pair, tmp_path: Path) -> None:
+    other, nothing = self_signed(tmp_path, "other"), tmp_path / "nothing"
+    nothing.write_text("nothing")
+
+    def told(certificate: Path, key: Path) -> list[str]:
+        found = faults(file, MINIMAL + f"tls: {{certificate: {certificate}, key: {key}}}")
+        return [str(fault) for fault in found]
+
+    assert told(pair.certificate, other.key) == [
+        f"tls.key: {other.key} is not the key of the certificate in {pair.certificate}"
+    ]
+    assert told(nothing, pair.key) == [f"tls.certificate: {nothing} holds no certificate in PEM"]
+    assert told(pair.certificate, nothing) == [f"tls.key: {nothing} holds no private key in PEM"]
+    assert told(tmp_path / "a", tmp_path / "b") == [
+        f"tls.{key}: {tmp_path / name} cannot be read: No such file or directory"
+        for key, name in (("certificate", "a"), ("key", "b"))
+    ]
+    assert places(file, MINIMAL + f"tls: {{certificate: {pair.certificate}}}") == ["tls.key"]
+
+
+def test_a_secret_that_can_be_guessed_is_refused_and_not_repeated(file: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2" + " " * 40)
+    (fault,) = faults(file, MINIMAL + f"secret: {secret}")
+    assert fault.place == "secret"
+    assert fault.message.startswith(f"{secret} holds 7 bytes, which can be guessed; a secret has at least 32")
+    assert "hunter2" not in fault.message
 
 
 def test_what_the_file_alone_does_not_show_stands_in_the_same_list_in_its_place(file: Path) -> None:
@@ -373,7 +507,7 @@ def test_what_is_not_utf_8_is_told_with_its_line(file: Path) -> None:
 
 def test_a_byte_order_mark_is_no_fault(file: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbf" + MINIMAL.encode())
-    assert load(file, {}).legacy.url.port == 3000
+    assert load(file, {}).legacy.url == (Address("127.0.0.1", 3000),)
 
 
 @pytest.mark.parametrize(
@@ -418,7 +552,7 @@ def test_an_empty_key_counts_as_absent(file: Path) -> None:
 def test_variables_are_filled_in_even_inside_braces(file: Path) -> None:
     text = "legacy: {url: http://${HOST}:${PORT:-3000}, queue: ${QUEUE}, wait: ${WAIT:-2s}}"
     config = loaded(file, text, {"HOST": "rails", "QUEUE": "7"})
-    assert (config.legacy.url, config.legacy.queue, config.legacy.wait) == (Address("rails", 3000), 7, 2.0)
+    assert (config.legacy.url, config.legacy.queue, config.legacy.wait) == ((Address("rails", 3000),), 7, 2.0)
 
 
 def test_an_unset_variable_that_is_all_of_an_optional_value_means_absent(file: Path) -> None:

@@ -8,14 +8,16 @@ import pytest
 from starlette.types import ASGIApp, Message, Scope
 
 from proxy.address import Address
+from proxy.dial import Dial
 from proxy.errors import Refused
 from proxy.faults import ConfigError
 from proxy.native import Absent, Embedded, Remote, import_app
-from proxy.pool import Limits
+from proxy.pool import Limits, Pool
 from proxy.tasks import Tasks
 from proxy.upstream import Upstream
 from tests.fidelity.origin import running_origin
 from tests.proxy import apps
+from tests.proxy.ends import NOBODY, at
 from tests.proxy.stage import eventually
 
 SCOPE: Scope = {"type": "http", "method": "GET", "path": "/x", "query_string": b"", "headers": []}
@@ -110,9 +112,13 @@ async def test_an_app_that_does_not_end_is_cancelled_with_the_other_tasks(tasks:
     assert len(tasks) == 0
 
 
+def remote(tasks: Tasks, *addresses: Address) -> Remote:
+    return Remote(Upstream(Pool(Dial("native", addresses), Limits()), tasks), tasks)
+
+
 async def test_a_remote_is_ready_while_it_takes_connections(tasks: Tasks) -> None:
     async with running_origin() as origin:
-        native = Remote(Upstream(Address("127.0.0.1", origin.port), Limits(), tasks), tasks)
+        native = remote(tasks, at(origin))
         assert not native.ready
         native.start()
         await eventually(lambda: native.ready)
@@ -123,8 +129,19 @@ async def test_a_remote_is_ready_while_it_takes_connections(tasks: Tasks) -> Non
     assert not native.ready
 
 
+async def test_a_remote_is_ready_while_any_of_its_addresses_takes_connections(tasks: Tasks) -> None:
+    async with running_origin() as origin:
+        native = remote(tasks, NOBODY, at(origin))
+        native.start()
+        await eventually(lambda: native.ready)
+        for _ in range(3):
+            assert await body_of(native) == b"ok"
+        assert native.ready
+        await native.stop()
+
+
 async def test_a_remote_that_is_not_there_is_not_ready(tasks: Tasks) -> None:
-    native = Remote(Upstream(Address("127.0.0.1", 1), Limits(), tasks), tasks)
+    native = remote(tasks, NOBODY)
     native.start()
     with pytest.raises(Refused):
         await body_of(native)

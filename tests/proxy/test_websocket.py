@@ -5,20 +5,23 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve, unix_serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from demo.service import Service
+from proxy.tls import server_context
 from tests.fidelity.cases import answer, ask
 from tests.fidelity.framing import answers
 from tests.fidelity.origin import Origin as Side
 from tests.fidelity.origin import running_origin
 from tests.fidelity.wire import Close, Gone, Hear, Script, Signals, Tell, Until, Whole, connected
+from tests.proxy.certificates import Pair, self_signed
 from tests.proxy.stage import NOWHERE, Stage, eventually, settled, staged
 
 UPGRADE = ask(
@@ -176,19 +179,24 @@ async def test_a_user_who_leaves_during_the_handshake_ends_it() -> None:
         assert upgrades(stage, 502) == 0
 
 
+async def echo(connection: ServerConnection) -> None:
+    """Says back what it hears."""
+    async for message in connection:
+        if message == "close":
+            await connection.close(4321, "as you wish")
+        await connection.send(message)
+
+
 @asynccontextmanager
-async def echoing(**options: Any) -> AsyncIterator[Stage]:
-    """A proxy ahead of a WebSocket server that says back what it hears."""
-
-    async def echo(connection: ServerConnection) -> None:
-        async for message in connection:
-            if message == "close":
-                await connection.close(4321, "as you wish")
-            await connection.send(message)
-
-    async with serve(echo, "127.0.0.1", 0, max_size=None, **options) as server:
+async def echoing(pair: Pair | None = None, **options: Any) -> AsyncIterator[Stage]:
+    """A proxy ahead of a WebSocket server that says back what it hears, by TLS if it has a certificate."""
+    context = None if pair is None else server_context(pair.certificate, pair.key)
+    async with serve(echo, "127.0.0.1", 0, max_size=None, ssl=context, **options) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        async with staged(legacy={"url": f"http://127.0.0.1:{port}"}) as stage:
+        legacy = {"url": f"http://127.0.0.1:{port}"}
+        if pair is not None:
+            legacy = {"url": f"https://localhost:{port}", "ca": str(pair.certificate)}
+        async with staged(legacy=legacy) as stage:
             yield stage
             await eventually(lambda: stage.metric("tunnels") == 0 and stage.connections == 0)
 
@@ -202,6 +210,37 @@ async def test_large_frames_pass_both_ways(compression: str | None) -> None:
             await client.send(sent)
             assert await client.recv() == sent
             assert [each.name for each in client.protocol.extensions] == (["permessage-deflate"] if compression else [])
+
+
+async def test_frames_pass_to_a_side_that_speaks_tls(tmp_path: Path) -> None:
+    sent = hashlib.shake_256(b"seed").digest(LARGE)
+    async with (
+        echoing(self_signed(tmp_path, "side", "DNS:localhost")) as stage,
+        connect(f"ws://127.0.0.1:{stage.port}/cable", max_size=None) as client,
+    ):
+        await client.send(sent)
+        assert await client.recv() == sent
+
+
+async def test_frames_pass_to_a_unix_socket(tmp_path: Path) -> None:
+    async with (
+        unix_serve(echo, str(tmp_path / "side.sock")),
+        staged(legacy={"url": f"unix://{tmp_path}/side.sock"}) as stage,
+        connect(f"ws://127.0.0.1:{stage.port}/cable") as client,
+    ):
+        await client.send("text")
+        assert await client.recv() == "text"
+
+
+async def test_an_upgrade_passes_over_addresses_that_are_down() -> None:
+    async with running_origin() as origin:
+        origin.begin((Whole(), SWITCHED, Close()))
+        async with staged(legacy={"url": [NOWHERE, f"http://127.0.0.1:{origin.port}"]}) as stage:
+            for _ in range(2):
+                async with connected(stage.port) as user:
+                    await user.send(UPGRADE)
+                    await user.until(lambda user=user: user.ended is not None)  # type: ignore[misc]  # of this round
+                    assert user.raw == SWITCHED
 
 
 async def test_pings_and_subprotocols_pass() -> None:
@@ -246,7 +285,8 @@ async def settled_tunnel(stage: Stage) -> list[Any]:
 async def test_a_server_that_stops_closes_tunnels() -> None:
     async with running_origin() as origin:
         origin.begin((Whole(), SWITCHED, Gone()))
-        async with staged(legacy={"url": f"http://127.0.0.1:{origin.port}"}) as stage, connected(stage.port) as user:
+        legacy = {"url": f"http://127.0.0.1:{origin.port}"}
+        async with staged(legacy=legacy, drain="100ms") as stage, connected(stage.port) as user:
             await user.send(UPGRADE)
             await user.until(lambda: user.raw == SWITCHED)
             stage.server.stop()
