@@ -5,10 +5,15 @@ Everything else is passed on as it came: bytes, order and duplicates.
 
 from __future__ import annotations
 
+import enum
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from http import HTTPStatus
 
-Header = tuple[bytes, bytes]
+from proxy.origin import Claims, Header, Said, origin
+
+__all__ = ["END_TO_END", "HOP_BY_HOP", "Header", "forward_request", "forward_response", "given_id", "identity", "sift"]
 
 # RFC 9110 §7.6.1. Trailers do not cross this hop, so neither does a word about them (TE, Trailer). Proxy-Authenticate
 # and Proxy-Authorization do cross: they concern the proxy that demanded them, and this one demands nothing (§11.7).
@@ -36,29 +41,40 @@ _REWRITTEN = frozenset(
     b"x-request-id traceparent tracestate".split()
 )
 _OWN = b"x-strangler-"  # the proxy's own words; from outside they mean nothing
+_NOMINATING_NOTHING = frozenset((option,) for option in b"keep-alive close Keep-Alive Close".split())
+
+BODILESS = frozenset({204, 304})  # statuses whose answers have no body, whatever their headers say
 
 _REQUEST_ID = re.compile(rb"[\w\-@]{1,255}")  # what Rails takes over unchanged
 _CONTEXT = rb"-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"  # W3C Trace Context §3.2
 _TRACEPARENT = re.compile(rb"00%b|(?!00|ff)[0-9a-f]{2}%b(?:-.*)?" % (_CONTEXT, _CONTEXT))  # later versions may append
-_TOKEN = re.compile(rb"[A-Za-z0-9!#$%&'*+\-.^_`|~]+")  # RFC 9110 §5.6.2
-_PORT = re.compile(rb":([0-9]{1,5})$")
-
-# A WebSocket is asked for over HTTP (RFC 6455 §4.1), and X-Forwarded-Proto names that: "ws" is no scheme to Rails.
-_OVER = {"ws": b"http", "wss": b"https"}
-
-_Said = Mapping[bytes, Sequence[bytes]]
 
 
-def request_id(headers: Iterable[Header]) -> str | None:
-    """The request id that the caller gave, if it gave exactly one and every side would keep it as it is."""
-    found = _only([value for name, value in headers if name.lower() == b"x-request-id"], _REQUEST_ID)
-    return found.decode("ascii") if found else None
+class Fate(enum.Enum):
+    """What becomes of a header of a request."""
+
+    KEPT = enum.auto()
+    HOST = enum.auto()  # kept, and told in other words too
+    SAID = enum.auto()  # ends here; what it says is taken into account
+    CLAIM = enum.auto()  # kept if a trusted proxy says it
+    ENDS = enum.auto()
 
 
-def traceparent(headers: Iterable[Header]) -> str | None:
-    """The trace context that the caller gave, if it gave exactly one that is valid."""
-    found = _only([value for name, value in headers if name.lower() == b"traceparent"], _TRACEPARENT)
-    return found.decode("ascii") if found else None
+def _fate(spelled: bytes) -> Fate:
+    name = spelled.lower()
+    # Behind CGI-like servers, puma among them, X_Forwarded_For is X-Forwarded-For: it may not slip through.
+    meaning = name.replace(b"_", b"-")
+    if meaning in _REWRITTEN or meaning in (b"connection", b"transfer-encoding"):
+        return Fate.SAID if meaning == name else Fate.ENDS
+    if meaning in _CLAIMS or meaning.startswith(b"x-forwarded-"):
+        return Fate.CLAIM if meaning == name else Fate.ENDS
+    if meaning in HOP_BY_HOP or meaning.startswith(_OWN):
+        return Fate.ENDS
+    return Fate.HOST if name == b"host" else Fate.KEPT
+
+
+# The usual names as parsers hand them over, so that they need no second look.
+_FATES = {name: _fate(name) for name in HOP_BY_HOP | END_TO_END | _CLAIMS | _REWRITTEN | {b"host"}}
 
 
 def forward_request(
@@ -67,7 +83,7 @@ def forward_request(
     client: str,
     scheme: str,
     request_id: str,
-    trace: str,
+    trace: bytes,
     trusted: bool = False,
     http_version: str = "1.1",
 ) -> list[Header]:
@@ -76,61 +92,79 @@ def forward_request(
     `client` is the address at the other end of the connection; what it says about those before it counts only if it
     is `trusted`. `request_id` and `trace` are used unless the caller gave its own, well-formed.
     """
-    kept: list[Header] = []
-    said: dict[bytes, list[bytes]] = {}
-    for header in headers:
-        if header[0] in END_TO_END:  # the short way for nearly all of them
-            kept.append(header)
-            continue
-        name = header[0].lower()
-        # Behind CGI-like servers, puma among them, X_Forwarded_For is X-Forwarded-For: it may not slip through.
-        meaning = name.replace(b"_", b"-")
-        if meaning in HOP_BY_HOP or meaning in _REWRITTEN:
-            if meaning == name and header[1]:
-                said.setdefault(name, []).append(header[1])
-        elif meaning in _CLAIMS or meaning.startswith(b"x-forwarded-"):
-            if trusted and meaning == name:
-                kept.append(header)
-        elif not meaning.startswith(_OWN):
-            kept.append(header)
-            if name == b"host":
-                said[name] = [header[1]]
-    kept = _without_nominated(kept, said)
-    stated = said if trusted else {b"host": said.get(b"host", [])}
-    kept += _origin(stated, client.encode("latin-1", "replace") or b"unknown", _OVER.get(scheme) or scheme.encode())
-    kept.append((b"via", b", ".join([*said.get(b"via", ()), b"%b strangler" % http_version.encode()])))
-    kept.append((b"x-request-id", _only(said.get(b"x-request-id", ()), _REQUEST_ID) or request_id.encode()))
-    context = _only(said.get(b"traceparent", ()), _TRACEPARENT)
-    kept.append((b"traceparent", context or trace.encode()))
-    if context:  # the state belongs to the context; without it, it means nothing
-        kept += [(b"tracestate", value) for value in said.get(b"tracestate", ())]
+    kept, said = sift(headers, trusted=trusted)
+    kept += origin(Claims.of(said, trusted=trusted), client, scheme)
+    kept += identity(said, given_id(said) or request_id, trace, http_version)
     return kept
 
 
 def forward_response(headers: Iterable[Header]) -> list[Header]:
     """The headers to answer the client with."""
     kept: list[Header] = []
-    said: dict[bytes, list[bytes]] = {}
+    said: dict[bytes, tuple[bytes, ...]] = {}
     for header in headers:
         name = header[0].lower()
         if name in END_TO_END:
             kept.append(header)
         elif name in HOP_BY_HOP:
-            said.setdefault(name, []).append(header[1])
+            said[name] = (*said.get(name, ()), header[1])
         elif not name.startswith(_OWN):
             kept.append(header)
-    return _without_nominated(kept, said)
+    return _without_nominated(kept, said) if said else kept
+
+
+def sift(headers: Iterable[Header], *, trusted: bool) -> tuple[list[Header], Said]:
+    """The headers of a request that pass as they are, and what the others say."""
+    kept: list[Header] = []
+    said: dict[bytes, tuple[bytes, ...]] = {}
+    known, usual, own = _FATES.get, Fate.KEPT, Fate.SAID
+    for header in headers:
+        name, value = header
+        fate = known(name) or _fate(name)
+        if fate is usual:
+            kept.append(header)
+        elif fate is own:
+            if value:
+                name = name.lower()
+                said[name] = (*said[name], value) if name in said else (value,)
+        elif fate is Fate.HOST:
+            kept.append(header)
+            said[b"host"] = (value,)
+        elif fate is Fate.CLAIM and trusted:
+            kept.append(header)
+    return _without_nominated(kept, said), said
+
+
+def given_id(said: Said) -> str | None:
+    """The request id that the caller gave, if it gave exactly one and every side would keep it as it is."""
+    given = said.get(b"x-request-id")
+    found = _only(given, _REQUEST_ID) if given else None
+    return found.decode("ascii") if found else None
+
+
+def identity(said: Said, request_id: str, trace: bytes, http_version: str) -> list[Header]:
+    """By which hops it came, and which request of which trace it is."""
+    via = b"%b strangler" % http_version.encode()
+    if b"via" in said:
+        via = b", ".join([*said[b"via"], via])
+    given = said.get(b"traceparent")
+    context = _only(given, _TRACEPARENT) if given else None
+    lines = [(b"via", via), (b"x-request-id", request_id.encode()), (b"traceparent", context or trace)]
+    if context:  # the state belongs to the context; without it, it means nothing
+        lines += [(b"tracestate", value) for value in said.get(b"tracestate", ())]
+    return lines
 
 
 def _only(values: Sequence[bytes], form: re.Pattern[bytes]) -> bytes | None:
     return values[0] if len(values) == 1 and form.fullmatch(values[0]) else None
 
 
-def _without_nominated(kept: list[Header], said: _Said) -> list[Header]:
+def _without_nominated(kept: list[Header], said: Said) -> list[Header]:
     """Drops what Connection names, and a length that the transfer coding has overruled (RFC 9112 §6.3)."""
     drop = set()
-    if b"connection" in said:
-        options = b",".join(said[b"connection"]).lower().split(b",")
+    nominating = said.get(b"connection")
+    if nominating and nominating not in _NOMINATING_NOTHING:  # as it does nearly always
+        options = b",".join(nominating).lower().split(b",")
         drop = {option.strip(b" \t") for option in options} - HOP_BY_HOP - END_TO_END - _CLAIMS - {b"host", b"close"}
         drop = {name for name in drop if not name.startswith(b"x-forwarded-")}
     if b"transfer-encoding" in said:
@@ -138,47 +172,19 @@ def _without_nominated(kept: list[Header], said: _Said) -> list[Header]:
     return [header for header in kept if header[0].lower() not in drop] if drop else kept
 
 
-def _origin(stated: _Said, client: bytes, scheme: bytes) -> list[Header]:
-    """Who asked whom, and how: X-Forwarded-* and Forwarded, as two spellings of one statement."""
-    before = stated.get(b"x-forwarded-for", ())
-    schemes = stated.get(b"x-forwarded-proto") or [scheme]
-    hosts = stated.get(b"x-forwarded-host") or stated.get(b"host", ())
-    scheme = schemes[0].split(b",")[0].strip()
-    host = hosts[0] if hosts else b""
-    ports = stated.get(b"x-forwarded-port") or [_port(host, scheme)]
-    return [
-        (b"x-forwarded-for", b", ".join([*before, client])),
-        *[(b"x-forwarded-proto", value) for value in schemes],
-        *[(b"x-forwarded-host", value) for value in hosts],
-        *[(b"x-forwarded-port", value) for value in ports],
-        (b"forwarded", _forwarded(stated.get(b"forwarded"), before, client, host, scheme)),
-    ]
+def message_head(start: bytes, headers: Iterable[Header]) -> bytes:
+    """The head of a message as it stands on the wire; `start` is its first line."""
+    return b"\r\n".join((start, *map(b": ".join, headers), b"\r\n"))
 
 
-def _port(host: bytes, scheme: bytes) -> bytes:
-    """The port that the user's address names, or the scheme's own."""
-    named = _PORT.search(host) if b":" in host else None
-    return named[1] if named else b"443" if scheme == b"https" else b"80"
+def forward_trailers(trailers: list[Header]) -> list[Header]:
+    """Without those that would change how the message is read (RFC 9110 §6.5.1)."""
+    return [trailer for trailer in forward_response(trailers) if trailer[0] not in (b"content-length", b"host")]
 
 
-def _forwarded(
-    stated: Sequence[bytes] | None, before: Sequence[bytes], client: bytes, host: bytes, scheme: bytes
-) -> bytes:
-    """RFC 7239. Host and scheme are stated once, as the user sees them; a chain known only from X-Forwarded-For is
-    translated (§7.4), or whoever reads Forwarded would take the last proxy for the user."""
-    if stated:
-        return b", ".join([*stated, b"for=" + _node(client)])
-    hops = [b"for=" + _node(hop.strip()) for line in before for hop in line.split(b",") if hop.strip()]
-    named = b";host=" + _value(host) if host else b""
-    return b", ".join([*hops, b"for=%b%b;proto=%b" % (_node(client), named, _value(scheme))])
-
-
-def _node(address: bytes) -> bytes:
-    """RFC 7239 §6: an IPv6 address stands in brackets and, for its colons, in quotes."""
-    return b'"[%b]"' % address if address.count(b":") > 1 and b"[" not in address else _value(address)
-
-
-def _value(text: bytes) -> bytes:
-    if _TOKEN.fullmatch(text):
-        return text
-    return b'"%b"' % text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+@lru_cache(maxsize=512)
+def status_line(status: int, phrase: bytes) -> bytes:
+    """`phrase` as the side gave it; the standard one if it gave none."""
+    if not phrase and status in HTTPStatus._value2member_map_:
+        phrase = HTTPStatus(status).phrase.encode()
+    return b"HTTP/1.1 %d %b" % (status, phrase)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
@@ -21,26 +21,28 @@ class Peers:
 
     def _trusts(self, address: str) -> bool:
         parsed = _parsed(address)
-        return parsed is not None and any(parsed in network for network in self.trusted)
+        return parsed is not None and self._contain(parsed)
 
-    def client(self, headers: Sequence[tuple[bytes, bytes]], peer: str) -> str:
+    def _contain(self, address: IPv4Address | IPv6Address) -> bool:
+        return any(address in network for network in self.trusted)
+
+    def client(self, chain: Iterable[bytes], peer: str) -> str:
         """The address of whoever asked the outermost trusted proxy: X-Forwarded-For read from its trustworthy end."""
-        if not self.trusted or not self.trusts(peer):
-            return peer
-        lines = [value for name, value in headers if name.lower() == b"x-forwarded-for"]
         client = peer
-        for hop in reversed(b",".join(lines).decode("latin-1").split(",")):
+        if not self.trusts(peer):
+            return client
+        for hop in reversed(b",".join(chain).decode("latin-1").split(",")):
             parsed = _parsed(hop.strip())
             if parsed is None:
                 break
             client = str(parsed)
-            if not self.trusts(client):
+            if not self._contain(parsed):
                 break
         return client
 
 
 def _parsed(address: str) -> IPv4Address | IPv6Address | None:
-    with_port = _WITH_PORT.fullmatch(address)
+    with_port = _WITH_PORT.fullmatch(address) if ":" in address else None
     try:
         parsed = ip_address((with_port[1] or with_port[2]) if with_port else address)
     except ValueError:

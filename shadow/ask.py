@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
 from .observation import Observation, Recorder
@@ -11,6 +11,10 @@ from .observation import Observation, Recorder
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message
 
+Header = tuple[bytes, bytes]
+Sign = Callable[[Mapping[str, Any], list[Header]], list[Header]]
+
+WORDS: Final = b"x-strangler-"
 MARK: Final = b"x-strangler-shadow"
 DEADLINE: Final = "deadline"  # the error of an observation whose side had no time left
 
@@ -19,11 +23,18 @@ class _Gone(OSError):
     """Nobody listens any more: the deadline has passed, or the answer is larger than anybody will compare."""
 
 
-def marked(scope: Mapping[str, Any], request_id: str) -> MutableMapping[str, Any]:
-    """The user's scope as a shadow request: a copy, because applications write into it, and with our mark only."""
-    headers = [(name, value) for name, value in scope.get("headers", ()) if name.lower() != MARK]
+def unsigned(scope: Mapping[str, Any], words: list[Header]) -> list[Header]:
+    return words
+
+
+def marked(scope: Mapping[str, Any], request_id: str, sign: Sign = unsigned) -> MutableMapping[str, Any]:
+    """The user's scope as a shadow request: a copy, because applications write into it, and with our mark only.
+
+    `sign` adds to the mark what makes others believe it. It is asked at each sending, because a signature ages.
+    """
+    headers = [(name, value) for name, value in scope.get("headers", ()) if not name.lower().startswith(WORDS)]
     copy = dict(scope)
-    copy["headers"] = [*headers, (MARK, request_id.encode("latin-1", "replace"))]
+    copy["headers"] = headers + sign(scope, [(MARK, request_id.encode("latin-1", "replace"))])
     copy["extensions"] = {}  # they promise what a recorder does not do: trailers, files by path, early hints
     if "state" in copy:
         copy["state"] = dict(copy["state"])

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import structlog
 
-from .ask import DEADLINE, Asker, marked
+from .ask import DEADLINE, Asker, Sign, marked, unsigned
 from .compare import Outcome, Result, Rules, compare
 from .journal import Entry, Journal
 from .normalize import decoded
@@ -72,9 +72,10 @@ class Runner:
         on_result: Callable[[str, str, str], None],
         on_drop: Callable[[str, str], None],
         now: Callable[[], float],
+        sign: Sign = unsigned,
     ) -> None:
         self._sides, self._rules, self._journal, self._limits = sides, rules, journal, limits
-        self._on_result, self._on_drop, self._now = on_result, on_drop, now
+        self._on_result, self._on_drop, self._now, self._sign = on_result, on_drop, now, sign
         self._queue: asyncio.Queue[tuple[Experiment, int] | None] = asyncio.Queue()
         self._queued_bytes = 0
         self._asker = Asker(limits.body, limits.patience)
@@ -187,7 +188,7 @@ class Runner:
 
     async def _ask(self, experiment: Experiment, side: str, until: float) -> Observation:
         seconds = until - asyncio.get_running_loop().time()
-        scope = marked(experiment.scope, experiment.request_id)
+        scope = marked(experiment.scope, experiment.request_id, self._sign)
         return await self._asker.ask(self._sides[side], scope, experiment.body, seconds)
 
     def _compared(self, experiment: Experiment, control: Observation, candidate: Observation) -> _Pair:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.headers import END_TO_END, HOP_BY_HOP, Header, forward_request, forward_response, request_id, traceparent
+from proxy.headers import END_TO_END, HOP_BY_HOP, Header, forward_request, forward_response
 
 FRESH = "fresh-id"
-TRACE = "00-11111111111111111111111111111111-2222222222222222-00"
+TRACE = b"00-11111111111111111111111111111111-2222222222222222-00"
 THEIRS = b"00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01"
 OURS = re.compile(rb"x-forwarded-(for|proto|host|port)|forwarded|via|x-request-id|traceparent")
 
@@ -40,7 +40,7 @@ def test_a_direct_request_is_described_in_every_spelling() -> None:
         (b"forwarded", b'for=192.0.2.7;host="chat.example:8080";proto=http'),
         (b"via", b"1.1 strangler"),
         (b"x-request-id", b"fresh-id"),
-        (b"traceparent", TRACE.encode()),
+        (b"traceparent", TRACE),
     ]
 
 
@@ -150,63 +150,16 @@ def test_a_chain_in_several_lines_is_continued_in_one() -> None:
     assert values(found, b"x-forwarded-for") == [b"203.0.113.9, 10.0.0.2, 10.0.0.3, 10.0.0.1"]
 
 
-def test_a_chain_told_in_one_spelling_is_told_in_both() -> None:
-    told = [(b"host", b"h"), (b"x-forwarded-for", b"2001:db8::9, 10.0.0.2:77"), (b"x-forwarded-proto", b"https, http")]
-    found = forwarded(told, client="10.0.0.1", trusted=True)
-    assert values(found, b"forwarded") == [
-        b'for="[2001:db8::9]", for="10.0.0.2:77", for=10.0.0.1;host=h;proto=https',
-    ]
-    assert values(found, b"x-forwarded-port") == [b"443"]
-
-
 def test_via_grows_by_one_whoever_asks() -> None:
     for trusted in (False, True):
         found = forwarded([(b"via", b"1.0 a"), (b"Via", b"1.1 b")], trusted=trusted)
         assert values(found, b"via") == [b"1.0 a, 1.1 b, 1.1 strangler"]
 
 
-@pytest.mark.parametrize(
-    ("client", "spelled"),
-    [
-        ("192.0.2.7", b"192.0.2.7"),
-        ("2001:db8::1", b'"[2001:db8::1]"'),
-        ("fe80::1%eth0", b'"[fe80::1%eth0]"'),
-        ("", b"unknown"),
-    ],
-)
-def test_an_address_is_spelled_by_the_rules_of_forwarded(client: str, spelled: bytes) -> None:
-    assert values(forwarded([], client=client), b"forwarded") == [b"for=" + spelled + b";proto=http"]
-
-
-def test_a_hostile_host_cannot_leave_its_quotes() -> None:
-    found = forwarded([(b"host", b'a";for=127.0.0.1;x="\\')])
-    assert values(found, b"forwarded") == [b'for=192.0.2.7;host="a\\";for=127.0.0.1;x=\\"\\\\";proto=http']
-
-
-@pytest.mark.parametrize(
-    ("host", "port"), [(b"a", b"80"), (b"a:81", b"81"), (b"[::1]", b"80"), (b"[::1]:82", b"82"), (b"a:", b"80")]
-)
-def test_the_port_is_the_one_in_the_users_address(host: bytes, port: bytes) -> None:
-    assert values(forwarded([(b"host", host)]), b"x-forwarded-port") == [port]
-
-
-@pytest.mark.parametrize(
-    ("scheme", "told", "port"),
-    [("http", b"http", b"80"), ("https", b"https", b"443"), ("ws", b"http", b"80"), ("wss", b"https", b"443")],
-)
-def test_the_scheme_is_the_one_of_http(scheme: str, told: bytes, port: bytes) -> None:
-    found = forward_request(
-        [(b"host", b"h")], client="192.0.2.7", scheme=scheme, request_id=FRESH, trace=TRACE, http_version="1.1"
-    )
-    assert values(found, b"x-forwarded-proto") == [told]
-    assert values(found, b"x-forwarded-port") == [port]
-
-
 @pytest.mark.parametrize("given_id", [b"a", b"A-Z_09@x", b"x" * 255])
 def test_a_well_formed_request_id_is_kept(given_id: bytes) -> None:
     headers = [(b"X-Request-Id", given_id)]
     assert values(forwarded(headers), b"x-request-id") == [given_id]
-    assert request_id(headers) == given_id.decode()
 
 
 @pytest.mark.parametrize(
@@ -226,7 +179,6 @@ def test_a_strange_request_id_is_replaced(headers: list[Header]) -> None:
     found = forwarded(headers)
     assert values(found, b"x-request-id") == [FRESH.encode()]
     assert values(found, b"x_request_id") == []
-    assert request_id(headers) is None
 
 
 @pytest.mark.parametrize("context", [THEIRS, b"01" + THEIRS[2:], b"01" + THEIRS[2:] + b"-more"])
@@ -235,7 +187,6 @@ def test_a_valid_trace_is_continued_with_its_state(context: bytes) -> None:
     found = forwarded(headers)
     assert values(found, b"traceparent") == [context]
     assert values(found, b"tracestate") == [b"a=1", b"b=2"]
-    assert traceparent(headers) == context.decode()
 
 
 @pytest.mark.parametrize(
@@ -254,9 +205,8 @@ def test_a_valid_trace_is_continued_with_its_state(context: bytes) -> None:
 )
 def test_an_invalid_trace_is_begun_anew_without_a_state(headers: list[Header]) -> None:
     found = forwarded([*headers, (b"tracestate", b"a=1")])
-    assert values(found, b"traceparent") == [TRACE.encode()]
+    assert values(found, b"traceparent") == [TRACE]
     assert values(found, b"tracestate") == []
-    assert traceparent(headers) is None
 
 
 NAMES = st.sampled_from(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from shadow.ask import Asker, marked
+from shadow.ask import Asker, Header, marked
 from shadow.observation import Observation
 from tests.shadow.answers import Side, reply, scope
 
@@ -36,6 +36,20 @@ def test_a_shadow_request_is_marked_once_and_is_a_copy() -> None:
     copy["state"]["a"] = copy["path"] = "overwritten"
     copy["headers"].clear()
     assert (user["state"], user["path"], len(user["headers"])) == ({"a": 1}, "/a", 2)
+
+
+def test_a_mark_is_signed_for_the_request_that_is_sent_and_older_words_are_left_out() -> None:
+    user = scope("/a?b=1", (b"x-strangler-shadow", b"r-1"), (b"x-strangler-signature", b"old"), (b"accept", b"*/*"))
+    told: list[Any] = []
+
+    def sign(asked: Mapping[str, Any], words: list[Header]) -> list[Header]:
+        told.append((asked["path"], words))
+        return [*words, (b"x-strangler-signature", b"new")]
+
+    copy = marked(user, "r-7", sign)
+    mark = (b"x-strangler-shadow", b"r-7")
+    assert copy["headers"] == [(b"accept", b"*/*"), mark, (b"x-strangler-signature", b"new")]
+    assert told == [("/a", [mark])]
 
 
 async def test_a_side_reads_the_body_and_then_nothing_until_its_answer_is_over() -> None:

@@ -1,0 +1,97 @@
+"""One proxy behind another: the marks of the first are worth something to the second if they share a secret."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fidelity.origin import Origin, running_origin
+from tests.proxy.stage import Stage, eventually, settled, staged
+
+MARK = b"x-strangler-shadow"
+READ = {"name": "read", "match": "GET /x", "shadow": "100%"}
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Users come to the first, whose legacy is the second. Each compares every request with a native of its own."""
+
+    first: Stage
+    second: Stage
+    legacy: Origin
+    native: Origin
+
+    def counted(self) -> float:
+        """The requests of users, as the second one counts them."""
+        return self.second.metric("requests_total", route="read", side="legacy", outcome="ok")
+
+
+@asynccontextmanager
+async def chained(share: str, *secrets: Path | None) -> AsyncIterator[Chain]:
+    """`share`: the first one's native share; what native does not answer, it is compared with."""
+    async with running_origin() as legacy, running_origin() as native, running_origin() as nearer:
+        one, two = ({"secret": str(path)} if path else {} for path in secrets)
+        behind: dict[str, Any] = {"legacy": _at(legacy.port), "native": _at(native.port), "routes": [READ], **two}
+        async with staged(**behind) as second:
+            route = {**READ, "share": share}
+            ahead: dict[str, Any] = {"legacy": _at(second.port), "native": _at(nearer.port), "routes": [route], **one}
+            async with staged(**ahead) as first:
+                yield Chain(first, second, legacy, native)
+
+
+def _at(port: int) -> dict[str, str]:
+    return {"url": f"http://127.0.0.1:{port}"}
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    return _written(tmp_path / "secret", "0123456789abcdef0123456789abcdef\n")
+
+
+@pytest.fixture
+def another(tmp_path: Path) -> Path:
+    return _written(tmp_path / "another", "another secret of another fleet...")
+
+
+def _written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+async def compared(chain: Chain) -> None:
+    """Return once the first proxy has compared a request whose answer came from its native."""
+    labels = {"route": "read", "candidate": "legacy", "outcome": "matched"}
+    await eventually(lambda: chain.first.metric("comparisons_total", **labels) == 1)
+
+
+async def test_a_comparison_is_neither_compared_nor_counted_again_by_the_proxy_behind(secret: Path) -> None:
+    async with chained("100%", secret, secret) as chain:
+        response = await chain.first.user.get("/x", headers={"x-request-id": "r-7"})
+        assert response.text == "ok"
+        await compared(chain)
+        assert [came.values(MARK) for came in chain.legacy.received] == [[b"r-7"]]
+        assert await settled(lambda: len(chain.native.received)) == 0
+        assert chain.counted() == 0
+
+
+async def test_users_requests_are_compared_and_counted_by_both(secret: Path) -> None:
+    async with chained("0%", secret, secret) as chain:
+        await chain.first.user.get("/x")
+        await eventually(lambda: len(chain.native.received) == 1)
+        assert [came.values(MARK) for came in chain.legacy.received] == [[]]
+        assert chain.counted() == 1
+
+
+async def test_without_a_shared_secret_a_comparison_is_a_request_like_any_other(secret: Path, another: Path) -> None:
+    for secrets in ((secret, another), (secret, None), (None, secret), (None, None)):
+        async with chained("100%", *secrets) as chain:
+            await chain.first.user.get("/x")
+            await compared(chain)
+            await eventually(lambda chain=chain: len(chain.native.received) == 1)  # type: ignore[misc]  # of this round
+            assert [came.values(MARK) for came in chain.legacy.received] == [[]]
+            assert chain.counted() == 1
