@@ -31,13 +31,14 @@ class Books:
             self._window.asked(second, route, decision.primary)
 
     def closed(self, exchange: Exchange) -> None:
-        latency = self._latency[exchange.route]
+        route, decided = exchange.route, exchange.decision.primary
+        latency = self._latency[route]
         ended = outcome(exchange, latency.quantile(P99) if exchange.left else None)
-        if ended is Outcome.OK and exchange.decision.primary is Side.LEGACY and exchange.waited is not None:
+        if ended is Outcome.OK and decided is Side.LEGACY and exchange.waited is not None:
             latency.observe(exchange.waited)
-        if exchange.route is not UNMATCHED:
-            self._window.closed(exchange.second, exchange.route, exchange.decision.primary, ended)
-            if exchange.fallback:
+        if route is not UNMATCHED:
+            self._window.closed(exchange.second, route, decided, ended)
+            if exchange.asked_last is not decided:
                 self._fell_back(exchange)
         self._metrics.closed(exchange, ended)
 

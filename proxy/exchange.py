@@ -11,9 +11,9 @@ from flags.window import Outcome
 UNMATCHED = "unmatched"  # the name under which requests outside every route are counted
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every request, and frozen it would take three times as long
 class Exchange:
-    """One request as it was served.
+    """One request as it was served. Nobody changes it.
 
     `second` is the wall-clock second of the decision, `elapsed` seconds from then to the last byte, `waited` seconds
     from the end of the user's request on, or None if the user never ended it. `status` is what

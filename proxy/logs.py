@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as _text
+from typing import TextIO, cast
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
+from flags.flag import Side
+from proxy.exchange import Exchange
+from proxy.output import Output
+
 # A traceback's local variables are people's requests: tokens and texts that no log may keep.
 WITHOUT_VALUES = ExceptionDictTransformer(show_locals=False)
+
+OUTPUT = Output()  # the process has one standard output
 
 
 def configure() -> None:
@@ -22,8 +34,43 @@ def configure() -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", OUTPUT)),  # of a file it uses `write` and `flush`
         cache_logger_on_first_use=True,
     )
     # Every failure that uvicorn would log here is recorded by Access, with its request.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+
+
+class AccessLog:
+    """One record of every request, as structlog would write it, at a tenth of the cost.
+
+    What is bound for all records, such as the worker's number, is taken over when this is made.
+    """
+
+    def __init__(self, write: Callable[[str], None] = OUTPUT.write, now: Callable[[], float] = time.time) -> None:
+        self._write, self._now = write, now
+        bound = structlog.contextvars.get_contextvars()
+        self._start = "{" + "".join(f"{_text(name)}: {json.dumps(value)}, " for name, value in bound.items())
+
+    def record(self, request_id: str, client: str, method: str, target: bytes, exchange: Exchange) -> None:
+        """`target` is what was asked for, as it was sent; its query is not recorded, for it may hold secrets."""
+        decision, failure = exchange.decision, exchange.failure
+        second, microseconds = divmod(int(self._now() * 1e6), 1_000_000)
+        self._write(
+            f'{self._start}"request_id": {_text(request_id)}, "client": {_known(client)}, "method": {_known(method)}, '
+            f'"path": {_text(target.partition(b"?")[0].decode("latin-1"))}, "status": {exchange.status}, '
+            f'"route": {_known(exchange.route)}, "side": {_SIDES[decision.primary]}, '
+            f'"reason": {_known(decision.reason.value)}, "asked_last": {_SIDES[exchange.asked_last]}, '
+            f'"failure": {_known(failure) if failure is not None else "null"}, '
+            f'"left": {"true" if exchange.left else "false"}, "ms": {exchange.elapsed * 1000:.1f}, '
+            f'"event": "request", "level": "info", "timestamp": "{_date(second)}.{microseconds:06d}Z"}}\n'
+        )
+
+
+_known = lru_cache(maxsize=4096)(_text)  # few of these differ
+_SIDES = {side: _text(side.value) for side in Side}
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

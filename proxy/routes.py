@@ -156,10 +156,10 @@ class RouteTable:
             return None
         state = self._root
         for segment in segments[1:]:
-            if segment in state.literals:
-                state = state.literals[segment]
-            elif state.parameter is not None and _fills_parameter(segment):
-                state = state.parameter
-            else:
-                return None
+            following = state.literals.get(segment)
+            if following is None:
+                following = state.parameter
+                if following is None or not _fills_parameter(segment):
+                    return None
+            state = following
         return state.routes.get(method)

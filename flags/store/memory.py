@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from flags.errors import Stale
 from flags.flag import Flag
-from flags.window import NONE, Cell, Cells, Counts
+from flags.window import Cell, Cells, Counts
 
 
 class MemoryStore:
@@ -53,7 +53,8 @@ class MemoryStore:
         sums: dict[Cell, Counts] = {}
         for (_, cell), counts in self._cells.items():
             if first <= cell[0] <= last:
-                sums[cell] = sums.get(cell, NONE) + counts
+                known = sums.get(cell)
+                sums[cell] = counts if known is None else known + counts
         return sums
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 DASHBOARDS = Path(__file__).parent.parent.parent / "dashboards"
-METRIC = re.compile(r"\bstrangler_[a-z0-9_]+")
+METRIC = re.compile(r"\b(?:strangler|process)_[a-z0-9_]+")
 OF_HISTOGRAM = re.compile(r"_(bucket|count|sum)$")
 
 

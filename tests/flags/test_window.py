@@ -84,6 +84,16 @@ def test_what_was_forgotten_during_a_delivery_does_not_come_back() -> None:
     assert window.cells() == window.pending([ROUTE]) == {}
 
 
+def test_a_second_that_begins_again_during_a_delivery_has_nothing_of_it() -> None:
+    window = Window()
+    window.asked(*NATIVE)
+    under_way = window.pending([ROUTE])
+    window.forget(before=200)
+    window.asked(100, "another", Side.NATIVE)  # the clock was set back
+    window.delivered(under_way)
+    assert window.cells() == window.pending(["another"]) == {(100, "another", Side.NATIVE): Counts(1)}
+
+
 def test_routes_that_are_not_asked_about_stay_pending() -> None:
     window = Window()
     window.asked(*NATIVE)

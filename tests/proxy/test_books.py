@@ -78,8 +78,7 @@ def test_where_both_sides_fail_both_are_booked(ledger: Ledger) -> None:
 def test_what_no_route_matches_is_counted_but_not_judged(ledger: Ledger) -> None:
     ledger.book(replace(SERVED, route=UNMATCHED, decision=LEGACY, asked_last=Side.LEGACY))
     assert ledger.window.cells() == {}
-    labels = {"route": UNMATCHED, "side": "legacy", "outcome": "ok"}
-    assert ledger.metrics.registry.get_sample_value("strangler_requests_total", labels) == 1
+    assert ledger.metrics.requests.labels(UNMATCHED, "legacy", "ok").value == 1
 
 
 def test_who_left_after_longer_than_legacy_usually_takes_was_failed(ledger: Ledger) -> None:
@@ -115,5 +114,4 @@ def test_an_eligible_exchange_is_offered_to_the_runner(ledger: Ledger) -> None:
 def test_an_exchange_that_cannot_be_compared_is_counted_with_the_reason(ledger: Ledger) -> None:
     ledger.books.shadow(SERVED, {**SCOPE, "method": "POST"}, b"", CONTROL)
     assert ledger.runner.pending == 0
-    labels = {"route": "read", "reason": "unsafe_method"}
-    assert ledger.metrics.registry.get_sample_value("strangler_shadow_drops_total", labels) == 1
+    assert ledger.metrics.drops.labels("read", "unsafe_method").value == 1

@@ -5,7 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
+
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flags.decide import Decision, Reason
+from flags.flag import Side
+from proxy.exchange import Exchange
+from proxy.logs import AccessLog
 
 PREPARED = "import structlog; from proxy.logs import configure; configure(); log = structlog.get_logger();"
 FAILING = """
@@ -44,3 +54,66 @@ def test_an_exception_is_told_with_its_place_but_without_the_values_of_the_reque
     assert [frame["name"] for frame in fault["frames"]] == ["<module>", "handle"]
     assert record["request_id"] == "abc"
     assert "token-of-somebody" not in json.dumps(record)
+
+
+SERVED = Exchange(
+    "read", Decision(Side.NATIVE, False, Reason.TRIPPED), 1, 0.0123, 200, Side.LEGACY, "timeout", left=True
+)
+BY_STRUCTLOG = """
+log.info("request", request_id="r-1", client="10.0.0.9", method="GET", path="/a%20b", status=200, route="read",
+         side="native", reason="tripped", asked_last="legacy", failure="timeout", left=True, ms=12.3)
+"""
+
+
+def recorded(target: bytes = b"/a", exchange: Exchange = SERVED, request_id: str = "r-1") -> dict[str, Any]:
+    lines: list[str] = []
+    AccessLog(lines.append, now=lambda: 1_767_323_045.5).record(request_id, "10.0.0.9", "GET", target, exchange)
+    [line] = lines
+    assert line.endswith("}\n")
+    record: dict[str, Any] = json.loads(line)
+    return record
+
+
+def test_a_request_s_record_has_the_form_of_all_records() -> None:
+    [expected] = logged(BY_STRUCTLOG)
+    record = recorded(b"/a%20b")
+    assert record.pop("timestamp") == "2026-01-02T03:04:05.500000Z"
+    assert len(expected.pop("timestamp")) == len("2026-01-02T03:04:05.500000Z")
+    assert list(record.items()) == list(expected.items())
+
+
+def test_a_request_s_record_says_nothing_of_its_query() -> None:
+    assert recorded(b"/a?token=secret")["path"] == "/a"
+
+
+def test_a_request_that_did_not_fail_has_no_failure() -> None:
+    record = recorded(exchange=replace(SERVED, failure=None, left=False))
+    assert (record["failure"], record["left"]) == (None, False)
+
+
+@given(st.binary(), st.text())
+def test_whatever_a_client_sends_is_one_record(target: bytes, request_id: str) -> None:
+    record = recorded(target, request_id=request_id)
+    assert record["path"] == target.partition(b"?")[0].decode("latin-1")
+    assert record["request_id"] == request_id
+
+
+def test_what_is_bound_for_all_records_is_in_those_of_requests() -> None:
+    with structlog.contextvars.bound_contextvars(worker=3):
+        assert next(iter(recorded().items())) == ("worker", 3)
+
+
+def test_records_of_requests_are_written_by_the_end_of_the_process() -> None:
+    program = """
+from flags.decide import Decision, Reason
+from flags.flag import Side
+from proxy.exchange import Exchange
+from proxy.logs import AccessLog
+exchange = Exchange("read", Decision(Side.LEGACY, False, Reason.SHARE), 1, 0.5, 200, Side.LEGACY)
+access = AccessLog()
+for number in range(1000):
+    access.record(str(number), "10.0.0.9", "GET", b"/", exchange)
+log.warning("tripped")
+"""
+    records = logged(program)
+    assert [record.get("request_id") for record in records] == [*map(str, range(1000)), None]

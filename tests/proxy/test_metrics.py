@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import resource
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -10,9 +12,11 @@ from flags.decide import Decision, Reason
 from flags.flag import Flag, Side, Trip
 from flags.window import Outcome
 from proxy.address import Address
+from proxy.dial import Dial
 from proxy.exchange import UNMATCHED, Exchange
-from proxy.metrics import COMPARED, DROPS, FAILURES, Metrics
+from proxy.metrics import COMPARED, DROPS, FAILURES, STATUSES, Metrics
 from proxy.pool import Limits, Pool
+from tests.proxy.process import PROCESS, without_process
 
 SERVED = Exchange("read", Decision(Side.NATIVE, False, Reason.SHARE), 1, 0.5, 200, Side.NATIVE)
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -24,11 +28,12 @@ def metrics() -> Metrics:
 
 
 def series(metrics: Metrics) -> Series:
-    return dict(_samples(metrics))
+    """All but what is told of the process."""
+    return {key: value for key, value in _samples(metrics.exposition()) if key[0] not in PROCESS}
 
 
-def _samples(metrics: Metrics) -> Iterator[tuple[tuple[str, tuple[tuple[str, str], ...]], float]]:
-    for family in text_string_to_metric_families(metrics.exposition().decode()):
+def _samples(exposition: bytes) -> Iterator[tuple[tuple[str, tuple[tuple[str, str], ...]], float]]:
+    for family in text_string_to_metric_families(exposition.decode()):
         for sample in family.samples:
             yield (sample.name, tuple(sorted(sample.labels.items()))), sample.value
 
@@ -49,10 +54,14 @@ def test_every_series_of_a_route_is_there_before_its_first_request(metrics: Metr
             ("strangler_requests_total", "outcome", {"ok", "failed", "excluded"}),
             ("strangler_failures_total", "kind", set(FAILURES)),
             ("strangler_comparisons_total", "outcome", set(COMPARED)),
+            ("strangler_answers_total", "status", {str(status) for status in STATUSES}),
         ):
             here = [labels for labels in named(found, name) if labels["route"] == route]
             assert {labels[label] for labels in here} == values
             assert len(here) == len(values) * len(sides)
+        assert {"route": route} in named(found, "strangler_fallbacks_total")
+        assert {"route": route} in named(found, "strangler_trips_total")
+        assert {"route": route, "side": "native", "le": "+Inf"} in named(found, "strangler_request_seconds_bucket")
         assert {x["reason"] for x in named(found, "strangler_shadow_drops_total") if x["route"] == route} == set(DROPS)
     assert all(value == 0 for (name, _), value in found.items() if name.endswith("_total"))
 
@@ -77,6 +86,30 @@ def test_a_request_that_nobody_waited_for_is_no_answer_and_has_no_duration(metri
     assert moved == {("strangler_requests_total", (("outcome", "excluded"), ("route", "read"), ("side", "native"))): 1}
 
 
+def test_a_failure_of_a_kind_that_is_new_appears_when_it_occurs(metrics: Metrics) -> None:
+    metrics.closed(replace(SERVED, failure="overload"), Outcome.FAILED)
+    labels = (("kind", "overload"), ("route", "read"), ("side", "native"))
+    assert series(metrics)["strangler_failures_total", labels] == 1
+
+
+def test_what_other_rooms_count_is_under_the_labels_that_they_name(metrics: Metrics) -> None:
+    before = series(metrics)
+    metrics.compared.labels("read", "native", "matched").inc()
+    metrics.drops.labels("write", "queue_full").inc()
+    metrics.trips.labels("read").inc()
+    metrics.upgrades.labels("502").inc()
+    metrics.tunnels.inc()
+    metrics.tunnels.inc()
+    metrics.tunnels.dec()
+    assert changed(before, series(metrics)) == {
+        ("strangler_comparisons_total", (("candidate", "native"), ("outcome", "matched"), ("route", "read"))): 1,
+        ("strangler_shadow_drops_total", (("reason", "queue_full"), ("route", "write"))): 1,
+        ("strangler_trips_total", (("route", "read"),)): 1,
+        ("strangler_upgrades_total", (("status", "502"),)): 1,
+        ("strangler_tunnels", ()): 1,
+    }
+
+
 def test_a_status_that_is_rare_appears_when_it_occurs(metrics: Metrics) -> None:
     metrics.closed(replace(SERVED, status=418), Outcome.OK)
     metrics.closed(replace(SERVED, status=418), Outcome.OK)
@@ -84,9 +117,26 @@ def test_a_status_that_is_rare_appears_when_it_occurs(metrics: Metrics) -> None:
     assert series(metrics)["strangler_answers_total", labels] == 2
 
 
+def test_the_short_text_holds_all_that_is_not_zero(metrics: Metrics) -> None:
+    metrics.closed(replace(SERVED, failure="timeout", asked_last=Side.LEGACY), Outcome.FAILED)
+    whole, short = without_process(metrics.exposition()), without_process(metrics.counted())
+    assert [line for line in whole if line in short] == short
+    assert {line for line in whole if not line.endswith(" 0.0") and not line.startswith("#")} <= set(short)
+    assert 'strangler_requests_total{outcome="ok",route="read",side="native"} 0.0' not in short
+
+
+@pytest.mark.parametrize("told", [Metrics.exposition, Metrics.counted])
+def test_what_the_process_uses_is_told_too(told: Callable[[Metrics], bytes], metrics: Metrics) -> None:
+    found = {name: value for (name, _), value in _samples(told(metrics)) if not name.startswith("strangler_")}
+    assert found.keys() == PROCESS
+    assert found["process_open_fds"] == len(os.listdir("/proc/self/fd"))
+    assert found["process_max_fds"] == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    assert found["process_virtual_memory_bytes"] > found["process_resident_memory_bytes"] > 0
+
+
 def test_flags_pools_and_states_are_read_at_each_scrape(metrics: Metrics) -> None:
     flags = {"read": Flag(native=2500, shadow=10_000), "write": Flag(native=500, trip=Trip(1.0, "too many errors"))}
-    pool, queued = Pool(Address("127.0.0.1", 1), Limits()), [3]
+    pool, queued = Pool(Dial("legacy", [Address("127.0.0.1", 1)]), Limits()), [3]
     metrics.watch(lambda: flags, {"legacy": pool}, {"shadow_queue": ("Waiting", lambda: queued[0])})
     found = series(metrics)
     assert found["strangler_share", (("route", "read"),)] == 0.25
@@ -99,3 +149,16 @@ def test_flags_pools_and_states_are_read_at_each_scrape(metrics: Metrics) -> Non
     found = series(metrics)
     assert (found["strangler_shadow_queue", ()], found["strangler_share", (("route", "read"),)]) == (4, 0)
     assert found["strangler_pool", (("pool", "legacy"), ("state", "busy"))] == 2
+
+
+async def test_each_address_of_a_side_is_up_or_down_once_however_many_pools_lead_there(metrics: Metrics) -> None:
+    nobody, path = Address("127.0.0.1", 1), Address("", 0, path="/run/puma.sock")
+    dial = Dial("legacy", [nobody, path])
+    metrics.watch(dict, {"legacy": Pool(dial, Limits()), "legacy_shadow": Pool(dial, Limits())}, {})
+
+    await dial.look([nobody])
+    told = {labels: value for (name, labels), value in series(metrics).items() if name == "strangler_upstream_up"}
+    assert told == {
+        (("address", str(nobody)), ("side", "legacy")): 0,
+        (("address", str(path)), ("side", "legacy")): 1,
+    }
