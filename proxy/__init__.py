@@ -1,10 +1,14 @@
 """The trunk: HTTP in, HTTP out. The path of one request through these modules:
 
-front       uvicorn's HTTP protocol, keeping the request target as it came and handing upgrades to `websocket`
-access      the pure-ASGI wrapper around everything: request id, forwarding headers, access record
-router      match, decide, ask a side, fall back, count, offer to the shadow
-upstream    a side behind an address, as an ASGI app; `pool`, `connection` and `reply` below it
+front       the user's connection: heads are checked (`strict`), upgrades handed to `websocket`, requests decided
+access      who asks, under which request id; the pure-ASGI wrapper with one record of every request
+decider     match, decide
+relayed     what legacy answers and nobody compares, from connection to connection; `relay`, `whole`
+router      everything else: ask a side, fall back, count, offer to the shadow
+upstream    a side, as an ASGI app; `pool`, `connection`, `reply` and `dial` below it
 native      the native side: an ASGI app in this process, or an upstream that is probed
+books       where every request is counted
 admin       the operators' port
+supervisor  several of these processes
 app         the composition root: the only place that knows concrete classes
 """

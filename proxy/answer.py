@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from starlette.types import Message, Receive, Send
 
 from proxy.errors import ClientStalled, Saturated, SideFailed
+from proxy.headers import Header, message_head, status_line
 from shadow.observation import Recorder
 
 DISCARDED = b"x-strangler-discarded"
@@ -122,13 +123,33 @@ class Answer:
         self.started = not self.held
 
 
-async def refuse(send: Send, side: str, failure: SideFailed | ClientStalled, request_id: str) -> None:
-    """Tell the user that no side answered, in the words of the API's other errors."""
+def refusal(side: str, failure: SideFailed | ClientStalled, request_id: str) -> tuple[int, list[Header], bytes]:
+    """What a user is told to whom no side gave an answer, in the words of the API's other errors: status, headers and
+    body."""
     body = json.dumps({"error": f"{side}_{failure.kind}", "requestId": request_id}).encode()
-    headers = [(b"content-type", b"application/json; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    headers.append((b"x-request-id", request_id.encode()))
-    headers.append((b"cache-control", b"no-store"))
+    headers = [
+        (b"content-type", b"application/json; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-request-id", request_id.encode()),
+        (b"cache-control", b"no-store"),
+    ]
     if isinstance(failure, Saturated):
         headers.append((b"retry-after", b"1"))
-    await send({"type": "http.response.start", "status": failure.status, "headers": headers})
+    return failure.status, headers, body
+
+
+def refusal_on_wire(
+    side: str, failure: SideFailed | ClientStalled, request_id: str, *, keep: bool = False, head_only: bool = False
+) -> bytes:
+    """The same as a whole message; without `keep` the connection is to close after it."""
+    status, headers, body = refusal(side, failure, request_id)
+    if not keep:
+        headers.append((b"connection", b"close"))
+    head = message_head(status_line(status, b""), headers)
+    return head if head_only else head + body
+
+
+async def refuse(send: Send, side: str, failure: SideFailed | ClientStalled, request_id: str) -> None:
+    status, headers, body = refusal(side, failure, request_id)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

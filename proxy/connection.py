@@ -8,57 +8,66 @@ from typing import cast
 
 import httptools
 
-from proxy.errors import Broken, NoAnswer, StranglerError
-from proxy.reply import Headers, Reply
-
-# An answer up to this size is taken off the side at once, so that a slow reader does not hold one of its threads.
-HIGH_WATER = 256 * 1024
-BODILESS = frozenset({204, 304})
-HIGHEST_STATUS = 599  # RFC 9110 §15
+from proxy.errors import Broken, StranglerError, Unasked
+from proxy.headers import BODILESS, Header
+from proxy.listener import FRAMING, Listener, keeps_alive
+from proxy.strict import answer_fault
+from proxy.timekeeper import Timekeeper
+from proxy.transports import is_quiet
+from proxy.whole import WholeAnswers
 
 
 class Connection(asyncio.Protocol):
     """Asks one question at a time. It is `reusable` while it owes no answer and nothing has gone wrong."""
 
     def __init__(self, lost: Callable[[Connection], None]) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._lost = lost
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpResponseParser(self)
-        self._reply: Reply | None = None
-        self._answered: Callable[[], None] | None = None
-        self._headers: Headers = []
-        self._writer: asyncio.Future[None] | None = None
-        self._deadline: asyncio.TimerHandle | None = None
-        self._write_paused = self._read_paused = False
-        self._head_only = self._framed = False
-        self.closed = False
+        self._parser: httptools.HttpResponseParser | None = None
+        self._listener: Listener | None = None
+        self._headers: list[Header] = []
+        self._phrase = b""
+        self._writable: Callable[[], None] | None = None
+        self._whole: Callable[[int, bytes], bool] | None = None
+        self._wholes = WholeAnswers()
+        self._read_paused = self._head_only = self._framed = self._ended = False
+        self.write_paused = self.closed = False
         self.keeps_alive = True
         self.asked = 0  # questions so far: the first one goes out on a fresh connection
+        self.opened_at = self.loop.time()
         self.idle_since = 0.0
 
     @property
     def reusable(self) -> bool:
-        return self.keeps_alive and not self.closed and self._reply is None
+        return self.keeps_alive and not self.closed and self._listener is None
 
     # Whoever asks
 
-    def ask(self, head: bytes, answered: Callable[[], None], *, head_only: bool) -> Reply:
-        """Send a request's head; `answered` is called when the answer is complete.
+    def ask(
+        self,
+        head: bytes,
+        listener: Listener,
+        *,
+        head_only: bool,
+        between_bytes: float,
+        total: float | None = None,
+        whole: Callable[[int, bytes], bool] | None = None,
+    ) -> None:
+        """Send a request's head. The answer may pause for `between_bytes` seconds and take `total`.
 
-        `head_only`: the answer has no body, whatever its headers say (RFC 9110 §9.3.2).
+        `head_only`: the answer has no body, whatever its headers say (RFC 9110 §9.3.2). `whole`: who takes an answer
+        that came in one piece, as status and bytes, without the listener hearing of its parts; if it says so.
         """
         self.asked += 1
-        if self.asked > 1:
+        if self.closed:
+            return listener.fail(Unasked("the connection ended before it was asked"))
+        if self._parser is None:
             self._parser = httptools.HttpResponseParser(self)
-        self._head_only = head_only
-        self._answered = answered
-        self._reply = Reply(self._emptied)
-        if not self.closed:
-            self._require_transport().write(head)
-        else:
-            self._reply.fail(Broken("the connection ended before it was asked"))
-        return self._reply
+        self._headers, self._phrase, self._head_only, self._listener = [], b"", head_only, listener
+        self._whole = whole
+        self._time.begin(between_bytes, total)
+        return self._require_transport().write(head)
 
     def write(self, data: bytes) -> None:
         if not self.closed:
@@ -68,159 +77,173 @@ class Connection(asyncio.Protocol):
         if not self.closed:
             self._require_transport().writelines((b"%x\r\n" % len(data), data, b"\r\n"))
 
-    async def drained(self, limit: float) -> None:
-        """Wait until the side takes more bytes; a side that takes none for `limit` seconds has failed."""
-        if self._write_paused and not self.closed:
-            self.expect_within(limit)
-            self._writer = self._loop.create_future()
-            try:
-                await self._writer
-            finally:
-                self._writer = None
-                self._disarm()
+    def when_writable(self, writable: Callable[[], None] | None) -> None:
+        """Have this called each time that the side takes bytes again, or never will."""
+        self._writable = writable
 
-    def expect_within(self, limit: float) -> None:
-        """Fail with NoAnswer unless the head of the answer comes within `limit` seconds."""
-        self._disarm()
-        if self._reply is not None and not self._reply.status:
-            self._deadline = self._loop.call_later(limit, self._too_late, limit)
+    def expect_within(self, limit: float, late: Callable[[], StranglerError] | None = None) -> None:
+        """Fail unless the head of the answer comes within `limit` seconds, or this is said again."""
+        if self._listener is not None and not self._listener.status:
+            self._time.await_answer(limit, late)
+
+    def awaits_nothing(self) -> None:
+        self._time.off()
+
+    def is_quiet(self) -> bool:
+        return is_quiet(self._require_transport())
 
     def fail(self, failure: StranglerError) -> None:
         """End the exchange and the connection."""
-        if self._reply is not None:
-            reply, self._reply = self._reply, None
+        if self._listener is not None:
+            listener, self._listener = self._listener, None
             self.close()
-            reply.fail(failure)
+            listener.fail(failure)
+
+    def go_on(self) -> None:
+        """The listener is no longer full."""
+        if self._read_paused and not self.closed:
+            self._read_paused = False
+            self._require_transport().resume_reading()
+            if self._listener is not None:
+                self._time.await_more()
 
     def close(self) -> None:
-        self._disarm()
         if not self.closed:
             self.closed = True
-            if self._transport is not None:
-                self._transport.abort()
-            _release(self._writer)
+            transport, self._transport = self._transport, None
+            if transport is not None:
+                self._time.close()
+                transport.abort()
+            self._tell_writable()
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._time = Timekeeper(self.fail)  # not sooner: they lead to each other, and only an end parts them
 
     def data_received(self, data: bytes) -> None:
-        reply = self._reply
-        if reply is None:
+        listener = self._listener
+        if listener is None or self._parser is None:
             return self.close()  # bytes that nobody asked for
-        reply.touched = True
+        if self._whole is not None and not listener.touched and self._passes_whole(self._whole, data):
+            return None
+        listener.touched = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            return self.fail(Broken("it switched protocols without being asked to"))
+            self.keeps_alive = False  # the exchange has failed by its status, or was complete ahead of it
         except httptools.HttpParserError as error:
-            if not reply.complete:
+            if not listener.complete:
                 return self.fail(Broken(f"its answer is not HTTP: {error}"))
             self.keeps_alive = False
-        if reply.complete:
-            self._settle(reply)
-        elif reply.buffered > HIGH_WATER and not self._read_paused and not self.closed:
+        if listener.complete:
+            self._settle(listener)
+            return listener.wake()
+        listener.wake()
+        if self._listener is None:
+            return None
+        if listener.full:
             self._read_paused = True
+            self._time.off()
             self._require_transport().pause_reading()
-        return reply.wake()
+        elif listener.status:
+            self._time.await_more()
+        return None
+
+    def eof_received(self) -> None:
+        """The side has said that this was all. Not so where TLS did not say it, too: it was cut off (RFC 9112 §9.8)."""
+        self._ended = True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
-        self._disarm()
-        _release(self._writer)
-        if self._reply is not None:
-            reply = self._reply
-            if reply.status and not self._framed and exc is None:
-                reply.complete = True  # a body without a length ends with its connection (RFC 9112 §6.3)
-                self._settle(reply)
-                reply.wake()
+        self._time.close()
+        self._tell_writable()
+        self._parser = self._whole = self._writable = None  # they lead back here: break the circles
+        self._wholes.close()
+        if self._listener is not None:
+            listener = self._listener
+            if listener.status and not self._framed and self._ended:
+                listener.end([])  # a body without a length ends with its connection (RFC 9112 §6.3)
+                self._settle(listener)
+                listener.wake()
             else:
-                self._reply = None
-                reply.fail(Broken("the connection ended before the answer did"))
+                self._listener = None
+                listener.fail(Broken("the connection ended before the answer did"))
         self._lost(self)
 
     def pause_writing(self) -> None:
-        self._write_paused = True
+        self.write_paused = True
 
     def resume_writing(self) -> None:
-        self._write_paused = False
-        _release(self._writer)
+        self.write_paused = False
+        self._tell_writable()
 
     # httptools' parser
 
-    def on_message_begin(self) -> None:
-        self._headers = []
-        if self._reply is None or self._reply.complete:
-            self.keeps_alive = False  # a second answer to one question
+    def on_status(self, phrase: bytes) -> None:
+        self._phrase += phrase  # it comes in pieces where the connection's pieces end
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name, value))
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        reply, status = self._reply, self._parser.get_status_code()
-        if reply is None or reply.complete:
+        listener, parser = self._listener, self._parser
+        headers, self._headers = self._headers, []
+        phrase, self._phrase = self._phrase, b""
+        if listener is None or parser is None or listener.complete:
+            self.keeps_alive = False  # a second answer to one question
             return None
-        headers, self._headers = self._headers, []  # trailers are no headers: they go where nobody looks
+        status = parser.get_status_code()
+        if (why := answer_fault(parser.get_http_version(), status, phrase, headers)) is not None:
+            return self.fail(Broken(why))
         if status < 200:
-            reply.invited = reply.invited or status == 100
-            return None
-        if status > HIGHEST_STATUS:
-            return self.fail(Broken(f"its status {status} is none of HTTP's"))
-        self._disarm()
-        self._framed = any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers)
-        reply.begin(status, headers)
+            return listener.interim(status, phrase, headers)
+        self._framed = any(name in FRAMING for name, _ in headers)
+        listener.begin(status, phrase, headers)
         if self._head_only or status in BODILESS:
-            reply.complete = True
-            self.keeps_alive = self._keeps_alive_by(headers)
+            self._parser = None  # it would await a body
+            self.keeps_alive = keeps_alive(headers, parser.get_http_version())
+            listener.end([])
         return None
 
     def on_body(self, body: bytes) -> None:
-        if self._reply is not None and not self._reply.complete:
-            self._reply.feed(body)
+        if self._listener is not None and not self._listener.complete:
+            self._listener.feed(body)
         else:
             self.keeps_alive = False
 
     def on_message_complete(self) -> None:
-        if self._reply is not None and self._reply.status and not self._reply.complete:
-            self._reply.complete = True
-            self.keeps_alive = self._parser.should_keep_alive()
+        listener, parser = self._listener, self._parser
+        if listener is not None and parser is not None and listener.status and not listener.complete:
+            self.keeps_alive = parser.should_keep_alive()
+            listener.end(self._headers)  # what came after the body is its trailers
 
     # Within
 
-    def _settle(self, reply: Reply) -> None:
-        """The answer is complete: the connection is free for the next question, read or not."""
-        self._reply = None
-        self._disarm()
-        answered, self._answered = self._answered, None
-        if answered is not None:
-            answered()
+    def _passes_whole(self, whole: Callable[[int, bytes], bool], data: bytes) -> bool:
+        wholes, listener = self._wholes, self._listener
+        passed = wholes.passed(data)
+        if passed is None:
+            return False
+        self._listener = None  # so that the connection is free when it hears of the answer
+        keeps_alive, self.keeps_alive = self.keeps_alive, wholes.keeps_alive
+        if not whole(wholes.status, passed):
+            self._listener, self.keeps_alive = listener, keeps_alive
+            return False
+        self._whole = self._writable = None
+        self._time.off()
+        return True
 
-    def _keeps_alive_by(self, headers: Headers) -> bool:
-        """The parser, which awaits a body here, cannot tell."""
-        said = b",".join([value for name, value in headers if name.lower() == b"connection"]).lower()
-        if self._parser.get_http_version() == "1.0":
-            return b"keep-alive" in said
-        return b"close" not in said
+    def _settle(self, listener: Listener) -> None:
+        self._listener = self._whole = self._writable = None
+        self._time.off()
+        listener.answered()
 
-    def _emptied(self, reply: Reply) -> None:
-        if self._read_paused and reply is self._reply and not self.closed:
-            self._read_paused = False
-            self._require_transport().resume_reading()
+    def _tell_writable(self) -> None:
+        if self._writable is not None:
+            self._writable()
 
     def _require_transport(self) -> asyncio.Transport:
         assert self._transport is not None, "used before it was connected"
         return self._transport
-
-    def _too_late(self, limit: float) -> None:
-        self.fail(NoAnswer(f"nothing came within {limit:g} s"))
-
-    def _disarm(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-
-def _release(waiting: asyncio.Future[None] | None) -> None:
-    if waiting is not None and not waiting.done():
-        waiting.set_result(None)

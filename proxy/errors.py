@@ -6,6 +6,7 @@ StranglerError
 └── SideFailed                  a side gave no answer, or not all of it
     ├── Refused        502      no connection
     ├── Broken         502      the connection ended, or what came was not HTTP
+    │   └── Unasked             it ended before a byte of the request was written
     ├── NoAnswer       504      nothing came in time
     │   └── NoConnection        not even a connection
     ├── Saturated      503      every connection is busy and none came free in time
@@ -51,6 +52,10 @@ class Refused(SideFailed):
 
 class Broken(SideFailed):
     kind, status = "broken", 502
+
+
+class Unasked(Broken):
+    reached = False
 
 
 class NoAnswer(SideFailed):

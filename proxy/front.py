@@ -1,182 +1,243 @@
-"""The user's side of HTTP: uvicorn's httptools protocol, and what a proxy must know or do beyond it."""
+"""The user's side of HTTP: uvicorn's protocol, and what a proxy must refuse, know of a request, or relay below ASGI."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-import socket
-import struct
-from collections.abc import Callable
 from typing import Any, cast
 
 import httptools
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-# No URI has these (RFC 3986 §2), and puma neither takes them nor, on a connection that it has answered on before, says
-# so: the request would hang, and hold the connection that it shares with others.
-UNSAFE = re.compile(rb'["<>#]')
-Upgrade = Callable[[Scope, asyncio.Transport, set[Any]], asyncio.Protocol]
+from proxy.asgi import asgi_cycle, close_delimited, http_scope, origin_form, unless_left
+from proxy.headers import Header
+from proxy.patience import Patient
+from proxy.relay import Asked
+from proxy.relayed import Relayed
+from proxy.strict import MALFORMED, PIPELINED, Head, fault
+from proxy.upgrades import BodyParser, body_framing, wants_websocket
+from proxy.upstream import Request
+from proxy.ways import Ways
+
+PIPELINE = 16  # requests that wait behind the one being answered; what comes after them is not read
 
 
-class Front(HttpToolsProtocol):
-    """Keeps the request target byte for byte (`/a?` is not `/a`) in the scope, and hands upgrades over."""
+class Front(Patient):
+    """One user's connection, whose requests are answered in their order.
+
+    What is pipelined behind the one that is being answered waits in uvicorn's `pipeline`, on the ASGI way.
+    """
 
     def __init__(
         self,
-        upgrade: Upgrade,
+        ways: Ways,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._upgrade = upgrade
-        self._answering: RequestResponseCycle | None = None
+        super().__init__(ways.patience, config, server_state, app_state, _loop)
+        self._ways = ways
+        self._upgrading: Scope | None = None
+        self._unframed = b""
+        self._fresh: Relayed | None = None
+        self._head = Head()
 
-    def on_headers_complete(self) -> None:
-        for name, value in self.headers:
-            if name == b"transfer-encoding" and value.lower() != b"chunked":
-                # The parser finds out too, but only when the request is on its way.
-                raise ValueError("a transfer coding that this hop does not know")
-        if UNSAFE.search(self.url):
-            raise ValueError("no URI")  # which the parser turns into a 400
-        target, authority = origin_form(self.url)
-        if authority is not None:  # it outranks Host (RFC 9112 §3.2.2)
-            self.headers[:] = [(b"host", authority), *(header for header in self.headers if header[0] != b"host")]
-        # The request's task starts only after this callback, so that it finds the target in its scope.
-        self.scope["strangler.target"] = target  # type: ignore[typeddict-unknown-key]  # ours
-        super().on_headers_complete()
-        if not self.parser.should_upgrade():
-            self.headers = []  # trailers are no headers: they go where nobody looks
-
-    def on_message_complete(self) -> None:
-        if not (self.parser.should_upgrade() and self._ignored_upgrade_framing()):
-            super().on_message_complete()
+    # asyncio.Protocol
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
+        if self._refused:
+            return
+        self._head.came(len(data))
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._upgrade_asked(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError:
+            if self._fault is None:
+                raise  # a fault of our own: the event loop reports it, and ends the connection
+            self._refuse(self._fault)
         except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
-
-    def _upgrade_asked(self, rest: bytes) -> None:
-        if self._should_upgrade():
-            self.handle_websocket_upgrade()
-            if rest:
-                cast(asyncio.Protocol, self.transport.get_protocol()).data_received(rest)
-            return
-        # Other protocols are not offered, and such a request is served as if it had not asked (RFC 9110 §7.8). Java's
-        # client asks with every body; the parser has stopped ahead of it.
-        framing = self._ignored_upgrade_framing()
-        if framing:
-            self.parser = httptools.HttpRequestParser(_AfterHead(self))
-            self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
-        if rest:
-            self.data_received(rest)
-
-    def _ignored_upgrade_framing(self) -> bytes:
-        """The header lines that frame the body of a request for an upgrade to something else than WebSocket."""
-        if self._should_upgrade():
-            return b""
-        framing = (b"content-length", b"transfer-encoding")
-        return b"".join(b"%b: %b\r\n" % header for header in self.headers if header[0] in framing)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answering = cycle
-        if cycle.scope["http_version"] == "1.0":
-            app = close_delimited(app, cycle)
-        super()._start_asgi_task(cycle, app)
+            self._refuse(MALFORMED)
+        else:
+            if self._heading or self._receiving is not None:
+                self._part_came()
+        fresh, self._fresh = self._fresh, None
+        if fresh is not None and fresh is self._serving:  # and not given up: what came of it is well-formed
+            fresh.start()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._unset_keepalive_if_required()  # uvicorn forgets to after a reset: all would live on with the timer
-        # Of pipelined requests uvicorn tells only the last; the one that is being answered must hear of it too.
-        if self._answering is not None and not self._answering.response_complete:
-            self._answering.disconnected = True
-            self._answering.message_event.set()
-
-    def handle_websocket_upgrade(self) -> None:
-        if self._answering is not None and not self._answering.response_complete:
-            return self.send_400_response("An upgrade cannot be pipelined.")
         self.connections.discard(self)
-        scope = cast("Scope", self.scope)
-        self.transport.set_protocol(self._upgrade(scope, self.transport, self.connections))
-        return None
+        self._alarm.close()
+        self.flow.resume_writing()
+        self.pipeline.clear()
+        self._forget()
+        if self._serving is not None:
+            self._abandon(self._serving)
 
-
-class _AfterHead:
-    """Hears a parser that begins with a message whose head another parser has read: passes on all but that head."""
-
-    def __init__(self, front: Front) -> None:
-        self._front, self._heads = front, 0
+    # httptools' parser
 
     def on_message_begin(self) -> None:
-        self._heads += 1
-        if self._heads > 1:
-            self._front.on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        if self._heads > 1:
-            self._front.on_url(url)
+        self.url, self.headers = b"", []
+        self._heading = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._heads > 1:
-            self._front.on_header(name, value)
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        if self._heads > 1:
-            self._front.on_headers_complete()
+        parser, headers = self.parser, self.headers
+        self.headers = []  # trailers are no headers: they go where nobody looks
+        self._heading = self._timed = False
+        if not self.flow.write_paused:
+            self._alarm.off()
+        method, version = parser.get_method(), parser.get_http_version()
+        self._fault = self._head.ended(self.url, headers) or fault(version, method, self.url, headers)
+        if self._fault is not None:
+            raise ValueError  # ends the parsing
+        self._head.moved()
+        target, authority = origin_form(self.url)
+        if authority is not None:  # it outranks Host (RFC 9112 §3.2.2)
+            headers = [(b"host", authority), *(header for header in headers if header[0] != b"host")]
+        if not parser.should_upgrade():
+            self._begin(method.decode(), version, target, headers)
+        elif wants_websocket(headers):
+            self._upgrading = self._scope(method.decode(), version, target, headers)
+        else:
+            self._unframed = body_framing(headers)
+            self._begin(method.decode(), version, target, headers, relayed=False)
 
     def on_body(self, body: bytes) -> None:
-        self._front.on_body(body)
+        self._head.moved()
+        receiving = self._receiving
+        if isinstance(receiving, Relayed):
+            receiving.upload(body)
+        elif receiving is not None and not receiving.response_complete:
+            receiving.body += body
+            if len(receiving.body) > HIGH_WATER_LIMIT:
+                self.pause_reading()
+            receiving.message_event.set()
 
     def on_message_complete(self) -> None:
-        self._front.on_message_complete()
+        if self._unframed or self._upgrading is not None:
+            return
+        self._head.moved()
+        receiving, self._receiving = self._receiving, None
+        if isinstance(receiving, Relayed):
+            receiving.uploaded()
+        elif receiving is not None and not receiving.response_complete:
+            receiving.more_body = False
+            receiving.message_event.set()
 
+    # The relay
 
-def close_delimited(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
-    """For HTTP/1.0 clients, which know no chunks (RFC 9112 §6.1): an answer without a length ends with its connection,
-    and one that breaks off resets it, or it would pass for whole."""
+    def served(self, relayed: Relayed, *, keep: bool) -> None:
+        if relayed is self._serving:
+            self._next(keep=keep)
 
-    async def within(scope: Scope, receive: Receive, send: Send) -> None:
-        delimited = False
+    # uvicorn
 
-        async def unchunked(message: Message) -> None:
-            nonlocal delimited
-            if message["type"] == "http.response.start":
-                delimited = all(name.lower() != b"content-length" for name, _ in message["headers"])
-                if delimited:
-                    cycle.chunked_encoding = False  # uvicorn then takes the framing for settled
-            elif delimited:
-                cycle.expected_content_length = len(message.get("body", b""))
-            await send(message)
+    def on_response_complete(self) -> None:
+        self._next(keep=True)  # if not, its cycle has closed the connection
 
-        try:
-            await app(scope, receive, unchunked)
-        finally:
-            if delimited and not cycle.response_complete:
-                reset(cycle.transport)
+    def shutdown(self) -> None:
+        """Serve what has come and one request more, whose answer says that it is the last.
 
-    return within
+        To close at once would meet a request on its way, which its user could not tell from one that was acted on.
+        """
+        self._leaving = True
+        serving = self._serving
+        if serving is None:
+            self._await_request()
+        elif not self.pipeline and not (serving.status if isinstance(serving, Relayed) else serving.response_started):
+            serving.keep_alive = False
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._serving = cycle
+        if cycle.scope["http_version"] == "1.0":
+            app = close_delimited(app, cycle)
+        super()._start_asgi_task(cycle, cast(Any, unless_left(app, cycle)))
 
-def reset(transport: asyncio.Transport) -> None:
-    """Close so that the other end sees an error and not an end."""
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
+    # Within
 
+    def _begin(self, method: str, version: str, target: bytes, headers: list[Header], *, relayed: bool = True) -> None:
+        ways, busy = self._ways, self._serving is not None
+        keep_alive = version != "1.0" and self.parser.should_keep_alive() and not self._leaving
+        peer = self.client[0] if self.client else ""
+        outgoing = ways.forwarding.outgoing(headers, peer, self.scheme or "http")
+        client, words = outgoing.caller.client, ways.forwarding.words(headers, method, target)
+        route, decision = decided = ways.decide(method, target, outgoing.kept, client)
+        if relayed and not busy and not words and ways.relay.takes(decision):
+            if b"host" not in outgoing.said:  # HTTP/1.0 may leave it out, HTTP/1.1 may not
+                outgoing.kept.append((b"host", ways.relay.legacy.authority))
+            head = outgoing.head(b"%b %b HTTP/1.1" % (method.encode(), target), version)
+            asked = Asked(Request(method, head, headers), version, target, outgoing.request_id, client, route, decision)
+            self._serving = self._receiving = self._fresh = Relayed(ways.relay, asked, self, keep_alive=keep_alive)
+            return None
+        scope = self._scope(method, version, target, outgoing.headers(version))
+        scope["strangler.request_id"], scope["strangler.client"] = outgoing.request_id, client
+        scope["strangler.decided"], scope["strangler.words"] = decided, words
+        scope["headers"] += ways.forwarding.passed_on(scope, words)
+        invites = version != "1.0" and Request(method, b"", headers).awaits_invitation
+        cycle = asgi_cycle(self, scope, invites=invites, keep_alive=keep_alive)
+        self._receiving = cycle
+        if busy:
+            if len(self.pipeline) >= PIPELINE:
+                self.pause_reading()
+            return self.pipeline.appendleft((cycle, self.app))
+        return self._start_asgi_task(cycle, self.app)
 
-def origin_form(url: bytes) -> tuple[bytes, bytes | None]:
-    """The path and query of a request target, untouched, and the authority if it is in absolute form."""
-    if url.startswith(b"/") or url == b"*":
-        return url, None
-    rest = url.partition(b"://")[2]
-    authority = re.split(rb"[/?#]", rest, maxsplit=1)[0]
-    target = rest[len(authority) :]
-    return target if target.startswith(b"/") else b"/" + target, authority.rpartition(b"@")[2]
+    def _scope(self, method: str, version: str, target: bytes, headers: list[Header]) -> Scope:
+        ends: dict[str, Any] = {"scheme": self.scheme or "http", "server": self.server, "client": self.client}
+        return http_scope(method, version, target, headers, **ends)
+
+    def _next(self, *, keep: bool) -> None:
+        """The answer to `_serving` is written."""
+        self._serving = None
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():  # as soon as the user has taken what is written
+            self._alarm.within(self._patience.reader)
+        elif not keep:
+            self._close()
+        elif self.pipeline:
+            self.flow.resume_reading()
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._refused:
+            self._tell(self._fault or MALFORMED)
+        else:
+            self._await_request()
+
+    def _upgrade_asked(self, rest: bytes) -> None:
+        if (scope := self._upgrading) is not None:
+            if self._serving is not None:
+                return self._refuse(PIPELINED)
+            self._alarm.close()
+            self.connections.discard(self)
+            tunnel = self._ways.upgrade(scope, self.transport, self.connections)
+            self.transport.set_protocol(tunnel)
+            self._forget()
+            if rest:
+                tunnel.data_received(rest)
+            return None
+        # Other protocols are not offered, and such a request is served as if it had not asked (RFC 9110 §7.8). Java's
+        # client asks with every body; the parser has stopped ahead of it.
+        framing, self._unframed = self._unframed, b""
+        if framing:
+            self.parser = httptools.HttpRequestParser(BodyParser(self))
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
+        return self.data_received(rest) if rest else None
+
+    def _part_came(self) -> None:
+        """A piece of the connection ended within a head, or within a message."""
+        if (large := self._head.fault()) is not None:
+            self._refuse(large)
+        elif self._heading and not self._timed and self._serving is None:
+            self._timed = True
+            self._alarm.within(self._patience.head)
+
+    def _forget(self) -> None:
+        """Break the circles that lead back here: a connection that is over waits for no garbage collector."""
+        self._receiving = None
+        del self.parser

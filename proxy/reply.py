@@ -6,32 +6,37 @@ import asyncio
 from collections.abc import Callable
 
 from proxy.errors import StranglerError
+from proxy.headers import Header
 
-Headers = list[tuple[bytes, bytes]]
+# An answer up to this size is taken off the side at once, so that a slow reader does not hold one of its threads.
+HIGH_WATER = 256 * 1024
 
 
 class Reply:
-    """`touched`: anything came at all. After a failure, what came before it can still be read; then it is raised."""
+    """`touched`: anything came at all. After a failure, what came before it can still be read; then it is raised.
+
+    `answered` is called when the answer is complete, `emptied` whenever it has been read as far as it has come.
+    """
 
     __slots__ = (
-        "_chunks", "_emptied", "_invitation", "_reader", "buffered", "complete", "failure", "headers", "invited",
-        "status", "touched",
+        "_answered", "_buffered", "_chunks", "_emptied", "_invitation", "_reader", "complete", "failure", "headers",
+        "invited", "status", "touched",
     )  # fmt: skip
 
-    def __init__(self, emptied: Callable[[Reply], None]) -> None:
-        self._emptied = emptied
+    def __init__(self, answered: Callable[[], None], emptied: Callable[[], None]) -> None:
+        self._answered, self._emptied = answered, emptied
         self._chunks: list[bytes] = []
         self._reader: asyncio.Future[None] | None = None
         self._invitation: asyncio.Future[None] | None = None
-        self.buffered = 0
+        self._buffered = 0
         self.status = 0
-        self.headers: Headers = []
+        self.headers: list[Header] = []
         self.failure: StranglerError | None = None
         self.complete = self.touched = self.invited = False
 
     # Whoever asked
 
-    async def head(self) -> tuple[int, Headers]:
+    async def head(self) -> tuple[int, list[Header]]:
         while not self.status:
             self._raise_failure()
             self._reader = asyncio.get_running_loop().create_future()
@@ -45,8 +50,8 @@ class Reply:
             self._reader = asyncio.get_running_loop().create_future()
             await self._reader
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks, self.buffered = [], 0
-        self._emptied(self)
+        self._chunks, self._buffered = [], 0
+        self._emptied()
         return data
 
     async def invitation(self, limit: float) -> bool:
@@ -56,14 +61,32 @@ class Reply:
             await asyncio.wait([self._invitation], timeout=limit)
         return self.invited or not (self.status or self.failure)
 
+    def close(self) -> None:
+        """Nobody reads it any more, nor wants to hear of it."""
+        self._answered = self._emptied = _nothing
+        self.failure = None  # its traceback leads back here
+
     # The connection
 
-    def begin(self, status: int, headers: Headers) -> None:
+    @property
+    def full(self) -> bool:
+        return self._buffered > HIGH_WATER
+
+    def interim(self, status: int, phrase: bytes, headers: list[Header]) -> None:
+        self.invited = self.invited or status == 100  # ASGI has no place for any other
+
+    def begin(self, status: int, phrase: bytes, headers: list[Header]) -> None:
         self.status, self.headers = status, headers
 
     def feed(self, body: bytes) -> None:
         self._chunks.append(body)
-        self.buffered += len(body)
+        self._buffered += len(body)
+
+    def end(self, trailers: list[Header]) -> None:
+        self.complete = True
+
+    def answered(self) -> None:
+        self._answered()
 
     def fail(self, failure: StranglerError) -> None:
         if self.failure is None and not self.complete:
@@ -79,3 +102,7 @@ class Reply:
     def _raise_failure(self) -> None:
         if self.failure is not None:
             raise self.failure
+
+
+def _nothing() -> None:
+    return

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from flags.decide import Decision, Reason, decide
-from flags.flag import WHOLE, Flag, Side, bucket
+from flags.decide import Decision
+from flags.flag import Side
 from proxy.answer import Answer, Kept, refuse
+from proxy.decider import Decider
 from proxy.errors import Broken, ClientLeft, ClientStalled, Errored, NoAnswer, Raised, SideFailed
-from proxy.exchange import UNMATCHED, Exchange
+from proxy.exchange import Exchange
 from proxy.native import Native
-from proxy.routes import Route, RouteTable
-from proxy.subject import Subject
 from proxy.upstream import SAFE
 from shadow.observation import Observation, Recorder
 
 log = structlog.get_logger()
-OUTSIDE_ROUTES = Decision(Side.LEGACY, False, Reason.SHARE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +42,37 @@ class Observer(Protocol):
     def shadow(self, exchange: Exchange, scope: Scope, body: bytes, control: Observation) -> None: ...
 
 
+class _Unheard:
+    """For requests of another proxy's comparison, which are nobody's evidence here."""
+
+    def opened(self, route: str, decision: Decision, second: int) -> None:
+        return
+
+    def closed(self, exchange: Exchange) -> None:
+        return
+
+    def shadow(self, exchange: Exchange, scope: Scope, body: bytes, control: Observation) -> None:
+        return
+
+
+UNHEARD: Observer = _Unheard()
+
+
 class Router:
-    def __init__(
-        self,
-        table: RouteTable,
-        legacy: ASGIApp,
-        native: Native,
-        flag: Callable[[str], Flag],
-        subject: Subject,
-        bounds: Bounds,
-        observer: Observer,
-    ) -> None:
-        self.table, self.legacy, self.native = table, legacy, native
-        self.flag, self.subject, self.bounds, self.observer = flag, subject, bounds, observer
+    def __init__(self, decide: Decider, legacy: ASGIApp, native: Native, bounds: Bounds, observer: Observer) -> None:
+        self.decide, self.legacy, self.native, self.bounds, self.observer = decide, legacy, native, bounds, observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self.table.match(scope["method"], scope["raw_path"])
-        name, decision = (UNMATCHED, OUTSIDE_ROUTES) if route is None else (route.name, self._decide(route, scope))
+        # The server's front has decided already, to know what it may relay; a request is never decided twice.
+        name, decision = scope.get("strangler.decided") or self.decide(
+            scope["method"], scope["raw_path"], scope["headers"], scope["strangler.client"]
+        )
+        scope["strangler.route"] = name
+        observer = self.observer
+        if "shadow" in scope.get("strangler.words", ()):
+            decision, observer = replace(decision, shadow=False), UNHEARD
         second, started = int(time.time()), time.perf_counter()
-        self.observer.opened(name, decision, second)
+        observer.opened(name, decision, second)
 
         recorder = Recorder(self.bounds.keep) if decision.shadow and scope["method"] in SAFE else None
         kept = Kept(receive, self.bounds.keep if recorder or decision.primary is Side.NATIVE else 0)
@@ -99,18 +107,9 @@ class Router:
                 left=left or (failure is None and not answer.complete),
             )
             scope["strangler.exchange"] = exchange
-            self.observer.closed(exchange)
+            observer.closed(exchange)
         if recorder is not None and failure is None and answer.complete and _repeats(scope, kept):
-            self.observer.shadow(exchange, scope, kept.body, recorder.observe(exchange.elapsed))
-
-    def _decide(self, route: Route, scope: Scope) -> Decision:
-        flag = self.flag(route.name)
-        place = draw = 0
-        if 0 < flag.native < WHOLE:
-            place = bucket(route.group, self.subject.of(scope["headers"], scope["strangler.client"]))
-        if 0 < flag.shadow < WHOLE:
-            draw = int(random.random() * WHOLE)  # noqa: S311  # chance, not secrecy
-        return decide(flag, place, draw, self.native.ready)
+            observer.shadow(exchange, scope, kept.body, recorder.observe(exchange.elapsed))
 
     async def _ask_native(self, scope: Scope, kept: Kept, answer: Answer) -> SideFailed | None:
         """None if native answered; its failure if legacy may be asked the same; raised if not."""

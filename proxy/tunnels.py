@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from http import HTTPStatus
 from typing import Any
 
 import structlog
 from starlette.types import Scope
 
+from flags.flag import Side
 from proxy.access import Forwarding
-from proxy.address import Address
-from proxy.errors import SideFailed
+from proxy.answer import refusal_on_wire
+from proxy.dial import Dial
+from proxy.limits import Limits
 from proxy.metrics import Metrics
-from proxy.pool import Limits
 from proxy.tasks import Tasks
 from proxy.websocket import UserEnd, request_head, tunnel
 
@@ -22,7 +21,7 @@ log = structlog.get_logger()
 
 
 class Tunnels:
-    def __init__(self, legacy: Address, limits: Limits, forwarding: Forwarding, metrics: Metrics, tasks: Tasks) -> None:
+    def __init__(self, legacy: Dial, limits: Limits, forwarding: Forwarding, metrics: Metrics, tasks: Tasks) -> None:
         self._legacy, self._limits, self._forwarding = legacy, limits, forwarding
         self._metrics, self._tasks = metrics, tasks
 
@@ -48,16 +47,4 @@ class Tunnels:
             failure=handshake.failure and str(handshake.failure),
         )
         if handshake.failure is not None:
-            user.answer(refusal(handshake.failure, scope["strangler.request_id"]))
-
-
-def refusal(failure: SideFailed, request_id: str) -> bytes:
-    """The whole HTTP answer for an upgrade that legacy did not answer."""
-    body = json.dumps({"error": f"legacy_{failure.kind}", "requestId": request_id}).encode()
-    head = (
-        f"HTTP/1.1 {failure.status} {HTTPStatus(failure.status).phrase}\r\n"
-        "content-type: application/json; charset=utf-8\r\n"
-        f"content-length: {len(body)}\r\nx-request-id: {request_id}\r\n"
-        "cache-control: no-store\r\nconnection: close\r\n\r\n"
-    )
-    return head.encode() + body
+            user.answer(refusal_on_wire(Side.LEGACY.value, handshake.failure, scope["strangler.request_id"]))

@@ -6,13 +6,15 @@ httpx is not used here: its transport normalises paths, adds headers, and its po
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Mapping
 
 from starlette.types import Receive, Scope, Send
 
-from proxy.address import Address
 from proxy.connection import Connection
 from proxy.errors import Broken, ClientLeft, ClientStalled
+from proxy.headers import Header, message_head
 from proxy.pool import Limits, Pool
+from proxy.reply import Reply
 from proxy.tasks import Tasks
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -20,26 +22,38 @@ INVITATION = 1.0  # seconds that an upload waits for `100 Continue`: servers bef
 
 
 class Upstream:
-    """Raises SideFailed when no answer begins or one breaks off, ClientLeft when the user has gone."""
+    """Raises SideFailed when no answer begins or one breaks off, ClientLeft when the user has gone.
 
-    def __init__(self, address: Address, limits: Limits, tasks: Tasks) -> None:
-        self.pool = Pool(address, limits)
-        self.limits = limits
-        self.tasks = tasks
+    `by_route`: the limits of routes that have their own.
+    """
+
+    def __init__(self, pool: Pool, tasks: Tasks, by_route: Mapping[str, Limits] | None = None) -> None:
+        self.pool, self.tasks = pool, tasks
+        self.authority = pool.dial.authority
+        self._by_route = by_route or {}
+
+    def limits(self, route: str) -> Limits:
+        return self._by_route.get(route, self.pool.limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, self.pool.address)
-        connection = await self.pool.take()
+        headers: list[Header] = scope["headers"]
+        if all(name != b"host" for name, _ in headers):  # HTTP/1.0 may leave it out, HTTP/1.1 may not
+            headers = [*headers, (b"host", self.authority)]
+        head = message_head(b"%b %b HTTP/1.1" % (scope["method"].encode(), target(scope)), headers)
+        request = Request(scope["method"], head, headers)
+        limits = self.limits(scope.get("strangler.route", ""))
+        connection = await take(self.pool, request)
         reused = connection.asked > 0
-        errand = Errand(self, connection, request)
+        errand = Errand(self, connection, request, limits)
         try:
             return await errand.run(receive, send)
-        except Broken:
+        except Broken as broken:
             # A connection that the side closed just as we used it: nobody has answered, and nothing was asked twice.
-            if not (reused and not errand.reply.touched and request.repeatable):
+            again = not broken.reached or (request.repeatable and not errand.reply.touched)
+            if not (reused and again):
                 raise
         connection = await self.pool.take(fresh=True)
-        return await Errand(self, connection, request).run(receive, send)
+        return await Errand(self, connection, request, limits).run(receive, send)
 
     def close(self) -> None:
         self.pool.close()
@@ -54,17 +68,24 @@ class Errand:
         "reply",
     )  # fmt: skip
 
-    def __init__(self, upstream: Upstream, connection: Connection, request: Request) -> None:
-        self._pool, self._tasks, self._limits = upstream.pool, upstream.tasks, upstream.limits
+    def __init__(self, upstream: Upstream, connection: Connection, request: Request, limits: Limits) -> None:
+        self._pool, self._tasks, self._limits = upstream.pool, upstream.tasks, limits
         self._connection, self._request = connection, request
-        self.reply = connection.ask(request.head, self._release, head_only=request.method == "HEAD")
+        self.reply = Reply(self._release, connection.go_on)
         self._uploaded = not request.has_body
         self._answering = asyncio.Event() if request.expects else None
         self._listening: asyncio.Task[None] | None = None
         self._released = False
 
     async def run(self, receive: Receive, send: Send) -> None:
-        reply = self.reply
+        reply, limits = self.reply, self._limits
+        self._connection.ask(
+            self._request.head,
+            reply,
+            head_only=self._request.method == "HEAD",
+            between_bytes=limits.between_bytes,
+            total=limits.total,
+        )
         self._listening = self._tasks.start(self._listen(receive))
         try:
             status, headers = await reply.head()
@@ -78,6 +99,7 @@ class Errand:
                 await send({"type": "http.response.body", "body": body, "more_body": more})
         finally:
             self._release()
+            self.reply.close()  # it leads back here: break the circle
 
     def _release(self) -> None:
         if self._released:
@@ -107,7 +129,7 @@ class Errand:
             if body := message.get("body", b""):
                 connection.write_chunk(body) if chunked else connection.write(body)
             if message.get("more_body", False):
-                await connection.drained(self._limits.first_byte)
+                await self._writable()
                 continue
             if chunked:
                 connection.write(b"0\r\n\r\n")
@@ -117,33 +139,52 @@ class Errand:
             pass
         return connection.fail(ClientLeft())
 
+    async def _writable(self) -> None:
+        """Wait until the side takes more bytes; a side that takes none for too long has failed."""
+        connection = self._connection
+        if not connection.write_paused or connection.closed:
+            return
+        writable = asyncio.Event()
+        connection.when_writable(writable.set)
+        connection.expect_within(self._limits.first_byte)
+        try:
+            await writable.wait()
+        finally:
+            connection.when_writable(None)
+            connection.awaits_nothing()
+
+
+def take_idle(pool: Pool, request: Request) -> Connection | None:
+    """A kept connection to ask this on: what may not be asked twice goes out on none that the side is closing."""
+    connection = pool.take_idle()
+    while not (connection is None or request.repeatable or connection.is_quiet()):
+        connection.close()
+        pool.give(connection)
+        connection = pool.take_idle()
+    return connection
+
+
+async def take(pool: Pool, request: Request) -> Connection:
+    """The same, or a new one, or the next that comes free."""
+    return take_idle(pool, request) or await pool.take()
+
 
 class Request:
-    """An ASGI scope as the bytes of an HTTP/1.1 request's head."""
+    """A request's head on the wire, and what `headers`, whose names are in lower case, say about its body."""
 
     __slots__ = ("chunked", "expects", "has_body", "head", "method", "repeatable")
 
-    def __init__(self, scope: Scope, address: Address) -> None:
-        self.method: str = scope["method"]
-        parts = [self.method.encode(), b" ", target(scope), b" HTTP/1.1\r\n"]
-        self.chunked = self.has_body = self.expects = False
-        named = False
-        for name, value in scope["headers"]:
-            parts += (name, b": ", value, b"\r\n")
-            key = name.lower()
-            if key == b"transfer-encoding":
-                self.chunked = self.has_body = True
-            elif key == b"content-length":
-                self.has_body = self.has_body or value != b"0"
-            elif key == b"expect":
-                self.expects = value.lower() == b"100-continue"
-            elif key == b"host":
-                named = True
-        if not named:  # HTTP/1.0 may leave it out, HTTP/1.1 may not
-            parts += (b"host: ", str(address).encode(), b"\r\n")
-        parts.append(b"\r\n")
-        self.head = b"".join(parts)
-        self.repeatable = self.method in SAFE and not self.has_body
+    def __init__(self, method: str, head: bytes, headers: Iterable[Header]) -> None:
+        self.method, self.head = method, head
+        fields = dict(headers)
+        self.chunked = b"transfer-encoding" in fields
+        self.has_body = self.chunked or fields.get(b"content-length", b"0") != b"0"
+        self.expects = b"expect" in fields and fields[b"expect"].lower() == b"100-continue"
+        self.repeatable = method in SAFE and not self.has_body
+
+    @property
+    def awaits_invitation(self) -> bool:
+        return self.expects and self.has_body
 
 
 def target(scope: Scope) -> bytes:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import functools
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.address import Address
 from proxy.app import Strangler
+from proxy.front import Front
 from proxy.sections import Config
 from proxy.server import Server, listen
 from tests.fidelity.wire import PATIENCE
@@ -39,18 +42,29 @@ class Stage:
         """Tasks on behalf of users, the server's and the proxy's own."""
         return len(self.server.server_state.tasks) + len(self.strangler.tasks)
 
+    async def quiet(self) -> None:
+        """Nothing is under way, and nothing is counted that is not there; users may still be connected."""
+        pools = self.strangler.pools.values()
+        await eventually(lambda: self.tasks == self.at_rest)
+        await eventually(lambda: all(pool.opened == pool.idle and not pool.waiting for pool in pools))
+
     def metric(self, name: str, **labels: str) -> float:
         """A metric's value; 0 if there is no such series."""
-        return self.strangler.metrics.registry.get_sample_value(f"strangler_{name}", labels) or 0.0
+        families = text_string_to_metric_families(self.strangler.metrics.exposition().decode())
+        samples = (sample for family in families for sample in family.samples)
+        found = (sample.value for sample in samples if (sample.name, sample.labels) == (f"strangler_{name}", labels))
+        return next(found, 0.0)
 
 
 @asynccontextmanager
-async def staged(**sections: Any) -> AsyncIterator[Stage]:
-    """The whole composition with this configuration, but for the operators' port."""
-    strangler = Strangler(Config.model_validate({"legacy": {"url": NOWHERE}, **sections}))
+async def staged(*, ways: Mapping[str, Any] | None = None, **sections: Any) -> AsyncIterator[Stage]:
+    """The whole composition with this configuration, but for the operators' port, and for what replaces its `ways`."""
+    config = Config.model_validate({"legacy": {"url": NOWHERE}, "log": {"access": False}, **sections})
+    strangler = Strangler(config)
     sock = listen(Address("127.0.0.1", 0), "listen")
     port: int = sock.getsockname()[1]
-    server = Server(strangler.app, sock, http=strangler.front)
+    front = functools.partial(Front, replace(strangler.ways, **ways)) if ways else strangler.front
+    server = Server(strangler.app, sock, http=front, drain=config.drain)
     async with (
         strangler.running(),
         serving(server),

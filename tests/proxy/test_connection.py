@@ -3,18 +3,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import cast
 
 import pytest
 
 from proxy.address import Address
-from proxy.connection import HIGH_WATER, Connection
-from proxy.errors import Broken, NoAnswer
+from proxy.connection import Connection
+from proxy.dial import Dial
+from proxy.errors import Broken, ClientStalled, NoAnswer, StranglerError, Unasked
+from proxy.headers import Header
 from proxy.pool import Limits, Pool
-from proxy.reply import Reply
+from proxy.reply import HIGH_WATER, Reply
 from tests.fidelity.cases import TE, answer, chunked
 from tests.fidelity.origin import Origin, running_origin
 from tests.fidelity.wire import Close, Gone, Hear, Reset, Script, Signals, Whole
+from tests.proxy.slow import DeafSide, deaf
 from tests.proxy.stage import eventually, settled
 
 HEAD = b"GET /x HTTP/1.1\r\nHost: example.test\r\n\r\n"
@@ -25,49 +27,32 @@ BIG = 32 * 1024 * 1024
 async def connection_to(*answers: Script, signals: Signals | None = None) -> AsyncIterator[tuple[Connection, Origin]]:
     async with running_origin() as origin:
         origin.begin(*answers, signals=signals)
-        pool = Pool(Address("127.0.0.1", origin.port), Limits())
+        pool = Pool(Dial("legacy", [Address("127.0.0.1", origin.port)]), Limits())
         connection = await pool.take()
         yield connection, origin
         connection.close()
         await eventually(lambda: pool.opened == 0)
 
 
-class DeafSide(asyncio.Protocol):
-    """Reads nothing after the first bytes until it is told to `listen`."""
-
-    heard = 0
-    listens = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        self.heard += len(data)
-        if not self.listens:
-            self._transport.pause_reading()
-
-    def listen(self) -> None:
-        self.listens = True
-        self._transport.resume_reading()
-
-
 @asynccontextmanager
 async def deaf_side() -> AsyncIterator[tuple[DeafSide, Connection]]:
     side = DeafSide()
-    server = await asyncio.get_running_loop().create_server(lambda: side, "127.0.0.1", 0)
-    pool = Pool(Address("127.0.0.1", server.sockets[0].getsockname()[1]), Limits())
-    async with server:
+    async with deaf(side) as port:
+        pool = Pool(Dial("legacy", [Address("127.0.0.1", port)]), Limits())
         connection = await pool.take()
         try:
             yield side, connection
         finally:
             connection.close()
-            side.listen()
         await eventually(lambda: pool.opened == 0)
 
 
-def ask(connection: Connection, *, head_only: bool = False) -> Reply:
-    return connection.ask(HEAD, lambda: None, head_only=head_only)
+def ask(
+    connection: Connection, *, head_only: bool = False, between_bytes: float = 60, total: float | None = None
+) -> Reply:
+    reply = Reply(lambda: None, connection.go_on)
+    connection.ask(HEAD, reply, head_only=head_only, between_bytes=between_bytes, total=total)
+    return reply
 
 
 async def whole(reply: Reply) -> bytes:
@@ -141,13 +126,13 @@ async def test_trailers_are_no_headers(together: bool) -> None:
         _, headers = await reply.head()
         signals["head"].set()
         assert await whole(reply) == b"abc"
-        assert headers == [(b"Transfer-Encoding", b"chunked")]
+        assert headers == [(b"transfer-encoding", b"chunked")]
 
 
 async def test_the_headers_of_an_interim_answer_are_not_those_of_the_answer() -> None:
     early = answer("103 Early Hints", b"Link: </a>; rel=preload")
     async with connection_to((Whole(), early, answer("200 OK", b"Content-Length: 0"))) as (connection, _):
-        assert await ask(connection).head() == (200, [(b"Content-Length", b"0")])
+        assert await ask(connection).head() == (200, [(b"content-length", b"0")])
 
 
 @pytest.mark.parametrize(
@@ -207,24 +192,29 @@ async def test_an_answer_that_nobody_reads_is_read_ahead_only_so_far() -> None:
     raw = answer("200 OK", b"Content-Length: %d" % BIG, body=bytes(BIG))
     async with connection_to((Whole(), raw)) as (connection, origin):
         reply = ask(connection)
-        await eventually(lambda: reply.buffered > HIGH_WATER)
-        assert await settled(lambda: reply.buffered) < 4 * HIGH_WATER
+        await eventually(lambda: reply.full)
+        await settled(lambda: origin.finished)
+        ahead = len(await reply.read())
+        assert HIGH_WATER < ahead < 4 * HIGH_WATER
         assert origin.finished == 0  # it is still sending
-        assert len(await whole(reply)) == BIG
+        assert ahead + len(await whole(reply)) == BIG
         assert connection.reusable
 
 
 async def test_an_upload_waits_for_the_side() -> None:
     async with deaf_side() as (side, connection):
         ask(connection)
-        sent = 0
+        sent, writable = 0, asyncio.Event()
+        connection.when_writable(writable.set)
 
         async def upload() -> None:
             nonlocal sent
             while sent < BIG:
                 connection.write(bytes(65536))
                 sent += 65536
-                await connection.drained(60)
+                if connection.write_paused:
+                    writable.clear()
+                    await writable.wait()
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(upload())
@@ -237,7 +227,7 @@ async def test_a_side_that_takes_no_bytes_for_too_long_has_failed() -> None:
     async with deaf_side() as (_, connection):
         reply = ask(connection)
         connection.write(bytes(BIG))
-        await connection.drained(0.01)
+        connection.expect_within(0.01)
         with pytest.raises(NoAnswer, match=r"nothing came within 0\.01 s"):
             await reply.head()
 
@@ -254,3 +244,143 @@ async def test_the_clock_stops_when_the_head_has_come() -> None:
         await passed.wait()
         signals["late"].set()
         assert await whole(reply) == b"ok"
+
+
+class Heard:
+    """A listener that writes down what it is told, and whether the connection was free by then."""
+
+    full = complete = touched = False
+    status = 0
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.told: list[tuple[object, ...]] = []
+
+    def interim(self, status: int, phrase: bytes, headers: list[Header]) -> None:
+        self.told.append((status, phrase, headers))
+
+    def begin(self, status: int, phrase: bytes, headers: list[Header]) -> None:
+        self.status = status
+        self.told.append((status, phrase, headers))
+
+    def feed(self, body: bytes) -> None:
+        self.told.append(("body", body))
+
+    def end(self, trailers: list[Header]) -> None:
+        self.complete = True
+        self.told.append(("end", trailers))
+
+    def answered(self) -> None:
+        self.told.append(("answered", self._connection.reusable))
+
+    def wake(self) -> None:
+        self.told.append(("wake",))
+
+    def fail(self, failure: StranglerError) -> None:
+        self.told.append((type(failure),))
+
+
+async def test_a_listener_hears_all_of_an_answer_in_its_order() -> None:
+    early = answer("103 Early", b"Link: a")
+    raw = answer("200 Fine", b"X-A: 1", TE, body=chunked(b"ab", b"c", trailers=b"Digest: x\r\n"))
+    async with connection_to((Whole(), early + raw)) as (connection, _):
+        heard = Heard(connection)
+        connection.ask(HEAD, heard, head_only=False, between_bytes=60)
+        await eventually(lambda: heard.complete)
+    assert heard.told == [
+        (103, b"Early", [(b"link", b"a")]),
+        (200, b"Fine", [(b"x-a", b"1"), (b"transfer-encoding", b"chunked")]),
+        ("body", b"ab"),
+        ("body", b"c"),
+        ("end", [(b"digest", b"x")]),
+        ("answered", True),
+        ("wake",),
+    ]
+
+
+async def test_a_listener_of_an_answer_that_cannot_be_hears_only_that() -> None:
+    async with connection_to((Whole(), answer("101 Switching", b"Upgrade: x", b"Connection: upgrade"), Gone())) as (
+        connection,
+        _,
+    ):
+        heard = Heard(connection)
+        connection.ask(HEAD, heard, head_only=False, between_bytes=60)
+        await eventually(lambda: bool(heard.told))
+        assert heard.told[0] == (Broken,)
+        assert not connection.reusable
+
+
+async def test_a_connection_that_has_ended_is_not_asked() -> None:
+    async with connection_to((Whole(), Close())) as (connection, origin):
+        connection.close()
+        await eventually(lambda: connection.closed)
+        with pytest.raises(Unasked) as unasked:
+            await ask(connection).head()
+        assert not unasked.value.reached
+        assert origin.received == []
+
+
+async def test_an_answer_may_pause_only_so_long() -> None:
+    async with connection_to((Whole(), answer("200 OK", b"Content-Length: 9", body=b"half"), Gone())) as (
+        connection,
+        _,
+    ):
+        reply = ask(connection, between_bytes=0.05)
+        assert await reply.read() == b"half"
+        with pytest.raises(NoAnswer, match=r"nothing more came within 0\.05 s"):
+            await reply.read()
+
+
+async def test_an_answer_may_take_only_so_long_in_all() -> None:
+    signals = Signals()
+    drops = [step for number in range(100) for step in (Hear(str(number)), b"1\r\nx\r\n")]
+    async with connection_to((Whole(), answer("200 OK", TE), *drops), signals=signals) as (connection, _):
+        reply, numbers = ask(connection, total=0.1), iter(range(100))
+
+        async def read_drops() -> None:
+            for number in numbers:
+                asyncio.get_running_loop().call_later(0.01, signals[str(number)].set)
+                assert await reply.read()
+
+        with pytest.raises(NoAnswer, match="the whole answer did not come in the time"):
+            await read_drops()
+        assert next(numbers) > 1
+        for number in range(100):
+            signals[str(number)].set()
+
+
+async def test_who_is_waited_for_is_who_has_failed() -> None:
+    async with connection_to((Gone(),)) as (connection, _):
+        reply = ask(connection)
+        connection.expect_within(0.01, ClientStalled)
+        with pytest.raises(ClientStalled):
+            await reply.head()
+
+
+@pytest.mark.parametrize("ending", [Close(), Reset(), b"surprise"], ids=["closes", "resets", "speaks"])
+async def test_a_connection_is_quiet_until_the_side_says_or_ends_something(ending: Close | Reset | bytes) -> None:
+    signals = Signals()
+    script = (Whole(), answer("200 OK", b"Content-Length: 0"), Hear("idle"), ending)
+    async with connection_to(script, signals=signals) as (connection, _):
+        await whole(ask(connection))
+        assert connection.is_quiet()
+        signals["idle"].set()
+        await eventually(lambda: connection.closed or not connection.is_quiet())
+        await eventually(lambda: connection.closed)
+        assert not connection.reusable
+
+
+@pytest.mark.parametrize("raw", [answer("200 OK", b"Content-Length: 0"), answer("200 OK", TE, body=chunked(b"a"))])
+async def test_who_has_been_answered_hears_no_more_of_the_connection(raw: bytes) -> None:
+    async with connection_to((Whole(), raw)) as (connection, _):
+        heard, told = Heard(connection), list[str]()
+
+        def whole(status: int, passed: bytes) -> bool:
+            told.append("whole")
+            return True
+
+        connection.ask(HEAD, heard, head_only=False, between_bytes=60, whole=whole)
+        connection.when_writable(lambda: told.append("writable"))
+        await eventually(lambda: heard.complete or bool(told))
+        connection.close()
+        assert told == ([] if heard.complete else ["whole"])

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.front import origin_form
-from tests.fidelity.cases import TE, answer, ask, chunked
+from proxy.front import PIPELINE
+from proxy.patience import Patience
+from proxy.reply import HIGH_WATER
+from tests.fidelity.cases import TE, answer, ask, chunked, length
 from tests.fidelity.framing import answers
 from tests.fidelity.origin import OK, Origin, running_origin
-from tests.fidelity.wire import Close, Gone, Hear, Signals, Tell, Whole, connected
-from tests.proxy.stage import Stage, eventually, staged
+from tests.fidelity.wire import Close, Gone, Hear, Signals, Tell, Until, Whole, connected
+from tests.proxy.slow import taking, unread
+from tests.proxy.stage import Stage, eventually, settled, staged
 
 UPGRADE = ask("GET /cable", b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Key: x")
 OTHER = b"Connection: Upgrade", b"Upgrade: h2c"
@@ -25,24 +30,6 @@ async def origin() -> AsyncIterator[Origin]:
 async def stage(origin: Origin) -> AsyncIterator[Stage]:
     async with staged(legacy={"url": f"http://127.0.0.1:{origin.port}"}) as stage:
         yield stage
-
-
-@pytest.mark.parametrize(
-    ("url", "target", "authority"),
-    [
-        (b"/", b"/", None),
-        (b"/a%2Fb//c/../d?", b"/a%2Fb//c/../d?", None),
-        (b"//host/path", b"//host/path", None),
-        (b"*", b"*", None),
-        (b"http://example.test", b"/", b"example.test"),
-        (b"http://example.test?a=/b", b"/?a=/b", b"example.test"),
-        (b"http://example.test:81/a?b=http://c", b"/a?b=http://c", b"example.test:81"),
-        (b"http://user:secret@example.test/", b"/", b"example.test"),
-        (b"http://[::1]:81/a", b"/a", b"[::1]:81"),
-    ],
-)
-def test_a_target_is_asked_in_origin_form(url: bytes, target: bytes, authority: bytes | None) -> None:
-    assert origin_form(url) == (target, authority)
 
 
 MALFORMED = {
@@ -106,15 +93,19 @@ async def test_an_upgrade_that_is_not_offered_is_served_as_a_request_with_its_bo
     ]
 
 
-async def test_an_upgrade_behind_an_unanswered_request_is_refused(stage: Stage, origin: Origin) -> None:
-    origin.begin((Gone(),))
+async def test_an_upgrade_behind_an_unanswered_request_is_refused_once_that_is_answered(
+    stage: Stage, origin: Origin
+) -> None:
+    signals = Signals()
+    origin.begin((Whole(), Hear("go"), *OK), signals=signals)
     async with connected(stage.port) as user:
         await user.send(ask("GET /x"))
         await origin.until(lambda: len(origin.received) == 1)
         await user.send(UPGRADE)
+        assert await settled(lambda: len(user.raw)) == 0
+        signals["go"].set()
         await user.until(lambda: user.ended is not None)
-        assert user.raw.startswith(b"HTTP/1.1 400 ")
-    await origin.until(lambda: origin.finished == 1)
+        assert [answer.status for answer in answers(user.raw, [b"GET"] * 2, ended=True)] == [200, 400]
     assert [message.start for message in origin.received] == [b"GET /x HTTP/1.1"]
 
 
@@ -173,3 +164,243 @@ async def test_connections_are_used_again(stage: Stage, origin: Origin) -> None:
             await user.send(ask("GET /x"))
             await user.until(lambda number=number: user.raw.count(b"ok") == number)  # type: ignore[misc]  # of this round
     assert origin.accepted == 1
+
+
+# One after the other
+
+
+async def test_requests_in_the_pipeline_are_answered_in_their_order(stage: Stage, origin: Origin) -> None:
+    signals = Signals()
+    said = [answer("200 OK", length(1), body=b"%d" % number) for number in range(3)]
+    origin.begin((Whole(), Hear("go"), said[0]), *((Whole(), raw) for raw in said[1:]), signals=signals)
+    async with connected(stage.port) as user:
+        await user.send(ask("GET /0") + ask("POST /1", length(3), body=b"abc") + ask("GET /2"))
+        await origin.until(lambda: len(origin.received) == 1)
+        signals["go"].set()
+        await user.until(lambda: user.raw.endswith(b"2"))
+        assert [each.body for each in answers(user.raw, [b"GET", b"POST", b"GET"], ended=False)] == [b"0", b"1", b"2"]
+    assert [message.body for message in origin.received] == [b"", b"abc", b""]
+
+
+async def test_a_long_pipeline_is_read_as_it_is_answered(stage: Stage, origin: Origin) -> None:
+    many = 10 * PIPELINE
+    async with connected(stage.port) as user:
+        for number in range(many):
+            await user.send(ask(f"GET /{number}"))
+        await user.until(lambda: user.raw.count(b"\r\n\r\nok") == many)
+    assert [message.start.split()[1] for message in origin.received] == [b"/%d" % number for number in range(many)]
+
+
+async def test_a_pipeline_without_end_is_not_read_without_end(stage: Stage, origin: Origin) -> None:
+    origin.begin((Whole(), Gone()))
+    async with taking(stage) as user:
+        user.ask(ask("GET /x", b"X-A: " + b"a" * 1024) * 32 * 1024)
+        await origin.until(lambda: len(origin.received) == 1)
+        [front] = stage.server.server_state.connections
+        assert PIPELINE <= await settled(lambda: len(front.pipeline)) < PIPELINE + 1024
+        assert user.unsent > 0
+    await origin.until(lambda: origin.open == 0)  # that it has left is seen all the same
+    await eventually(lambda: stage.connections == 0)
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_bad_request_behind_a_good_one_is_refused_once_that_is_answered(
+    together: bool, stage: Stage, origin: Origin
+) -> None:
+    signals = Signals()
+    origin.begin((Whole(), Hear("go"), *OK), signals=signals)
+    async with connected(stage.port) as user:
+        for piece in [ask("GET /x") + b"no HTTP\r\n\r\n"] if together else [ask("GET /x"), b"no HTTP\r\n\r\n"]:
+            await user.send(piece)
+            await origin.until(lambda: len(origin.received) == 1)
+        assert await settled(lambda: len(user.raw)) == 0
+        signals["go"].set()
+        await user.until(lambda: user.ended is not None)
+        assert [each.status for each in answers(user.raw, [b"GET"] * 2, ended=True)] == [200, 400]
+    assert len(origin.received) == 1
+
+
+async def test_who_leaves_with_a_bad_request_behind_a_good_one_is_missed(stage: Stage, origin: Origin) -> None:
+    origin.begin((Whole(), Gone()))
+    async with connected(stage.port) as user:
+        await user.send(ask("GET /x"))
+        await origin.until(lambda: len(origin.received) == 1)
+        await user.send(b"no HTTP\r\n\r\n")
+    await origin.until(lambda: origin.finished == 1)
+
+
+async def test_who_is_refused_can_read_why_though_more_was_sent(stage: Stage) -> None:
+    async with connected(stage.port) as user:
+        await user.send(b"no HTTP\r\n\r\n" + bytes(1 << 20))
+        await user.until(lambda: user.ended is not None)
+        assert user.raw.startswith(b"HTTP/1.1 400 ")
+        await user.send(bytes(1 << 20))
+
+
+# Time
+
+
+@pytest.fixture
+async def hasty(origin: Origin) -> AsyncIterator[Stage]:
+    """A proxy that loses its patience with users at once."""
+    patience = Patience(idle=0.1, head=0.1, parting=0.1, linger=0.1, reader=0.1)
+    async with staged(legacy={"url": f"http://127.0.0.1:{origin.port}"}, ways={"patience": patience}) as stage:
+        yield stage
+
+
+@pytest.mark.parametrize("first", [b"", ask("GET /x")], ids=["from the start", "after a request"])
+async def test_an_idle_connection_is_closed_without_a_word(first: bytes, hasty: Stage) -> None:
+    async with connected(hasty.port) as user:
+        await user.send(first)
+        await user.until(lambda: user.ended is not None)
+        assert (user.ended, user.raw.count(b"HTTP/1.1 ")) == ("closed", bool(first))
+
+
+@pytest.mark.parametrize("first", [b"", ask("GET /x")], ids=["from the start", "behind a request"])
+async def test_a_head_that_does_not_come_in_time_is_refused(first: bytes, origin: Origin) -> None:
+    legacy, patience = {"url": f"http://127.0.0.1:{origin.port}"}, Patience(head=0.1)
+    async with staged(legacy=legacy, ways={"patience": patience}) as stage, connected(stage.port) as user:
+        await user.send(first + b"GET /slow HTTP/1.1\r\nX-A:")
+        while user.ended is None:  # byte by byte for ever
+            await user.send(b" ")
+            await asyncio.sleep(0)
+        assert answers(user.raw, [b"GET"] * 2, ended=True)[-1].status == 408
+    assert [message.start for message in origin.received] == [b"GET /x HTTP/1.1"] * bool(first)
+
+
+async def test_a_head_that_waits_for_its_turn_has_its_time_from_then_on(hasty: Stage, origin: Origin) -> None:
+    signals = Signals()
+    origin.begin((Whole(), Hear("go"), *OK), OK, signals=signals)
+    async with connected(hasty.port) as user:
+        await user.send(ask("GET /x") + b"GET /y HTTP/1.1\r\n")
+        asyncio.get_running_loop().call_later(0.2, signals["go"].set)
+        await user.until(lambda: b"ok" in user.raw)
+        await user.send(b"Host: example.test\r\n\r\n")
+        await user.until(lambda: user.raw.count(b"ok") == 2)
+        assert len(origin.received) == 2
+
+
+async def test_who_is_refused_and_does_not_go_is_cut_off(hasty: Stage) -> None:
+    async with connected(hasty.port) as user:
+        await user.send(b"no HTTP\r\n\r\n")
+        await eventually(lambda: hasty.connections == 0)
+
+
+async def test_an_answer_that_nobody_takes_does_not_keep_a_connection_that_is_closed_after_it(
+    hasty: Stage, origin: Origin
+) -> None:
+    origin.begin((Whole(), answer("200 OK", length(HIGH_WATER), body=bytes(HIGH_WATER))))
+    async with taking(hasty) as user:
+        await eventually(lambda: hasty.connections == 1)
+        [front] = hasty.server.server_state.connections
+        front.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+        user.ask(ask("GET /x", b"Connection: close"))
+        await origin.until(lambda: origin.finished == 1)
+        await eventually(lambda: unread(hasty) > 0)
+        assert not front.full  # so that nothing but its end is waited for
+        await eventually(lambda: hasty.connections == 0)
+
+
+async def test_who_is_answered_early_has_time_to_read_the_answer(origin: Origin) -> None:
+    size, patience = 8 << 20, Patience(linger=0.05)
+    origin.begin((Until(b"abc"), answer("413 Too Large", length(size), body=bytes(size)), Gone()))
+    async with (
+        staged(legacy={"url": f"http://127.0.0.1:{origin.port}"}, ways={"patience": patience}) as stage,
+        taking(stage) as user,
+    ):
+        user.ask(ask("POST /x", b"Connection: close", length(6), body=b"abc"))
+        await user.take(size, pauses=3)
+
+
+# Size
+
+
+@pytest.mark.parametrize("pieces", [1, 100])
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_head_beyond_its_bound_is_refused(pieces: int, ends: bool, stage: Stage, origin: Origin) -> None:
+    raw = b"GET /x HTTP/1.1\r\nHost: example.test\r\n" + b"X-A: %b\r\n" % (b"a" * 1000) * 100 + b"\r\n" * ends
+    async with connected(stage.port) as user:
+        for at in range(0, len(raw), len(raw) // pieces):
+            await user.send(raw[at : at + len(raw) // pieces])
+        await user.until(lambda: user.ended is not None)
+        assert user.raw.startswith(b"HTTP/1.1 431 ")
+    assert origin.received == []
+
+
+async def test_trailers_beyond_their_bound_end_an_upload(stage: Stage, origin: Origin) -> None:
+    origin.begin((Gone(),))
+    async with connected(stage.port) as user:
+        await user.send(ask("POST /x", TE, body=b"3\r\nabc\r\n"))
+        await origin.until(lambda: len(origin.received) == 1)
+        await user.send(b"0\r\n" + b"X-A: %b\r\n" % (b"a" * 1000) * 100)
+        await user.until(lambda: user.ended is not None)
+        assert user.raw.startswith(b"HTTP/1.1 431 ")
+    await origin.until(lambda: origin.finished == 1)
+    assert not origin.received[0].complete
+
+
+# Leaving
+
+
+async def test_a_request_in_flight_is_the_last_when_the_server_stops(stage: Stage, origin: Origin) -> None:
+    signals = Signals()
+    origin.begin((Whole(), Hear("go"), *OK), signals=signals)
+    async with connected(stage.port) as user:
+        await user.send(ask("GET /x"))
+        await origin.until(lambda: len(origin.received) == 1)
+        stage.server.stop()
+        await eventually(lambda: not stage.server.servers[0].is_serving())
+        signals["go"].set()
+        await user.until(lambda: user.ended is not None)
+        [told] = answers(user.raw, [b"GET"], ended=True)
+        assert (told.body, told.values(b"connection"), user.ended) == (b"ok", [b"close"], "closed")
+
+
+async def test_an_answer_that_has_begun_is_finished_when_the_server_stops_and_one_request_more_is_served(
+    stage: Stage, origin: Origin
+) -> None:
+    signals = Signals()
+    origin.begin((Whole(), answer("200 OK", length(4), body=b"ha"), Hear("go"), b"lf"), OK, signals=signals)
+    async with connected(stage.port) as user:
+        await user.send(ask("GET /x"))
+        await user.until(lambda: user.raw.endswith(b"ha"))
+        stage.server.stop()
+        await eventually(lambda: not stage.server.servers[0].is_serving())
+        signals["go"].set()
+        await user.until(lambda: user.raw.endswith(b"half"))
+        await user.send(ask("GET /y"))
+        await user.until(lambda: user.ended is not None)
+        first, last = answers(user.raw, [b"GET"] * 2, ended=True)
+        assert (first.body, first.values(b"connection")) == (b"half", [])
+        assert (last.body, last.values(b"connection")) == (b"ok", [b"close"])
+
+
+async def test_an_idle_user_may_still_ask_once_when_the_server_stops(hasty: Stage, origin: Origin) -> None:
+    async with connected(hasty.port) as user, connected(hasty.port) as other:
+        await eventually(lambda: hasty.connections == 2)
+        hasty.server.stop()
+        await eventually(lambda: not hasty.server.servers[0].is_serving())
+        await user.send(ask("GET /x"))
+        await user.until(lambda: user.ended is not None)
+        [told] = answers(user.raw, [b"GET"], ended=True)
+        assert (told.body, told.values(b"connection")) == (b"ok", [b"close"])
+        await other.until(lambda: other.ended is not None)
+        assert (other.ended, other.raw) == ("closed", b"")
+
+
+# Faults of our own
+
+
+async def test_a_fault_of_our_own_is_logged_and_not_taken_for_the_user_s(
+    origin: Origin, caplog: pytest.LogCaptureFixture
+) -> None:
+    def decide(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    async with staged(legacy={"url": f"http://127.0.0.1:{origin.port}"}, ways={"decide": decide}) as stage:
+        async with connected(stage.port) as user:
+            await user.send(ask("GET /x"))
+            await user.until(lambda: user.ended is not None)
+            assert user.raw == b""
+        await eventually(lambda: stage.connections == 0)
+    assert "a bug" in caplog.text

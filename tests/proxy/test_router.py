@@ -188,12 +188,13 @@ async def test_a_native_that_clings_to_its_request_is_left_behind_and_heard_no_m
 
 async def test_a_user_who_stops_in_the_middle_of_an_upload_is_told_so_and_blames_nobody() -> None:
     async with with_native(None) as (stage, _), connected(stage.port) as user:
-        stage.strangler.legacy.limits = replace(stage.strangler.legacy.limits, stall=0.05)
+        pool = stage.strangler.legacy.pool
+        pool.limits = replace(pool.limits, stall=0.05)  # of what belongs to no route
         await user.send(ask("POST /other", b"Content-Length: 6") + b"abc")
         await user.until(lambda: b"client_stalled" in user.raw)
         assert user.raw.startswith(b"HTTP/1.1 408 ")
         await eventually(lambda: booked(stage, "unmatched", "legacy") == {"excluded": 1})
-        assert stage.strangler.legacy.pool.opened == 0
+        assert pool.opened == 0
 
 
 async def test_a_safe_request_is_compared_with_its_body_or_not_at_all() -> None:

@@ -5,8 +5,8 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
+from proxy.answer import refusal_on_wire
 from proxy.errors import Broken, NoAnswer, Refused, SideFailed
-from proxy.tunnels import refusal
 from tests.fidelity.cases import ask
 from tests.fidelity.framing import Framing, answers
 from tests.fidelity.wire import connected
@@ -24,7 +24,7 @@ from tests.proxy.stage import NOWHERE, eventually, staged
 def test_a_failed_upgrade_is_answered_whole_and_for_the_last_time(
     failure: SideFailed, start: bytes, error: str
 ) -> None:
-    [told] = answers(refusal(failure, "r-1"), [b"GET"], ended=True)
+    [told] = answers(refusal_on_wire("legacy", failure, "r-1"), [b"GET"], ended=True)
     assert (told.start, told.framing, told.complete) == (start, Framing.LENGTH, True)
     assert json.loads(told.body) == {"error": error, "requestId": "r-1"}
     assert told.values(b"connection") == [b"close"]

@@ -10,8 +10,9 @@ import pytest
 from starlette.types import Message, Scope
 
 from proxy.address import Address
+from proxy.dial import Dial
 from proxy.errors import Broken, ClientLeft, ClientStalled, NoAnswer, Refused, Saturated
-from proxy.pool import Limits
+from proxy.pool import Limits, Pool
 from proxy.reply import Reply
 from proxy.tasks import Tasks
 from proxy.upstream import Errand, Upstream
@@ -101,7 +102,7 @@ async def staged(*answers: Script, limits: Limits = PATIENT, signals: Signals | 
     async with running_origin() as origin:
         origin.begin(*answers, signals=signals)
         tasks = Tasks()
-        stage = Stage(Upstream(Address("127.0.0.1", origin.port), limits, tasks), origin, tasks)
+        stage = Stage(Upstream(Pool(Dial("legacy", [Address("127.0.0.1", origin.port)]), limits), tasks), origin, tasks)
         yield stage
         await stage.at_rest()
         stage.upstream.close()
@@ -112,7 +113,7 @@ async def test_a_question_and_its_answer_pass_as_they_are() -> None:
     async with staged((Whole(), raw)) as stage:
         user = await stage.ask(question("POST", (b"X-B", b"1"), LENGTH), User(part(b"abc"), part(b"def", more=False)))
         assert (user.status, user.answered) == (201, b"ok")
-        assert user.sent[0]["headers"] == [(b"X-A", b"1"), (b"X-A", b"2"), (b"Transfer-Encoding", b"chunked")]
+        assert user.sent[0]["headers"] == [(b"x-a", b"1"), (b"x-a", b"2"), (b"transfer-encoding", b"chunked")]
         [came] = stage.origin.received
         assert (came.start, came.body) == (b"POST /a%2Fb?c HTTP/1.1", b"abcdef")
         assert came.headers == ((b"host", b"example.test"), (b"X-B", b"1"), LENGTH)
@@ -138,7 +139,7 @@ async def test_a_question_is_forgotten_without_the_help_of_the_garbage_collector
 
 
 async def test_nobody_there_is_refused() -> None:
-    upstream = Upstream(Address("127.0.0.1", 1), PATIENT, Tasks())
+    upstream = Upstream(Pool(Dial("legacy", [Address("127.0.0.1", 1)]), PATIENT), Tasks())
     with pytest.raises(Refused):
         await upstream(question(), User().receive, User().send)
     assert upstream.pool.opened == 0

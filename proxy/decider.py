@@ -1,0 +1,38 @@
+"""Which route a request belongs to and which side answers it, from memory alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+from flags.decide import Decision, Reason, decide
+from flags.flag import WHOLE, Flag, Side, bucket
+from proxy.exchange import UNMATCHED
+from proxy.headers import Header
+from proxy.routes import RouteTable
+from proxy.subject import Subject
+
+OUTSIDE_ROUTES = UNMATCHED, Decision(Side.LEGACY, False, Reason.SHARE)
+
+
+class Decider:
+    """`native_ready`: whether native takes requests at this moment."""
+
+    def __init__(
+        self, table: RouteTable, flag: Callable[[str], Flag], subject: Subject, native_ready: Callable[[], bool]
+    ) -> None:
+        self._table, self._flag, self._subject, self._native_ready = table, flag, subject, native_ready
+
+    def __call__(self, method: str, path: bytes, headers: Sequence[Header], client: str) -> tuple[str, Decision]:
+        """The route's name and the decision; `headers` are those that a side is asked with, `client` is the address
+        of whoever asks."""
+        route = self._table.match(method, path)
+        if route is None:
+            return OUTSIDE_ROUTES
+        flag = self._flag(route.name)
+        place = draw = 0
+        if 0 < flag.native < WHOLE:
+            place = bucket(route.group, self._subject.of(headers, client))
+        if 0 < flag.shadow < WHOLE:
+            draw = int(random.random() * WHOLE)  # noqa: S311  # chance, not secrecy
+        return route.name, decide(flag, place, draw, self._native_ready())

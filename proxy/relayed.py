@@ -1,0 +1,250 @@
+"""One request that is relayed: bytes both ways, as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from flags.flag import Side
+from proxy.answer import refusal_on_wire
+from proxy.connection import Connection
+from proxy.errors import Broken, ClientLeft, ClientStalled, SideFailed, StranglerError
+from proxy.exchange import Exchange
+from proxy.framed import Framed
+from proxy.headers import Header, forward_response, message_head, status_line
+from proxy.relay import Asked, Relay, User
+from proxy.upstream import INVITATION, take, take_idle
+
+EARLY = 64 * 1024  # bytes of an upload that are taken before there is a connection for them
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Relayed:
+    """One request on its way: told of the upload by the user's connection, of the answer by the side's.
+
+    `keep_alive`: whether the user's connection may serve another request.
+    """
+
+    # Most requests never change these: they are set on the class, and not for each request anew.
+    complete = touched = response_complete = False
+    status = 0
+    _reused = _left = False
+    _framed: Framed | None = None
+    _connection: Connection | None = None
+    _opening: asyncio.Task[None] | None = None
+    _invitation: asyncio.TimerHandle | None = None
+    _failure: StranglerError | None = None
+
+    def __init__(self, relay: Relay, asked: Asked, user: User, *, keep_alive: bool) -> None:
+        self._relay, self._asked, self._user, self.keep_alive = relay, asked, user, keep_alive
+        self._second, self._started = int(time.time()), time.perf_counter()
+        self._ended_at = self._started
+        self._request = asked.request
+        self._limits = relay.legacy.limits(asked.route)
+        self._uploaded = not self._request.has_body
+        self._early: list[bytes] = []
+        self._out: list[bytes] = []
+        relay.observer.opened(asked.route, asked.decision, self._second)
+
+    def start(self) -> None:
+        connection = take_idle(self._relay.legacy.pool, self._request)
+        if connection is not None:
+            self._ask(connection)
+        else:
+            self._opening = self._relay.legacy.tasks.start(self._open(fresh=False))
+
+    async def _open(self, *, fresh: bool) -> None:
+        pool = self._relay.legacy.pool
+        try:
+            connection = await (pool.take(fresh=True) if fresh else take(pool, self._request))
+        except SideFailed as failure:
+            self._opening = None
+            return self._give_up(failure)
+        self._opening = None
+        return self._ask(connection)
+
+    def _ask(self, connection: Connection) -> None:
+        request, limits = self._request, self._limits
+        self._connection, self._reused = connection, connection.asked > 0
+        connection.ask(
+            request.head,
+            self,
+            head_only=request.method == "HEAD",
+            between_bytes=limits.between_bytes,
+            total=limits.total,
+            whole=self.whole if request.method != "HEAD" and self._asked.version == "1.1" else None,
+        )
+        if self._connection is not connection:
+            return  # it had ended, and we have heard of it
+        if self._early:
+            early, self._early = self._early, []
+            for body in early:
+                self._carry(connection, body)
+        if self._uploaded:
+            self._expect_answer(connection)
+        else:
+            self._user.resume_reading()
+            connection.expect_within(limits.stall, ClientStalled)
+            if request.expects and self._asked.version != "1.0":
+                self._invitation = asyncio.get_running_loop().call_later(INVITATION, self._invite)
+
+    # The user's connection
+
+    def upload(self, body: bytes) -> None:
+        connection = self._connection
+        if connection is not None:
+            self._carry(connection, body)
+            if connection.write_paused:
+                self._user.pause_reading()
+                connection.when_writable(self._writable)
+                connection.expect_within(self._limits.first_byte)
+            else:
+                connection.expect_within(self._limits.stall, ClientStalled)
+        elif not self.response_complete:
+            self._early.append(body)
+            if sum(map(len, self._early)) > EARLY:
+                self._user.pause_reading()
+
+    def uploaded(self) -> None:
+        if not self._uploaded:
+            self._uploaded, self._ended_at = True, time.perf_counter()
+            if self._connection is not None:
+                self._expect_answer(self._connection)
+
+    def go_on(self) -> None:
+        if self._connection is not None:
+            self._connection.go_on()
+
+    def leave(self) -> None:
+        """The user is gone."""
+        opening, self._opening = self._opening, None  # its traceback leads back here
+        if opening is not None:
+            opening.cancel()
+            self._give_up(ClientLeft())
+        elif self._connection is not None:
+            self._connection.fail(ClientLeft())
+        elif not self.response_complete:  # it has not even begun
+            self._give_up(ClientLeft())
+
+    # The side's connection
+
+    @property
+    def full(self) -> bool:
+        return self._user.full
+
+    def whole(self, status: int, answer: bytes) -> bool:
+        """The answer, as it may be passed on; or not, for this connection is to close, and the user should know."""
+        if not self.keep_alive:
+            return False
+        self.status, self.complete = status, True
+        self._uninvite()
+        self.answered()
+        self._user.write(answer)
+        self._finish(keep=True)
+        return True
+
+    def interim(self, status: int, phrase: bytes, headers: list[Header]) -> None:
+        if self._asked.version == "1.0" or (status == 100 and self._invitation is None):
+            return  # HTTP/1.0 knows none (RFC 9110 §15.2), and nobody waits for this one
+        if status == 100:
+            self._uninvite()
+        self._user.write(message_head(status_line(status, phrase), forward_response(headers)))
+
+    def begin(self, status: int, phrase: bytes, headers: list[Header]) -> None:
+        self.status = status
+        self._uninvite()
+        self._framed = framed = Framed(self._request.method, self._asked.version, keep_alive=self.keep_alive)
+        self._out.append(framed.head(status, phrase, headers))
+        self.keep_alive = framed.keep_alive
+
+    def feed(self, body: bytes) -> None:
+        if self._framed is not None:
+            self._out.append(self._framed.piece(body))
+
+    def end(self, trailers: list[Header]) -> None:
+        self.complete = True
+        if self._framed is not None:
+            self._out.append(self._framed.end(trailers))
+
+    def answered(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.keeps_alive = connection.keeps_alive and self._uploaded
+            self._relay.legacy.pool.give(connection)
+
+    def wake(self) -> None:
+        if self._out and not self.response_complete:
+            self._user.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
+            self._out.clear()
+        if self.complete and not self.response_complete:
+            self._finish(keep=self.keep_alive)
+
+    def fail(self, failure: StranglerError) -> None:
+        self.answered()
+        if self._may_ask_again(failure):
+            self._opening = self._relay.legacy.tasks.start(self._open(fresh=True))
+        else:
+            self._give_up(failure)
+
+    # Within
+
+    def _carry(self, connection: Connection, body: bytes) -> None:
+        connection.write_chunk(body) if self._request.chunked else connection.write(body)
+
+    def _expect_answer(self, connection: Connection) -> None:
+        if self._request.chunked:
+            connection.write(b"0\r\n\r\n")
+        connection.expect_within(self._limits.first_byte)
+
+    def _writable(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            connection.when_writable(None)
+            if not self._uploaded:
+                connection.expect_within(self._limits.stall, ClientStalled)
+        self._user.resume_reading()
+
+    def _invite(self) -> None:
+        self._invitation = None
+        self._user.write(CONTINUE)
+
+    def _uninvite(self) -> None:
+        if self._invitation is not None:
+            self._invitation.cancel()
+            self._invitation = None
+
+    def _may_ask_again(self, failure: StranglerError) -> bool:
+        """Whether nobody can have acted on the request: a kept connection that the side closed just as we used it."""
+        if not self._reused or not isinstance(failure, Broken):
+            return False
+        return not failure.reached or (self._request.repeatable and not self.touched)
+
+    def _give_up(self, failure: StranglerError) -> None:
+        """Tell the user, as far as that is still possible."""
+        self._failure = failure
+        self._left = isinstance(failure, ClientLeft)
+        told = isinstance(failure, SideFailed | ClientStalled)
+        self._uninvite()
+        if self.status:
+            self.wake()
+            if self._framed is not None and self._framed.delimited and told:
+                self._user.reset()  # an end would pass for the answer's
+        if self.status or not isinstance(failure, SideFailed | ClientStalled):
+            return self._finish(keep=False)
+        keep, self.status = self.keep_alive and not self._left, failure.status
+        side = "client" if self._left else Side.LEGACY.value
+        head_only = self._request.method == "HEAD"
+        self._user.write(refusal_on_wire(side, failure, self._asked.request_id, keep=keep, head_only=head_only))
+        return self._finish(keep=keep)
+
+    def _finish(self, *, keep: bool) -> None:
+        self.response_complete = True
+        ended, asked, failure = time.perf_counter(), self._asked, self._failure
+        kind = failure.kind if isinstance(failure, SideFailed) else "5xx" if self.status >= 500 else None
+        waited = ended - self._ended_at if self._uploaded else None
+        decided = asked.route, asked.decision, self._second
+        exchange = Exchange(*decided, ended - self._started, self.status, Side.LEGACY, kind, self._left, waited)
+        self._relay.observer.closed(exchange)
+        if self._relay.record is not None:
+            self._relay.record(asked.request_id, asked.client, self._request.method, asked.target, exchange)
+        self._user.served(self, keep=keep)

@@ -1,0 +1,65 @@
+"""Upgrades as they are asked for over HTTP: to WebSocket, or to something that is not offered and goes unheeded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from proxy.headers import Header
+from proxy.listener import FRAMING
+
+
+def wants_websocket(headers: Sequence[Header]) -> bool:
+    """RFC 6455 §4.1; the parser has seen that an upgrade is asked for at all."""
+    return any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers)
+
+
+def body_framing(headers: Sequence[Header]) -> bytes:
+    """The header lines that frame a request's body."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers if header[0] in FRAMING])
+
+
+class Hearer(Protocol):
+    """What httptools tells of requests."""
+
+    def on_message_begin(self) -> None: ...
+
+    def on_url(self, url: bytes) -> None: ...
+
+    def on_header(self, name: bytes, value: bytes) -> None: ...
+
+    def on_headers_complete(self) -> None: ...
+
+    def on_body(self, body: bytes) -> None: ...
+
+    def on_message_complete(self) -> None: ...
+
+
+class BodyParser:
+    """Hears a parser that begins with a message whose head another parser has read: passes on all but that head."""
+
+    def __init__(self, hearer: Hearer) -> None:
+        self._hearer, self._heads = hearer, 0
+
+    def on_message_begin(self) -> None:
+        self._heads += 1
+        if self._heads > 1:
+            self._hearer.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if self._heads > 1:
+            self._hearer.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._heads > 1:
+            self._hearer.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self._heads > 1:
+            self._hearer.on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._hearer.on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._hearer.on_message_complete()

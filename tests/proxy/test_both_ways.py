@@ -1,0 +1,146 @@
+"""Whatever way an answer of legacy's takes, it is decided, counted and recorded the same."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from flags.flag import Side
+from flags.window import NONE, Counts
+from tests.fidelity.cases import TE, answer, length
+from tests.fidelity.origin import OK
+from tests.fidelity.wire import Close, Gone, Script, Signals, Tell, Until, Whole, connected
+from tests.proxy.stage import Stage, eventually
+from tests.proxy.ways import WAYS, before_legacy, booked, on
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, what legacy plays, and what has to be said of it. The user `leaves` when it is asked."""
+
+    line: str
+    says: dict[str, Any]
+    script: Script = OK
+    headers: tuple[bytes, ...] = ()
+    body: bytes = b""
+    leaves: bool = False
+    knobs: dict[str, Any] = field(default_factory=dict)
+
+
+def says(status: int, outcome: str = "ok", failure: str | None = None, route: str = "read") -> dict[str, Any]:
+    return {"status": status, "outcome": outcome, "failure": failure, "route": route, "left": outcome == "excluded"}
+
+
+NO = answer("404 Not Found", length(0))
+OOPS = answer("500 Oops", length(4), body=b"oops")
+HALF = answer("200 OK", length(9), body=b"half")
+QUESTIONS = {
+    "a read": Question("GET /things/1?secret=1", says(200)),
+    "a read of nothing": Question("GET /things/1", says(404), (Whole(), NO)),
+    "no body": Question("HEAD /things/1", says(200), (Whole(), answer("200 OK", length(9)))),
+    "a write": Question("POST /things", says(200, route="write"), OK, (length(3),), b"abc"),
+    "a write in chunks": Question("POST /things", says(200, route="write"), OK, (TE,), b"3\r\nabc\r\n0\r\n\r\n"),
+    "outside every route": Question("GET /other", says(200, route="unmatched")),
+    "an error of legacy's own": Question("GET /things/1", says(500, "failed", "5xx"), (Whole(), OOPS)),
+    "no answer": Question("GET /things/1", says(502, "failed", "broken"), (Whole(), Close())),
+    "half an answer": Question("GET /things/1", says(200, "failed", "broken"), (Whole(), HALF, Close())),
+    "silence": Question(
+        "GET /things/1", says(504, "failed", "timeout"), (Whole(), Gone()), knobs={"first_byte": "50ms"}
+    ),
+    "half an answer, and silence": Question(
+        "GET /things/1", says(200, "failed", "timeout"), (Whole(), HALF, Gone()), knobs={"between_bytes": "50ms"}
+    ),
+    "a user who leaves": Question("GET /things/1", says(0, "excluded"), (Whole(), Tell("there"), Gone()), leaves=True),
+    "a user who leaves amid a write": Question(
+        "POST /things", says(0, "excluded", route="write"), (Until(b"abc"), Tell("there"), Gone()),
+        (length(6),), b"abc", leaves=True,
+    ),
+    "an answer amid a write": Question(
+        "POST /things", says(413, route="write"), (Until(b"abc"), answer("413 Large", length(0)), Gone()),
+        (length(6),), b"abc",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a proxy has to say of the one request that it was asked."""
+
+    metrics: dict[tuple[str, ...], float]
+    window: dict[tuple[str, Side], Counts]
+    record: dict[str, Any]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+async def test_a_request_is_counted_and_recorded_the_same_on_both_ways(
+    question: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked = QUESTIONS[question]
+    relayed, by_asgi = [await told(way, asked, capfd) for way in WAYS]
+    assert relayed == by_asgi
+    record = relayed.record
+    assert {name: record[name] for name in ("status", "failure", "route", "left")}.items() <= asked.says.items()
+    assert (record["method"], record["path"]) == (asked.line.split()[0], asked.line.split()[1].partition("?")[0])
+    outcome, route = asked.says["outcome"], asked.says["route"]
+    assert relayed.metrics["strangler_requests_total", "legacy", outcome, route] == 1
+    counts = relayed.window.get((route, Side.LEGACY))
+    assert counts == (None if route == "unmatched" else Counts(asked=1, **{outcome: 1}))
+
+
+async def told(way: str, asked: Question, capfd: pytest.CaptureFixture[str]) -> Told:
+    signals, sections = Signals(), {"log": {"access": True}}
+    async with before_legacy(asked.script, signals=signals, stage=sections, **asked.knobs) as (stage, _):
+        async with connected(stage.port) as user:
+            request_id = uuid4().hex  # the records of earlier tests may still be on their way
+            named = b"X-Request-Id: " + request_id.encode()
+            await user.send(on(way, asked.line, named, *asked.headers, body=asked.body))
+            if asked.leaves:
+                await signals["there"].wait()
+            else:
+                await eventually(lambda: bool(booked(stage, asked.says["route"])))
+        await stage.quiet()
+        await eventually(lambda: stage.connections == 0)
+        return Told(metrics(stage), window(stage), await record(capfd, request_id))
+
+
+def metrics(stage: Stage) -> dict[tuple[str, ...], float]:
+    """All that has been counted; durations by their number."""
+    families = text_string_to_metric_families(stage.strangler.metrics.exposition().decode())
+    samples = [sample for family in families for sample in family.samples]
+    return {
+        (sample.name, *(sample.labels[name] for name in sorted(sample.labels, key=_NAMES.index))): sample.value
+        for sample in samples
+        if sample.name.startswith("strangler_") and sample.name.endswith(("_total", "_count")) and sample.value
+    }
+
+
+_NAMES = ["side", "outcome", "kind", "status", "route", "reason", "candidate"]
+
+
+def window(stage: Stage) -> dict[tuple[str, Side], Counts]:
+    found: dict[tuple[str, Side], Counts] = defaultdict(lambda: NONE)
+    for (_, route, side), counts in stage.strangler.loop.window.cells().items():
+        found[route, side] += counts
+    return dict(found)
+
+
+async def record(capfd: pytest.CaptureFixture[str], request_id: str) -> dict[str, Any]:
+    """The one of this request, without what differs from request to request."""
+    lines: list[str] = []
+
+    def come() -> bool:
+        lines.extend(line for line in capfd.readouterr().out.splitlines() if request_id in line)
+        return bool(lines)
+
+    await eventually(come)
+    [line] = lines
+    read: dict[str, Any] = json.loads(line)
+    assert (read.pop("request_id"), read.pop("event")) == (request_id, "request")
+    assert (read.pop("ms") >= 0, len(read.pop("timestamp"))) == (True, 27)
+    return read
