@@ -5,8 +5,8 @@
 #     -e DATABASE_URL=… -e REDIS_URL=… -e JWT_SECRET=… -e STRANGLER_REDIS_URL=… strangler
 #   docker exec CONTAINER strangler status
 #
-# Your own configuration: -v ./config.yaml:/app/config.yaml:ro. Requests in flight have 30 s when the container is told to
-# stop: docker stop --time 35.
+# Your own configuration: -v ./config.yaml:/app/config.yaml:ro. Requests in flight have `drain` (30 s) when the container is told
+# to stop: docker stop --time 50.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /build
 COPY requirements.lock ./

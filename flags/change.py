@@ -10,6 +10,10 @@ from flags.flag import Flag, percent
 
 class Reach(enum.Enum):
     FLEET = "on every worker"
+    PROXY = (
+        "on every worker of this proxy: the store cannot be reached, and hears of it when it is back; "
+        "should this proxy end before that, it is lost"
+    )
     WORKER = (
         "on this worker only: the store cannot be reached, and hears of it when it is back; "
         "should this process end before that, it is lost"

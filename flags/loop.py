@@ -144,6 +144,17 @@ class Loop:
                 self._made(route, trip)
         return [Change(route, flag, self.get(route), self._reach(route)) for route, flag in before.items()]
 
+    def adopt(self, trips: Mapping[str, Trip]) -> None:
+        """Trip what another worker has tripped and the store may not have heard of; whoever reaches it first tells it.
+
+        A flag that was changed after the trip was changed by somebody who knew of it.
+        """
+        for route, trip in trips.items():
+            flag = self.snapshot.get(route)
+            if flag is not None and not flag.tripped and flag.generation <= trip.at * 1000:
+                self._held.latch([route], trip)
+                log.warning("tripped by another worker of this proxy", route=route, reason=trip.reason)
+
     def _reach(self, route: str) -> Reach:
         return Reach.WORKER if route in self.latches else Reach.FLEET
 

@@ -10,11 +10,10 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,11 +21,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from flags.change import Change
+from flags.change import Change, Reach
 from flags.errors import Refused, Stale, StoreUnavailable, UnknownRoute
 from flags.flag import Flag
 from flags.loop import Loop
-from proxy.metrics import Metrics
+from proxy.siblings import Siblings, Silent
 from proxy.tokens import Tokens
 from proxy.units import share as parse_share
 from shadow.journal import Entry, Journal
@@ -34,6 +33,7 @@ from shadow.journal import Entry, Journal
 __all__ = ["MOST", "Admin", "Tokens"]
 
 log = structlog.get_logger()
+EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 MOST = 1000  # mismatches in one answer
 PATIENCE = 2.0  # seconds that the journal has to be read
 Handler = Callable[[Request], Awaitable[Response]]
@@ -46,13 +46,13 @@ class Admin:
         self,
         loop: Loop,
         seeds: Mapping[str, Flag],
-        metrics: Metrics,
+        siblings: Siblings,
         journal: Journal,
         tokens: Tokens,
         ready: Callable[[], bool],
         native_ready: Callable[[], bool],
     ) -> None:
-        self._loop, self._seeds, self._metrics, self._journal = loop, seeds, metrics, journal
+        self._loop, self._seeds, self._siblings, self._journal = loop, seeds, siblings, journal
         self._tokens, self._ready, self._native_ready = tokens, ready, native_ready
 
     @property
@@ -88,7 +88,7 @@ class Admin:
         return JSONResponse({"status": "ready" if ready else "stopping"}, 200 if ready else 503)
 
     async def _exposition(self, request: Request) -> Response:
-        return Response(self._metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await self._siblings.exposition(), media_type=EXPOSITION)
 
     async def _status(self, request: Request) -> Response:
         routes = [self._route_status(route, flag) for route, flag in self._loop.snapshot.items()]
@@ -123,10 +123,16 @@ class Admin:
         return _done([await self._loop.reset(request.path_params["route"])])
 
     async def _rollback(self, request: Request) -> Response:
-        return _done([await self._loop.rollback(request.path_params["route"], await _why(request))])
+        return await self._tripped([await self._loop.rollback(request.path_params["route"], await _why(request))])
 
     async def _rollback_all(self, request: Request) -> Response:
-        return _done(await self._loop.rollback_all(await _why(request)))
+        return await self._tripped(await self._loop.rollback_all(await _why(request)))
+
+    async def _tripped(self, changes: list[Change]) -> Response:
+        """What the store could not carry to the other workers of this proxy is told to them here."""
+        if any(change.reach is Reach.WORKER for change in changes) and await self._siblings.spread():
+            changes = [replace(c, reach=Reach.PROXY) if c.reach is Reach.WORKER else c for c in changes]
+        return _done(changes)
 
     async def _seed(self, request: Request) -> Response:
         return JSONResponse({"seeded": sorted(await self._loop.seed(self._seeds))})
@@ -164,6 +170,11 @@ def _answered(handler: Handler) -> Handler:
                 503,
                 f"the flags' store did not answer ({error}): the change may or may not have arrived, and until it "
                 "does traffic goes on as it did; look at `strangler status`",
+            )
+        except Silent as error:
+            return _error(
+                503,
+                f"{error}: without the other workers' counts the sum would fall, as if all began anew; ask again",
             )
         except Exception:
             log.exception("the operators' port failed", method=request.method, path=request.url.path)

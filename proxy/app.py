@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,6 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from starlette.types import ASGIApp
 
 from flags.flag import Flag, Side, Trip
 from flags.loop import Loop
@@ -27,35 +27,45 @@ from flags.store.redis import RedisStore
 from proxy.access import Access, Forwarding
 from proxy.admin import Admin, Tokens
 from proxy.books import Books
-from proxy.config import Config
+from proxy.config import Config, ConfigError
+from proxy.decider import Decider
+from proxy.doorkeeper import prefaced
 from proxy.front import Front
-from proxy.metrics import Metrics
-from proxy.native import Absent, Embedded, Native, Remote, import_app
+from proxy.line import Line
+from proxy.logs import AccessLog
+from proxy.metrics import Metrics, States
 from proxy.peers import Peers
-from proxy.pool import Limits, Pool
+from proxy.relay import Relay
 from proxy.router import Bounds, Router
 from proxy.routes import RouteTable
 from proxy.server import Server
+from proxy.siblings import NoSiblings, Siblings, Supervised
+from proxy.sides import Sides
+from proxy.signature import Secret
 from proxy.subject import Subject
 from proxy.tasks import Tasks
+from proxy.tls import Certificate
 from proxy.tunnels import Tunnels
-from proxy.upstream import Upstream
+from proxy.values import read_secret
+from proxy.ways import Ways
 from shadow.journal import Journal, MemoryJournal, RedisJournal
 from shadow.runner import Limits as ShadowLimits
 from shadow.runner import Runner
 
 log = structlog.get_logger()
 FADE_EVERY = 60.0  # seconds
+ADMIN_DRAIN = 5.0  # seconds that orders in flight have when the process is told to stop
 
 
 class Strangler:
     """One worker: the router and its sides, the flags' loop, the shadow's runner, and both ports."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, line: Line | None = None) -> None:
+        """`line` leads to the supervisor, if there are other workers."""
         names = [route.name for route in config.routes]
         self.tasks = Tasks()
         self.metrics = Metrics(names)
-        self.stopping = asyncio.Event()
+        self.stopping, self._replaced, self._drain = asyncio.Event(), False, config.drain
         self._store, self._journal, self._redis = _state(config)
         self.loop = Loop(
             self._store,
@@ -65,49 +75,54 @@ class Strangler:
             on_change=_log_change,
             on_trip=self._tripped,
         )
-        limits = _limits(config)
-        self.legacy = Upstream(config.legacy.url, limits, self.tasks)
-        self.native, native_pool = _native(config, self.tasks)
-        candidates, candidate_pools = _candidates(config, self.tasks, self.native)
-        self.pools = {"legacy": self.legacy.pool, **native_pool, **candidate_pools}
+        self.sides = Sides.of(config, self.tasks)
+        self.legacy, self.native, self.pools = self.sides.legacy, self.sides.native, self.sides.pools
         self._seeds = {route.name: Flag(native=route.share, shadow=route.shadow) for route in config.routes}
+        peers = Peers(config.trusted_proxies)
+        forwarding = Forwarding(peers, Secret(read_secret(config.secret)) if config.secret else None)
         self.runner = Runner(
-            sides=candidates,
+            sides=self.sides.candidates,
             rules={route.name: route.rules for route in config.routes},
             journal=self._journal,
             limits=ShadowLimits(**config.shadow.model_dump()),
             on_result=lambda route, side, outcome: self.metrics.compared.labels(route, side, outcome).inc(),
             on_drop=lambda route, reason: self.metrics.drops.labels(route, reason).inc(),
             now=time.time,
+            sign=forwarding.signed,
         )
         self.books = Books(names, self.loop.window, self.metrics, self.runner)
-        forwarding = Forwarding(Peers(config.trusted_proxies))
-        router = Router(
+        decide = Decider(
             RouteTable([route.route for route in config.routes]),
-            self.legacy,
-            self.native,
             self.loop.get,
             Subject(config.subject),
-            Bounds(budget=config.native.budget if config.native else 0.0, keep=config.shadow.body),
-            self.books,
+            lambda: self.native.ready,
         )
-        self.app = Access(router, forwarding, records=config.log.access)
-        tunnels = Tunnels(config.legacy.url, limits, forwarding, self.metrics, self.tasks)
-        self.front: Any = functools.partial(Front, tunnels.open)
+        bounds = Bounds(budget=config.native.budget if config.native else 0.0, keep=config.shadow.body)
+        router = Router(decide, self.legacy, self.native, bounds, self.books)
+        record = AccessLog().record if config.log.access else None
+        self.app = Access(router, forwarding, record)
+        relay = Relay(self.legacy, self.books, record)
+        to_legacy = self.sides.dials[Side.LEGACY.value]
+        tunnels = Tunnels(to_legacy, config.legacy.limits, forwarding, self.metrics, self.tasks)
+        self.ways = Ways(forwarding, decide, relay, tunnels.open)
+        front = functools.partial(Front, self.ways)
+        self.front: Any = prefaced(front, peers) if config.proxy_protocol else front
+        self.certificate = Certificate(config.tls.certificate, config.tls.key) if config.tls else None
         tokens = Tokens(config.admin.tokens)
         states = self._ready, lambda: self.native.ready
-        self.admin = Admin(self.loop, self._seeds, self.metrics, self._journal, tokens, *states).app
-        self.metrics.watch(
-            lambda: self.loop.snapshot,
-            self.pools,
-            {
-                "store_connected": ("1 while the flags' store answers", lambda: self.loop.connected),
-                "native_ready": ("1 while native takes requests", lambda: self.native.ready),
-                "shadow_queue": ("Experiments waiting", lambda: self.runner.pending),
-                "shadow_strays": ("Shadow requests that ignore their cancellation", lambda: self.runner.strays),
-                "tasks": ("Tasks of this worker", lambda: len(self.tasks)),
-            },
-        )
+        self.siblings: Siblings = Supervised(line, self.loop, self.metrics) if line else NoSiblings(self.metrics)
+        self.admin = Admin(self.loop, self._seeds, self.siblings, self._journal, tokens, *states).app
+        self.metrics.watch(lambda: self.loop.snapshot, self.pools, self._states())
+
+    def _states(self) -> States:
+        """What is read at each scrape."""
+        return {
+            "store_connected": ("1 while the flags' store answers", lambda: self.loop.connected),
+            "native_ready": ("1 while native takes requests", lambda: self.native.ready),
+            "shadow_queue": ("Experiments waiting", lambda: self.runner.pending),
+            "shadow_strays": ("Shadow requests that ignore their cancellation", lambda: self.runner.strays),
+            "tasks": ("Tasks of this worker", lambda: len(self.tasks)),
+        }
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -117,6 +132,7 @@ class Strangler:
         await self.runner.start()
         self.tasks.start(self.loop.run())
         self.tasks.start(self._fading())
+        self.tasks.start(self.legacy.pool.dial.watch())
         try:
             yield
         finally:
@@ -130,17 +146,48 @@ class Strangler:
                 await self._redis.aclose()
 
     async def serve(self, public: socket.socket, private: socket.socket) -> None:
-        """Serve both ports until `stopping` is set; then finish what is in flight, the public port first."""
-        servers = Server(self.app, public, http=self.front), Server(self.admin, private)
+        """Serve both ports until told to stop; then finish what is in flight, the public port first."""
+        certificate = self.certificate
+        tls: dict[str, Any] = {"ssl_context_factory": lambda *_: certificate.context} if certificate else {}
+        servers = (
+            Server(self.app, public, http=self.front, drain=self._drain, **tls),
+            Server(self.admin, private, drain=ADMIN_DRAIN),
+        )
         async with self.running():
+            await self.siblings.join(self.tasks, gone=self.stopping.set)
             serving = [self.tasks.start(server.run_until_stopped()) for server in servers]
+            for server in servers:
+                await server.serving.wait()
+            gc.collect()
+            gc.freeze()  # what is there now stays: to look through it again and again would stop traffic each time
+            self.siblings.ready(self._drain)
             await self.stopping.wait()
             for server, task in zip(servers, serving, strict=True):
                 server.stop()
-                await task
+                if not self._replaced:
+                    await task
+            await asyncio.wait(serving)
+        await self.siblings.leave()
+
+    def renew(self) -> None:
+        """Take up a new certificate. All else needs new processes."""
+        if self.certificate is None:
+            log.warning("nothing was renewed: there is no certificate, and all else needs a stop and a start")
+            return
+        try:
+            self.certificate.reload()
+        except ConfigError as error:
+            log.error("the new certificate cannot be used, so the old one stays", reason=str(error))
+        else:
+            log.info("the certificate is read again: new connections are shown it")
+
+    def leave(self) -> None:
+        """Stop as one of several workers: both ports are the others' at once."""
+        self._replaced = True
+        self.stopping.set()
 
     def _ready(self) -> bool:
-        return not self.stopping.is_set()
+        return self._replaced or not self.stopping.is_set()
 
     async def _first_flags(self) -> None:
         """The last flags of the fleet, before the first request; a store that does not answer does not keep us."""
@@ -180,35 +227,3 @@ def _state(config: Config) -> tuple[Store, Journal, Redis | None]:
     # No `socket_timeout`: redis-py waits for it in a way that can lose a cancellation. Whoever calls bounds the call.
     client = Redis.from_url(config.redis, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 1))
     return RedisStore(config.redis), RedisJournal(client), client
-
-
-def _limits(config: Config) -> Limits:
-    legacy = config.legacy
-    return Limits(legacy.connect, legacy.first_byte, legacy.connections, legacy.queue, legacy.wait)
-
-
-def _native(config: Config, tasks: Tasks) -> tuple[Native, Mapping[str, Pool]]:
-    native = config.native
-    if native is not None and native.url is not None:
-        limits = Limits(connect=1.0, first_byte=native.budget, connections=native.connections, queue=native.connections)
-        upstream = Upstream(native.url, limits, tasks)
-        return Remote(upstream, tasks), {"native": upstream.pool}
-    if native is not None and native.app is not None:
-        return Embedded(import_app(native.app), tasks), {}
-    return Absent(), {}
-
-
-def _candidates(config: Config, tasks: Tasks, native: Native) -> tuple[Mapping[str, ASGIApp], Mapping[str, Pool]]:
-    """The sides as the shadow asks them: through pools of their own, so that no user waits behind a comparison."""
-    number = config.shadow.concurrency
-    limits = Limits(connect=1.0, first_byte=config.shadow.deadline, connections=number, queue=number)
-    legacy = Upstream(config.legacy.url, limits, tasks)
-    sides: dict[str, ASGIApp] = {Side.LEGACY.value: legacy}
-    pools = {"legacy_shadow": legacy.pool}
-    if config.native is not None and config.native.url is not None:
-        remote = Upstream(config.native.url, limits, tasks)
-        sides[Side.NATIVE.value] = remote
-        pools["native_shadow"] = remote.pool
-    elif config.native is not None:
-        sides[Side.NATIVE.value] = native
-    return sides, pools

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -14,13 +14,16 @@ from urllib.parse import quote
 from proxy import show
 from proxy.address import Address
 from proxy.config import load, load_admin
-from proxy.faults import ConfigError
+from proxy.contradictions import Values
+from proxy.faults import ConfigError, Fault
 from proxy.orders import OrderFailed, Orders
+from proxy.post import Post
 from proxy.units import share as parse_share
 
 Told = Mapping[str, Any]
 Run = Callable[[argparse.Namespace], int]
 T = TypeVar("T")
+MOST_WORKERS = 64
 EXIT_CODES = "Exit codes: 0 done, 1 refused or failed, 2 bad usage or configuration."
 
 
@@ -61,7 +64,15 @@ def _parser() -> argparse.ArgumentParser:
     def order(name: str, run: Run, about: str) -> argparse.ArgumentParser:
         return command(name, run, about, port)
 
-    command("serve", _serve, "Run the proxy until SIGTERM or Ctrl-C.")
+    serve = command("serve", _serve, "Run the proxy until SIGTERM or Ctrl-C.")
+    serve.add_argument(
+        "--workers",
+        metavar="N",
+        type=_workers,
+        default=1,
+        help="processes that share both ports (1); more than one need redis in the configuration, and are replaced one "
+        "by one on SIGHUP",
+    )
     command("check", _check, "Check the configuration and list every fault in it; changes nothing.")
     handlers = command("handlers", _handlers, "Run the native side as a process of its own, at native.url.")
     handlers.add_argument("--listen", metavar="HOST:PORT", type=_address, help="instead of native.url's")
@@ -109,11 +120,34 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _workers(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= MOST_WORKERS):
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number from 1 to {MOST_WORKERS}')
+    return int(text)
+
+
 def _serve(options: argparse.Namespace) -> int:
+    workers, post = options.workers, Post.taken(os.environ)
+    if workers > 1 and post is None:
+        from proxy import supervisor  # without all that only its workers need
+
+        return supervisor.supervise(load(options.config, os.environ, lambda values: _apart(workers, values)), workers)
     from proxy import processes  # an operator's command must not wait until all that is imported
 
-    processes.serve(load(options.config, os.environ, processes.own_app_faults))
+    config = load(
+        options.config, os.environ, lambda values: (*_apart(workers, values), *processes.own_app_faults(values))
+    )
+    processes.serve(config) if post is None else processes.work(config, post)
     return 0
+
+
+def _apart(workers: int, values: Values) -> Iterator[Fault]:
+    """Why so many workers cannot go by this configuration."""
+    if workers > 1 and values.get("redis") is None:
+        yield Fault(
+            "redis",
+            f"--workers {workers} needs it: without it each worker has flags of its own, and an order reaches only one",
+        )
 
 
 def _handlers(options: argparse.Namespace) -> int:

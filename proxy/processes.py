@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator
 
+import structlog
 import uvloop
 from starlette.types import Message, Receive, Scope, Send
 
@@ -14,9 +15,14 @@ from proxy.app import Strangler
 from proxy.config import Config
 from proxy.contradictions import Values
 from proxy.faults import ConfigError, Fault
+from proxy.line import Line
 from proxy.logs import configure
 from proxy.native import import_app
+from proxy.post import Post
+from proxy.sections import Native
 from proxy.server import Server, listen
+
+log = structlog.get_logger()
 
 
 def app_faults(values: Values) -> Iterator[Fault]:
@@ -46,6 +52,29 @@ def serve(config: Config) -> None:
     async def run() -> None:
         strangler = Strangler(config)
         _on_signals(strangler.stopping.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, strangler.renew)
+        await strangler.serve(public, private)
+
+    uvloop.run(run())
+
+
+def work(config: Config, post: Post) -> None:
+    """One of several workers, at its post: told to stop, it leaves both ports to the others at once."""
+    public, private, line = post.sockets()
+    configure()
+    structlog.contextvars.bind_contextvars(worker=post.worker)
+    for place, bound, wanted in (
+        ("listen", post.listen, str(config.listen)),
+        ("admin.listen", post.admin, str(config.admin.listen)),
+    ):
+        if wanted != bound:
+            log.warning("an address cannot change while serving: stop and start", place=place, now=bound, asked=wanted)
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's, whomever else it was sent to
+
+    async def run() -> None:
+        strangler = Strangler(config, await Line.over(line))
+        _on_signals(strangler.leave)
         await strangler.serve(public, private)
 
     uvloop.run(run())
@@ -54,7 +83,7 @@ def serve(config: Config) -> None:
 def handlers(config: Config, listen_at: Address | None) -> None:
     """The app that the configuration names, at native's address unless another is given."""
     native = config.native
-    address = listen_at or (native.url if native is not None else None)
+    address = listen_at or _own_address(native)
     if native is None or native.app is None or address is None:
         raise ConfigError([Fault("native", "`strangler handlers` serves native.app at native.url: name both")])
     sock, app = listen(address, "native.url"), import_app(native.app)
@@ -70,7 +99,7 @@ def handlers(config: Config, listen_at: Address | None) -> None:
         await app(scope, receive, listening if scope["type"] == "lifespan" else send)
 
     async def run() -> None:
-        server = Server(told, sock, lifespan="on")
+        server = Server(told, sock, lifespan="on", drain=config.drain)
         _on_signals(server.stop)
         await server.run_until_stopped()
 
@@ -79,6 +108,20 @@ def handlers(config: Config, listen_at: Address | None) -> None:
     except SystemExit:  # uvicorn's way of saying that the app did not start
         reason = reasons[0] if reasons else "it says no reason"
         raise ConfigError([Fault("native.app", f"{native.app} did not start: {reason}")]) from None
+
+
+def _own_address(native: Native | None) -> Address | None:
+    """Where `strangler handlers` listens if nobody says where: at native's address, if that can be served."""
+    if native is None or native.url is None:
+        return None
+    if len(native.url) > 1:
+        raise ConfigError([Fault("native.url", "names several addresses; say which one to serve with --listen")])
+    (address,) = native.url
+    if address.tls or address.path:
+        raise ConfigError(
+            [Fault("native.url", f"{address} is not plain HTTP at a port; say with --listen where to serve it")]
+        )
+    return address
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

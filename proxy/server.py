@@ -2,42 +2,71 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from proxy.address import Address
-from proxy.config import ConfigError, Fault
+from proxy.sockets import listen
+from proxy.websocket import UserEnd
+
+__all__ = ["DRAIN", "KEEP_ALIVE", "Server", "listen"]
 
 BACKLOG = 2048
 KEEP_ALIVE = 75  # seconds; a balancer must let go of an idle connection first, or it answers 502 for us
-GRACE = 30  # seconds that requests in flight have when the process is told to stop
+DRAIN = 30.0  # seconds that requests in flight have when the process is told to stop
+PARTING = 3.0  # seconds in which an idle user may still send a request to a server that stops
+LOOK = 0.05  # seconds between two looks at who is still there
 
 
-def listen(address: Address, place: str) -> socket.socket:
-    """A listening socket; a ConfigError that names the place in the configuration if it cannot be had."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((address.host, address.port))
-        sock.listen(BACKLOG)
-    except OSError as error:
-        sock.close()
-        raise ConfigError([Fault(place, f"cannot listen on {address}: {error.strerror}")]) from None
-    sock.setblocking(False)
-    return sock
+class Parting(HttpToolsProtocol):
+    """A user's connection that serves one request more once it is told to stop, and says then that it is the last.
+
+    To close at once would meet a request on its way, which its user could not tell from one that was acted on.
+    """
+
+    _parting = False
+
+    def shutdown(self) -> None:
+        self._parting = True
+        if self.cycle is None or self.cycle.response_complete:
+            self._part()
+        elif not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if self._parting and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._parting and self.cycle is not None and self.cycle.response_complete:
+            self._part()
+
+    def _part(self) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(PARTING, self.timeout_keep_alive_handler)
 
 
 class Server(uvicorn.Server):
-    """Serves until `stop`; signals are the caller's business."""
+    """Serves until `stop`; signals are the caller's business. Then it has `drain` seconds to finish."""
 
     def __init__(
-        self, app: ASGIApp, sock: socket.socket, *, lifespan: Literal["on", "off"] = "off", **options: Any
+        self,
+        app: ASGIApp,
+        sock: socket.socket,
+        *,
+        lifespan: Literal["on", "off"] = "off",
+        drain: float = DRAIN,
+        http: Any = Parting,
+        **options: Any,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -49,18 +78,105 @@ class Server(uvicorn.Server):
                 date_header=False,
                 lifespan=lifespan,
                 timeout_keep_alive=KEEP_ALIVE,
-                timeout_graceful_shutdown=GRACE,
+                http=http,
                 **options,
             )
         )
-        self._sock = sock
+        self._sock, self._drain = sock, drain
+        self._stop = asyncio.Event()
+        self.serving = asyncio.Event()
 
     async def run_until_stopped(self) -> None:
         await self.serve(sockets=[self._sock])
 
     def stop(self) -> None:
-        self.should_exit = True
+        self._stop.set()
+
+    async def main_loop(self) -> None:
+        """uvicorn looks ten times a second whether it should stop."""
+        self.serving.set()
+        await self._stop.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take what waits to be accepted, and no more; finish what is in flight; tunnels end last.
+
+        A user of a tunnel comes back as soon as it ends, and so would all of them at once: in the second half of the
+        time they are let go evenly.
+        """
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self._drain
+        await self._close_door()
+        for connection in self._requesting:
+            connection.shutdown()
+        await self._until(lambda: not self._busy, ends - self._drain / 2)
+        while self._busy and (left := ends - loop.time()) > 0:
+            tunnels = self._tunnels
+            for tunnel in tunnels[: math.ceil(len(tunnels) * LOOK / left)]:
+                tunnel.shutdown()
+            await asyncio.sleep(min(LOOK, left))
+        self._cut()
+        await self._until(lambda: not self._busy, loop.time() + 1.0)
+        await self.lifespan.shutdown()
+
+    async def _close_door(self) -> None:
+        waiting = self._sock.dup()  # to close it resets those whom nobody has accepted yet
+        for server in self.servers:
+            server.close()
+        with waiting:
+            arrived = list(_accepted(waiting))
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(
+            *(loop.connect_accepted_socket(self._protocol, sock, ssl=self.config.ssl) for sock in arrived),
+            return_exceptions=True,  # who is gone again has no use for an answer
+        )
+
+    def _protocol(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn makes them
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
+
+    @property
+    def _tunnels(self) -> list[UserEnd]:
+        return [c for c in self._connections if isinstance(c, UserEnd)]
+
+    @property
+    def _requesting(self) -> list[Any]:
+        return [c for c in self._connections if not isinstance(c, UserEnd)]
+
+    @property
+    def _connections(self) -> list[Any]:
+        return list(self.server_state.connections)
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self.server_state.connections or self.server_state.tasks)
+
+    async def _until(self, over: Callable[[], bool], at: float) -> None:
+        loop = asyncio.get_running_loop()
+        while not over() and loop.time() < at:  # noqa: ASYNC110  # uvicorn's sets tell nobody when they change
+            await asyncio.sleep(LOOK)
+
+    def _cut(self) -> None:
+        """Time is up: whoever is in the middle of an answer sees that it is not whole."""
+        for task in self.server_state.tasks:
+            task.cancel()
+        for connection in self._connections:
+            if connection.transport is not None:
+                connection.transport.abort()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _accepted(sock: socket.socket) -> Iterator[socket.socket]:
+    while True:
+        try:
+            accepted, _ = sock.accept()
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            continue  # it is gone again
+        accepted.setblocking(False)
+        yield accepted

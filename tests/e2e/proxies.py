@@ -92,20 +92,24 @@ class Proxy:
 
 
 @contextmanager
-def running(directory: Path, config: Mapping[str, Any], more: Mapping[str, str] | None = None) -> Iterator[Proxy]:
+def running(
+    directory: Path, config: Mapping[str, Any], more: Mapping[str, str] | None = None, workers: int = 1
+) -> Iterator[Proxy]:
     """A proxy with this configuration, on ports of its own."""
     port, admin = free_port(), free_port()
     path = directory / f"proxy-{port}.yaml"
     listening = {"listen": f"{LOOPBACK}:{port}", "admin": {"listen": f"{LOOPBACK}:{admin}", **config.get("admin", {})}}
     path.write_text(yaml.safe_dump({**config, **listening}))
-    with serving(path, port, admin, more) as proxy:
+    with serving(path, port, admin, more, workers) as proxy:
         yield proxy
 
 
 @contextmanager
-def serving(path: Path, port: int, admin: int | None, more: Mapping[str, str] | None = None) -> Iterator[Proxy]:
+def serving(
+    path: Path, port: int, admin: int | None, more: Mapping[str, str] | None = None, workers: int = 1
+) -> Iterator[Proxy]:
     """A proxy with the configuration in a file, which names these ports."""
-    command = [*STRANGLER, "serve", "--config", path]
+    command = [*STRANGLER, "serve", "--config", path, "--workers", str(workers)]
     log, variables = path.with_suffix(".log"), environment(more or {})
     service = launch("strangler", command, port=port, log=log, environment=variables, directory=ROOT)
     users = httpx.Client(base_url=service.url, timeout=30)

@@ -31,6 +31,14 @@ TRIPPED = Flag(shadow=100, trip=Trip(1.0, "by hand: incident 7"), generation=2)
             "should this process end before that, it is lost",
         ),
         (
+            Flag(native=500),
+            TRIPPED,
+            Reach.PROXY,
+            "tripped (by hand: incident 7); legacy answers everything until a reset, "
+            "on every worker of this proxy: the store cannot be reached, and hears of it when it is back; "
+            "should this proxy end before that, it is lost",
+        ),
+        (
             TRIPPED,
             TRIPPED,
             Reach.FLEET,

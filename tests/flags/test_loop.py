@@ -340,6 +340,27 @@ async def test_a_rollback_of_a_tripped_route_keeps_the_first_reason_and_is_no_ne
     assert len(worker.trips) == 1
 
 
+async def test_a_trip_of_another_worker_is_in_force_here_and_told_to_the_store() -> None:
+    store = MemoryStore()
+    worker, bystander = await strangled(store), Worker(store, "bystander")
+    trip = Trip(worker.now + 1, "by hand: incident 7")
+    worker.loop.adopt({ROUTE: trip, "no.such": trip})
+    assert (worker.flag.native, worker.flag.trip) == (0, trip)
+    assert worker.trips == []  # it counts where it was made
+    await worker.tick()
+    await bystander.loop.refresh()
+    assert bystander.flag.trip == trip
+    assert worker.loop.latches == {}
+
+
+async def test_a_trip_that_somebody_has_lifted_since_is_not_taken_over() -> None:
+    worker = await strangled()
+    trip = Trip(worker.now - 1, "by hand: incident 7")
+    await worker.loop.set_share(ROUTE, 500)
+    worker.loop.adopt({ROUTE: trip})
+    assert (worker.flag.native, worker.flag.trip) == (500, None)
+
+
 async def test_two_operators_at_once_are_both_heard() -> None:
     store = MemoryStore()
     one, two = Worker(store, "one"), Worker(store, "two")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from flags.store.memory import MemoryStore
 from flags.store.redis import RedisStore
 from proxy.admin import MOST, Admin, Tokens
 from proxy.metrics import Metrics
+from proxy.siblings import NoSiblings, Siblings, Silent
+from proxy.tasks import Tasks
 from shadow.compare import Difference, Kind
 from shadow.journal import Entry, Journal, MemoryJournal, RedisJournal
 
@@ -31,12 +33,17 @@ class Port:
     """The admin port in this process, with the loop behind it."""
 
     def __init__(
-        self, store: Store | None = None, journal: Journal | None = None, tokens: Path | None = None, ready: bool = True
+        self,
+        store: Store | None = None,
+        journal: Journal | None = None,
+        tokens: Path | None = None,
+        ready: bool = True,
+        siblings: Siblings | None = None,
     ) -> None:
         self.loop = Loop(store or MemoryStore(), ROUTES, Rule(30, 50, 0.05, 0.02), "worker")
-        self.metrics = Metrics(ROUTES)
+        self.siblings = siblings or NoSiblings(Metrics(ROUTES))
         states = (lambda: ready), (lambda: False)
-        admin = Admin(self.loop, SEEDS, self.metrics, journal or MemoryJournal(), Tokens(tokens), *states)
+        admin = Admin(self.loop, SEEDS, self.siblings, journal or MemoryJournal(), Tokens(tokens), *states)
         transport = httpx.ASGITransport(admin.app)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9901")
 
@@ -270,3 +277,57 @@ async def test_health_readiness_and_metrics_are_told_to_everybody(tmp_path: Path
         assert "_created" not in exposition.text
     assert await Port(ready=False).ask("GET", "/readyz") == (503, {"status": "stopping"})
     assert await Port(ready=False).ask("GET", "/healthz") == (200, {"status": "ok"})
+
+
+class Others:
+    """The other workers of a proxy: `reached` says whether they take over a trip."""
+
+    def __init__(self, *, reached: bool) -> None:
+        self._reached, self.spreads = reached, 0
+
+    async def join(self, tasks: Tasks, gone: Callable[[], None]) -> None:
+        return
+
+    def ready(self, drain: float) -> None:
+        return
+
+    async def leave(self) -> None:
+        return
+
+    async def exposition(self) -> bytes:
+        raise Silent("the supervisor did not answer within 2 s")
+
+    async def spread(self) -> bool:
+        self.spreads += 1
+        return self._reached
+
+
+@pytest.mark.parametrize(("reached", "reach"), [(True, "proxy"), (False, "worker")])
+@pytest.mark.parametrize("path", ["/rollback", "/flags/things.list/rollback"])
+async def test_a_rollback_that_the_store_cannot_carry_is_told_to_the_other_workers(
+    reached: bool, reach: str, path: str
+) -> None:
+    store, others = RedisStore(f"redis://{LOOPBACK}:{free_port()}/0"), Others(reached=reached)
+    port = Port(store, siblings=others)
+    status, told = await port.ask("POST", path)
+    assert (status, {change["reach"] for change in told["changes"]}) == (200, {reach})
+    assert all(("every worker of this proxy" in change["words"]) is reached for change in told["changes"])
+    assert others.spreads == 1
+    await store.close()
+    await port.client.aclose()
+
+
+async def test_a_rollback_that_the_store_carries_needs_no_other_way() -> None:
+    others = Others(reached=True)
+    port = Port(siblings=others)
+    assert "on every worker" in (await port.words("POST", "/flags/things.list/rollback"))[0]
+    assert others.spreads == 0
+    await port.client.aclose()
+
+
+async def test_a_sum_that_lacks_the_other_workers_is_not_shown() -> None:
+    port = Port(siblings=Others(reached=True))
+    status, told = await port.ask("GET", "/metrics")
+    assert status == 503
+    assert "the sum would fall" in told["error"]
+    await port.client.aclose()

@@ -139,6 +139,14 @@ async def test_nothing_is_left_of_one_that_has_stopped(tmp_path: Path) -> None:
     assert strangler.runner.pending == 0
 
 
+async def test_one_that_leaves_its_place_to_another_says_what_holds_for_the_proxy(tmp_path: Path) -> None:
+    strangler = Strangler(configured(tmp_path, EMBEDDED))
+    async with strangler.running():
+        strangler.leave()
+        assert strangler.stopping.is_set()
+        assert await asked(strangler.admin, "/readyz") == 200
+
+
 async def test_it_is_ready_until_it_is_told_to_stop(tmp_path: Path) -> None:
     strangler = Strangler(configured(tmp_path, EMBEDDED))
     async with strangler.running():

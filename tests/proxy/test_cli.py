@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from demo.service import LOOPBACK, await_ready, free_port, launch
-from tests.e2e.proxies import ROOT, Proxy, environment, running, strangler
+from tests.e2e.proxies import ROOT, STRANGLER, Proxy, environment, running, strangler
 
 COMMANDS = [
     *("serve", "check", "handlers", "routes", "status", "set", "shadow", "rollback", "reset", "seed", "mismatches"),
@@ -36,7 +36,7 @@ routes:
 """
 FAULTY = """
 listen: 8080
-legacy: {url: https://127.0.0.1:9, connect: 1}
+legacy: {url: ftp://127.0.0.1:9, connect: 1}
 shadow: {deadlin: 5s}
 routes:
   - {name: things.list, match: GET things, share: 5}
@@ -108,6 +108,11 @@ def test_every_command_has_help_with_its_options_and_the_exit_codes(command: str
         (["mismatches", "--count", "many"], "not a number above 0"),
         (["handlers", "--listen", "3100"], "not a host and a port"),
         (["check", "--config"], "expected one argument"),
+        *(
+            (["serve", "--workers", count], "not a number from 1 to 64")
+            for count in ("0", "-1", "65", "two", "2.5", "")
+        ),
+        (["check", "--workers", "2"], "unrecognized arguments"),
     ],
 )
 def test_bad_usage_is_told_with_the_way_out(arguments: list[str], words: str) -> None:
@@ -303,12 +308,59 @@ def test_a_port_in_use_is_a_fault_of_the_configuration(proxy: Proxy, sound: Path
     assert f"listen: cannot listen on {LOOPBACK}:{taken}" in told.err
 
 
+def test_several_workers_without_redis_are_refused_with_the_other_faults(sound: Path, faulty: Path) -> None:
+    told = strangler("serve", "--workers", "2", "--config", sound)
+    assert told.code == WRONG
+    assert "  redis: --workers 2 needs it" in told.err
+    told = strangler("serve", "--workers", "2", "--config", faulty)
+    assert told.code == WRONG
+    assert [fault for fault in ("redis", *FAULTS) if f"  {fault}: " not in told.err] == []
+
+
+def test_several_workers_find_a_port_in_use_before_one_of_them_is_started(proxy: Proxy, sound: Path) -> None:
+    taken, redis = f"{LOOPBACK}:{proxy.service.port}", f"redis: 'redis://{LOOPBACK}:9/1'"
+    sound.write_text(f"{SOUND}{redis}\nlisten: {taken}\nadmin: {{listen: '{LOOPBACK}:0'}}\n")
+    told = strangler("serve", "--workers", "2", "--config", sound)
+    assert told.code == WRONG
+    assert f"listen: cannot listen on {taken}" in told.err
+
+
+def test_an_application_that_no_worker_can_have_is_told_once(sound: Path) -> None:
+    sound.write_text(
+        f"{SOUND}redis: 'redis://{LOOPBACK}:9/1'\nnative: {{app: 'no_such_module:app'}}\n"
+        f"listen: '{LOOPBACK}:{free_port()}'\nadmin: {{listen: '{LOOPBACK}:{free_port()}'}}\n"
+    )
+    command = [*STRANGLER, "serve", "--workers", "3", "--config", sound]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment({}))
+    assert done.returncode == WRONG
+    assert done.stderr.count("native.app: cannot import no_such_module:app") == 1
+    assert "the first worker did not become ready" in done.stdout
+
+
 def test_handlers_needs_an_application_and_an_address(sound: Path) -> None:
     for native in ("", "native: {app: 'tests.e2e.sides:native'}", f"native: {{url: 'http://{LOOPBACK}:10'}}"):
         sound.write_text(f"{SOUND}{native}\n")
         told = strangler("handlers", "--config", sound)
         assert told.code == WRONG
         assert "name both" in told.err
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        (f"['http://{LOOPBACK}:10', 'http://{LOOPBACK}:11']", "names several addresses; say which one to serve"),
+        (f"'https://{LOOPBACK}:10'", f"{LOOPBACK}:10 is not plain HTTP at a port"),
+        ("'unix:///run/native.sock'", "unix:///run/native.sock is not plain HTTP at a port"),
+    ],
+)
+def test_handlers_wants_to_be_told_where_to_listen_if_the_address_does_not_say_it(
+    sound: Path, url: str, words: str
+) -> None:
+    sound.write_text(f"{SOUND}native: {{app: 'tests.e2e.sides:native', url: {url}}}\n")
+    told = strangler("handlers", "--config", sound)
+    assert told.code == WRONG
+    assert f"native.url: {words}" in told.err
+    assert "--listen" in told.err
 
 
 def test_handlers_serves_the_native_application_until_it_is_told_to_stop(sound: Path) -> None:

@@ -2,39 +2,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
+from typing import cast
 
-import pytest
+from starlette.types import ASGIApp
 
 from proxy.address import Address
-from proxy.faults import ConfigError
-from proxy.server import KEEP_ALIVE, listen
+from proxy.server import KEEP_ALIVE, Server, listen
+from proxy.websocket import UserEnd
+from tests.e2e.sides import legacy
 from tests.fidelity.cases import answer, ask
 from tests.fidelity.origin import running_origin
-from tests.fidelity.wire import Hear, Signals, Tell, Whole, connected
-from tests.proxy.stage import eventually, staged
-
-
-def test_a_port_in_use_is_a_fault_of_the_configuration() -> None:
-    with listen(Address("127.0.0.1", 0), "listen") as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(ConfigError) as error:
-            listen(Address("127.0.0.1", port), "admin.listen")
-    [fault] = error.value.faults
-    assert (fault.place, fault.message) == (
-        "admin.listen",
-        f"cannot listen on 127.0.0.1:{port}: Address already in use",
-    )
-
-
-def test_an_address_of_another_machine_is_a_fault_of_the_configuration() -> None:
-    with pytest.raises(ConfigError) as error:
-        listen(Address("192.0.2.1", 0), "listen")
-    assert "192.0.2.1:0" in error.value.faults[0].message
-
-
-def test_both_families_can_be_listened_on() -> None:
-    with listen(Address("127.0.0.1", 0), "listen") as four, listen(Address("::1", 0), "listen") as six:
-        assert (four.family, six.family) == (socket.AF_INET, socket.AF_INET6)
+from tests.fidelity.wire import Hear, Peer, Signals, Tell, Whole, connected
+from tests.proxy.stage import eventually, serving, staged
 
 
 async def test_to_stop_is_to_finish_what_is_in_flight_and_to_take_no_more() -> None:
@@ -43,18 +23,132 @@ async def test_to_stop_is_to_finish_what_is_in_flight_and_to_take_no_more() -> N
         slow = answer("200 OK", b"Content-Length: 4"), Hear("stopping"), b"done"
         origin.begin((Whole(), Tell("asked"), *slow), signals=signals)
         legacy = {"url": f"http://127.0.0.1:{origin.port}"}
-        async with staged(legacy=legacy) as stage, connected(stage.port) as busy, connected(stage.port) as idle:
+        async with staged(legacy=legacy) as stage, connected(stage.port) as busy:
             await busy.send(ask("GET /x"))
             await signals["asked"].wait()
-            await eventually(lambda: stage.connections == 2)
             stage.server.stop()
-            await idle.until(lambda: idle.ended is not None)
-            with pytest.raises(ConnectionRefusedError):
-                await asyncio.open_connection("127.0.0.1", stage.port)
+            await eventually_refused(stage.port)
             assert busy.ended is None
             signals["stopping"].set()
             await busy.until(lambda: busy.ended is not None)
             assert busy.raw.endswith(b"done")
+
+
+async def test_an_idle_user_s_next_request_is_answered_and_said_to_be_the_last() -> None:
+    async with running_origin() as origin:
+        for _ in range(2):
+            origin.begin((Whole(), answer("200 OK", b"Content-Length: 4", body=b"done")))
+        async with staged(legacy={"url": f"http://127.0.0.1:{origin.port}"}) as stage, connected(stage.port) as idle:
+            await idle.send(ask("GET /x"))
+            await idle.until(lambda: idle.raw.endswith(b"done"))
+            assert b"connection: close" not in idle.raw.lower()
+            stage.server.stop()
+            await eventually_refused(stage.port)
+            idle.raw.clear()
+            await idle.send(ask("GET /x"))
+            await idle.until(lambda: idle.ended is not None)
+            assert idle.raw.endswith(b"done")
+            assert b"connection: close" in idle.raw.lower()
+
+
+async def test_an_idle_user_who_asks_no_more_is_let_go() -> None:
+    async with staged() as stage, connected(stage.port) as idle:
+        await eventually(lambda: stage.connections == 1)
+        stage.server.stop()
+        await idle.until(lambda: idle.ended is not None)
+        assert idle.ended == "closed"
+        assert idle.raw == b""
+
+
+async def test_users_who_wait_to_be_accepted_are_served_before_the_door_is_closed() -> None:
+    waiting = 20
+    async with running_origin() as origin:
+        for _ in range(waiting):
+            origin.begin((Whole(), answer("200 OK", b"Content-Length: 4", body=b"done")))
+        async with staged(legacy={"url": f"http://127.0.0.1:{origin.port}"}) as stage:
+            users = [socket.create_connection(("127.0.0.1", stage.port)) for _ in range(waiting)]
+            stage.server.stop()
+            for user in users:
+                user.setblocking(False)
+                await asyncio.get_running_loop().sock_sendall(user, ask("GET /x"))
+            for user in users:
+                with user:
+                    assert b"done" in await all_of(user)
+
+
+async def test_an_app_s_own_server_parts_from_its_users_in_the_same_way() -> None:
+    sock = listen(Address("127.0.0.1", 0), "listen")
+    port, server = sock.getsockname()[1], Server(legacy, sock)
+    async with serving(server), connected(port) as idle, connected(port) as new:
+        await server.serving.wait()
+        await idle.send(ask("GET /x"))
+        await idle.until(lambda: b"legacy" in idle.raw)
+        idle.raw.clear()
+        await eventually(lambda: len(server.server_state.connections) == 2)
+        server.stop()
+        await eventually_refused(port)
+        for user in (idle, new):
+            await user.send(ask("GET /x"))
+            await parted(user)
+            assert b"legacy" in user.raw
+            assert b"connection: close" in user.raw.lower()
+
+
+async def parted(user: Peer) -> None:
+    await user.until(lambda: user.ended is not None)
+
+
+async def all_of(user: socket.socket) -> bytes:
+    """What comes until the other end closes."""
+    received = b""
+    while part := await asyncio.get_running_loop().sock_recv(user, 4096):
+        received += part
+    return received
+
+
+async def test_tunnels_end_one_after_another_in_the_second_half_of_the_time() -> None:
+    ended: list[float] = []
+    loop = asyncio.get_running_loop()
+    server = Server(cast(ASGIApp, None), listen(Address("127.0.0.1", 0), "listen"), drain=1.0)
+    task = loop.create_task(server.run_until_stopped())
+    await server.serving.wait()
+    tunnels = [socket.socketpair() for _ in range(10)]
+    for near, _ in tunnels:
+        near.setblocking(False)
+        await loop.create_connection(partial(Tunnel, server, ended), sock=near)
+    server.stop()
+    began = loop.time()
+    await task
+    for _, far in tunnels:
+        far.close()
+    assert len(ended) == len(tunnels)
+    assert min(ended) - began >= 0.5
+    assert len({round(at, 2) for at in ended}) > 3
+
+
+class Tunnel(UserEnd):
+    """A user's end that notes when it ends."""
+
+    def __init__(self, server: Server, ended: list[float]) -> None:
+        self._server, self._ended = server, ended
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().__init__(
+            cast(asyncio.Transport, transport), cast(set[object], self._server.server_state.connections), self._note
+        )
+
+    def _note(self) -> None:
+        self._ended.append(asyncio.get_running_loop().time())
+
+
+async def eventually_refused(port: int) -> None:
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            return
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_a_caller_on_this_machine_is_believed_no_more_than_any_other() -> None:

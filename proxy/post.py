@@ -1,0 +1,45 @@
+"""A worker's post: the place among the workers that its supervisor gives it, in the environment of its process."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import MutableMapping
+from dataclasses import asdict, dataclass
+
+VARIABLE = "STRANGLER_POST"
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """File descriptors of what the worker inherits: both listening sockets and its end of the line.
+
+    `listen` and `admin` are the addresses that the sockets are bound to, as the configuration had them then.
+    """
+
+    worker: int
+    public: int
+    private: int
+    line: int
+    listen: str
+    admin: str
+
+    @property
+    def descriptors(self) -> tuple[int, int, int]:
+        return self.public, self.private, self.line
+
+    def sockets(self) -> tuple[socket.socket, socket.socket, socket.socket]:
+        """The public and the private socket, and the line's."""
+        public, private, line = (socket.socket(fileno=descriptor) for descriptor in self.descriptors)
+        for sock in (public, private, line):
+            sock.setblocking(False)
+        return public, private, line
+
+    def variable(self) -> dict[str, str]:
+        return {VARIABLE: json.dumps(asdict(self))}
+
+    @classmethod
+    def taken(cls, environ: MutableMapping[str, str]) -> Post | None:
+        """This process's post, if a supervisor has started it; its own children shall not think that it is theirs."""
+        told = environ.pop(VARIABLE, None)
+        return None if told is None else cls(**json.loads(told))

@@ -1,0 +1,235 @@
+"""Several workers on one port, kept alive and replaced one by one; the process that `strangler serve --workers` is.
+
+Each worker has a place, and each place a listening socket of its own, which this process holds open too: connections
+that arrive while its worker is gone wait for the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from proxy.child import Child, Heard, ending
+from proxy.line import Word
+from proxy.logs import configure
+from proxy.sections import Config
+from proxy.sockets import listen, listen_together
+from proxy.tasks import Tasks
+from proxy.together import added, kept
+
+log = structlog.get_logger()
+READY_WITHIN = 30.0  # seconds that a worker has to take requests
+OLD = 10.0  # seconds after which the end of a worker is no sign that the next one will end too
+SHORTEST, LONGEST = 0.1, 5.0  # seconds of pause before a worker that keeps dying young is started again
+SPARE = 15.0  # seconds beyond its own limit that a worker has to end, with native inside it
+
+
+def pause(young_deaths: int) -> float:
+    """Seconds until the next worker is started, after so many in a row that died young."""
+    return 0.0 if young_deaths == 0 else min(LONGEST, SHORTEST * 2 ** min(young_deaths - 1, 10))
+
+
+@dataclass(slots=True, eq=False)
+class Place:
+    worker: int
+    public: socket.socket
+    child: Child | None = None
+
+
+class Supervisor:
+    """`listen` and `admin`: what the sockets are bound to. SIGTERM and SIGINT end it, SIGHUP replaces the workers."""
+
+    def __init__(self, publics: Sequence[socket.socket], private: socket.socket, listen: str, admin: str) -> None:
+        self._places = [Place(number, public) for number, public in enumerate(publics, 1)]
+        self._private, self._listen, self._admin = private, listen, admin
+        self._tasks = Tasks()
+        self._children: set[Child] = set()
+        self._ended = b""  # what workers that are no more have counted
+        self._trips: set[Heard] = set()
+        self._delivered: set[Heard] = set()
+        self._stopping, self._renewing = asyncio.Event(), asyncio.Event()
+
+    async def run(self) -> int:
+        """Until all workers have ended; the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._renewing.set)
+        loop.add_signal_handler(signal.SIGCHLD, self._look)
+        living, stopping = self._tasks.start(self._live()), self._tasks.start(self._stopping.wait())
+        try:
+            await asyncio.wait({living, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            code = 0 if self._stopping.is_set() else living.result()
+            return await self._end() or code
+        finally:
+            await self._tasks.close()
+
+    async def _live(self) -> int:
+        """The first worker alone: what is wrong with the configuration is said once, and not once for each."""
+        first, *others = self._places
+        first.child = self._start(first)
+        if not await self._is_ready(first.child):
+            log.error("the first worker did not become ready: nothing is served")
+            return max(1, first.child.ended.result()) if first.child.ended.done() else 1
+        for place in others:
+            place.child = self._start(place)
+        for place in self._places:
+            self._tasks.start(self._keep(place))
+        while True:
+            await self._renewing.wait()
+            self._renewing.clear()
+            await self._renew()
+
+    def _start(self, place: Place) -> Child:
+        child = Child(place.worker, place.public, self._private, self._listen, self._admin)
+        self._children.add(child)
+        self._tasks.start(self._attend(child))
+        return child
+
+    async def _is_ready(self, child: Child) -> bool:
+        either: set[asyncio.Future[Any]] = {child.ready, child.ended}
+        await asyncio.wait(either, timeout=READY_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+        return child.ready.done()
+
+    async def _keep(self, place: Place) -> None:
+        """Replace the worker of this place whenever it ends by itself."""
+        young_deaths = 0
+        while not self._stopping.is_set():
+            child = place.child
+            assert child is not None
+            code = await asyncio.shield(child.ended)
+            if place.child is not child or self._stopping.is_set():
+                continue  # it was replaced before it ended
+            young_deaths = 0 if child.age > OLD else young_deaths + 1
+            wait = pause(young_deaths)
+            log.error(
+                "a worker ended: another takes its place, and the connections that wait there",
+                worker=child.worker,
+                pid=child.pid,
+                by=ending(code),
+                in_seconds=wait,
+            )
+            await self._replace(place, child, wait)
+
+    async def _replace(self, place: Place, child: Child, wait: float) -> None:
+        while place.child is child:
+            await asyncio.sleep(wait)
+            if place.child is not child or self._stopping.is_set():
+                return
+            try:
+                place.child = self._start(place)
+            except OSError as error:
+                log.error("no worker can be started: trying again", worker=place.worker, error=str(error))
+                wait = LONGEST
+
+    async def _renew(self) -> None:
+        """Put a fresh worker in each place in turn. The first that does not become ready ends it: the rest stay."""
+        log.info("replacing the workers one by one")
+        for place in self._places:
+            renewed = await self._renewed(place)
+            if self._stopping.is_set():
+                return
+            if not renewed:
+                log.error(
+                    "the new worker did not become ready: the workers that are not replaced go on as they are; mend "
+                    "what it says and send SIGHUP again",
+                    worker=place.worker,
+                )
+                return
+        log.info("all workers are replaced; the old ones end when they have finished")
+
+    async def _renewed(self, place: Place) -> bool:
+        try:
+            child = self._start(place)
+        except OSError as error:
+            log.error("no worker can be started", worker=place.worker, error=str(error))
+            return False
+        if self._stopping.is_set() or not await self._is_ready(child):
+            child.kill()
+            return False
+        old, place.child = place.child, child
+        if old is not None and not old.ended.done():
+            old.leave()
+            self._tasks.start(self._outlast([old]))
+        return True
+
+    async def _end(self) -> int:
+        """Let everybody finish; 1 if somebody had to be killed."""
+        self._stopping.set()
+        for place in self._places:
+            place.public.close()  # with the workers' own ends of it closed too, new connections are refused
+        children = [child for child in self._children if not child.ended.done()]
+        for child in children:
+            child.hang_up()
+        return await self._outlast(children)
+
+    async def _outlast(self, children: Iterable[Child]) -> int:
+        """Wait for the end of workers that were told to finish, each within its own limit."""
+        killed = 0
+        ends = {child.ended: child for child in children}
+        limit = max((child.drain for child in ends.values()), default=0.0) + SPARE
+        if ends:
+            await asyncio.wait(ends, timeout=limit)
+        for child in ends.values():
+            if not child.ended.done():
+                log.error("a worker did not finish in time: killed", worker=child.worker, pid=child.pid, after=limit)
+                child.kill()
+                await asyncio.shield(child.ended)
+                killed = 1
+        return killed
+
+    def _look(self) -> None:
+        for child in self._children:
+            child.look()
+
+    async def _attend(self, child: Child) -> None:
+        """Listen to a worker until it is gone; its counts stay."""
+        await child.connect()
+        self._tell()
+        async for word, body in child.messages():
+            if word is Word.EVERYONE:
+                others = [other.counts for other in self._children if other is not child]
+                await child.send(Word.COUNTS, added([self._ended, *others]))
+            elif word is Word.TRIPS:
+                self._hear(child, json.loads(body))
+            elif word is Word.READY:
+                log.info("a worker takes requests", worker=child.worker, pid=child.pid)
+                self._tell()
+        await asyncio.shield(child.ended)
+        self._children.discard(child)
+        self._ended = kept(added([self._ended, child.counts]))
+        self._tell()
+
+    def _hear(self, child: Child, told: Mapping[str, Any]) -> None:
+        """A worker's trips that the store has not heard of. One that it no longer has is delivered, for all."""
+        latched, heard = ({(route, at, why) for route, at, why in told[key]} for key in ("latched", "heard"))
+        self._delivered |= child.latched - latched
+        self._trips = (self._trips | latched) - self._delivered
+        child.latched, child.heard = latched, heard
+        self._tell()
+
+    def _tell(self) -> None:
+        """Every worker, those to come too, goes by the trips that any of them has made."""
+        everywhere = all(self._trips <= child.heard for child in self._children if child.serving)
+        state = json.dumps({"trips": sorted(self._trips), "everywhere": everywhere}).encode()
+        for child in self._children:
+            child.post(Word.TRIPS, state)
+
+
+def supervise(config: Config, workers: int) -> int:
+    """Serve with so many workers until told to stop; a ConfigError names a port that cannot be had."""
+    publics = listen_together(config.listen, "listen", workers)
+    private = listen(config.admin.listen, "admin.listen")
+    configure()
+
+    async def run() -> int:
+        return await Supervisor(publics, private, str(config.listen), str(config.admin.listen)).run()
+
+    return asyncio.run(run())

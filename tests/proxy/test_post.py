@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import socket
+
+from proxy.post import VARIABLE, Post
+
+
+def test_a_post_is_taken_once_and_no_child_of_its_worker_takes_it_too() -> None:
+    post = Post(1, 3, 4, 5, "127.0.0.1:8080", "127.0.0.1:9901")
+    environ = {"PATH": "/bin", **post.variable()}
+    assert Post.taken(environ) == post
+    assert VARIABLE not in environ
+    assert Post.taken(environ) is None
+
+
+def test_what_is_inherited_are_sockets_that_do_not_block() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as public, socket.create_server(("127.0.0.1", 0)) as private:
+        ours, theirs = socket.socketpair()
+        with ours:
+            post = Post(1, public.dup().detach(), private.dup().detach(), theirs.detach(), "", "")
+            inherited = post.sockets()
+            assert [sock.gettimeout() for sock in inherited] == [0.0, 0.0, 0.0]
+            assert inherited[0].getsockname() == public.getsockname()
+            assert inherited[1].getsockname() == private.getsockname()
+            for sock in inherited:
+                sock.close()
+            assert ours.recv(1) == b""

@@ -1,0 +1,162 @@
+"""A worker's end of the line, with the supervisor's end in the test's hands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from demo.service import LOOPBACK, free_port
+from flags.flag import Trip
+from flags.loop import Loop
+from flags.rollback import Rule
+from flags.store.redis import RedisStore
+from proxy.line import Line, Word
+from proxy.metrics import Metrics
+from proxy.siblings import NoSiblings, Silent, Supervised
+from proxy.tasks import Tasks
+from tests.proxy.process import without_process
+
+ROUTES = ["things.list", "things.show"]
+TRIP = ["things.list", 5.5, "by hand: it looks odd"]
+
+
+class Worker:
+    def __init__(self, supervisor: Line, line: Line) -> None:
+        self.supervisor, self.tasks, self.gone = supervisor, Tasks(), asyncio.Event()
+        self.store = RedisStore(f"redis://{LOOPBACK}:{free_port()}/1", limit=0.5)
+        self.loop = Loop(self.store, ROUTES, Rule(30, 50, 0.05, 0.02), "worker", now=lambda: 5.5)
+        self.metrics = Metrics(ROUTES)
+        self.siblings = Supervised(line, self.loop, self.metrics)
+        self.said = supervisor.messages()
+
+    def tell(self, *trips: list[Any], everywhere: bool = True) -> None:
+        self.supervisor.post(Word.TRIPS, json.dumps({"trips": trips, "everywhere": everywhere}).encode())
+
+    async def next(self, word: Word) -> bytes:
+        """What it says next of this kind."""
+        async with asyncio.timeout(30):
+            while True:
+                said, body = await anext(self.said)
+                if said is word:
+                    return body
+
+    async def join(self) -> None:
+        await self.siblings.join(self.tasks, self.gone.set)
+
+
+@pytest.fixture
+async def worker() -> AsyncIterator[Worker]:
+    supervisor, line = [await Line.over(end) for end in socket.socketpair()]
+    worker = Worker(supervisor, line)
+    yield worker
+    await worker.said.aclose()
+    await worker.tasks.close()
+    await worker.store.close()
+    await asyncio.gather(supervisor.close(), line.close())
+
+
+async def test_it_takes_no_requests_before_it_knows_what_the_others_go_by(worker: Worker) -> None:
+    joining = worker.tasks.start(worker.join())
+    await asyncio.sleep(0)
+    assert not joining.done()
+    worker.tell(TRIP)
+    await joining
+    assert worker.loop.latches == {"things.list": Trip(5.5, "by hand: it looks odd")}
+    assert worker.loop.get("things.list").tripped
+    told = json.loads(await worker.next(Word.TRIPS))
+    assert told == {"latched": [TRIP], "heard": [TRIP]}
+
+
+async def test_a_trip_is_taken_over_once(worker: Worker) -> None:
+    worker.tell(TRIP)
+    await worker.join()
+    worker.loop._held.lift("things.list")  # as when the store has heard of it
+    worker.tell(TRIP, ["things.show", 5.5, "also"])
+    while json.loads(await worker.next(Word.TRIPS))["latched"] != [["things.show", 5.5, "also"]]:
+        continue
+    assert not worker.loop.get("things.list").tripped
+
+
+async def test_a_rollback_has_spread_once_all_others_go_by_it(worker: Worker) -> None:
+    worker.tell()
+    await worker.join()
+    await worker.loop.rollback("things.list", "it looks odd")
+    spreading = worker.tasks.start(worker.siblings.spread())
+    while json.loads(await worker.next(Word.TRIPS))["latched"] != [TRIP]:
+        continue
+    worker.tell(TRIP, everywhere=False)
+    worker.tell(TRIP)
+    assert await spreading
+
+
+async def test_a_rollback_that_somebody_does_not_take_over_in_time_has_not_spread(worker: Worker) -> None:
+    worker.tell()
+    await worker.join()
+    await worker.loop.rollback("things.list", "it looks odd")
+    worker.tell(TRIP, everywhere=False)
+    assert not await worker.siblings.spread()
+
+
+async def test_a_scrape_shows_what_all_have_counted_and_the_supervisor_has_heard_of_it(worker: Worker) -> None:
+    worker.tell()
+    await worker.join()
+    worker.metrics.fallbacks.labels("things.list").inc()
+    scraping = worker.tasks.start(worker.siblings.exposition())
+    await worker.next(Word.EVERYONE)
+    await worker.supervisor.send(Word.COUNTS, worker.metrics.exposition())
+    assert b'strangler_fallbacks_total{route="things.list"} 2.0\n' in await scraping
+
+
+async def test_without_an_answer_of_the_supervisor_nothing_is_shown(worker: Worker) -> None:
+    worker.tell()
+    await worker.join()
+    with pytest.raises(Silent, match="did not answer within"):
+        await worker.siblings.exposition()
+    late = worker.tasks.start(worker.siblings.exposition())  # whose answer must not be the one that came too late
+    await worker.next(Word.EVERYONE)
+    await worker.next(Word.EVERYONE)
+    await worker.supervisor.send(Word.COUNTS, b"")
+    await worker.supervisor.send(Word.COUNTS, kept_of(3))
+    assert b'strangler_fallbacks_total{route="things.list"} 3.0\n' in await late
+
+
+def kept_of(fallbacks: int) -> bytes:
+    metrics = Metrics(ROUTES)
+    for _ in range(fallbacks):
+        metrics.fallbacks.labels("things.list").inc()
+    return metrics.exposition()
+
+
+async def test_it_hears_when_its_supervisor_is_gone_even_before_it_has_joined(worker: Worker) -> None:
+    await worker.supervisor.close()
+    await worker.join()
+    assert worker.gone.is_set()
+
+
+async def test_its_last_words_are_what_it_has_counted(worker: Worker) -> None:
+    worker.tell()
+    await worker.join()
+    await worker.tasks.close()
+    worker.metrics.fallbacks.labels("things.list").inc()
+    worker.siblings.ready(5.0)
+    assert json.loads(await worker.next(Word.READY)) == {"drain": 5.0}
+    await worker.siblings.leave()
+    *_, (word, body) = [message async for message in worker.said]
+    assert word is Word.COUNTS
+    assert b'strangler_fallbacks_total{route="things.list"} 1.0\n' in body
+
+
+async def test_one_worker_alone_is_all_there_is() -> None:
+    metrics, tasks = Metrics(ROUTES), Tasks()
+    alone = NoSiblings(metrics)
+    await alone.join(tasks, asyncio.Event().set)
+    alone.ready(5.0)
+    assert without_process(await alone.exposition()) == without_process(metrics.exposition())
+    assert not await alone.spread()
+    await alone.leave()
+    assert len(tasks) == 0
