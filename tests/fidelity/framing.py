@@ -1,15 +1,28 @@
 """HTTP/1.1 messages as they stand on the wire, read without interpreting more than their framing. No I/O.
 
-Written apart from the parser that the proxy uses, so that a fault in one cannot hide the same fault in the other.
+Written apart from the parser that the proxy uses, so that a fault in one cannot hide the same fault in the other. It
+takes nothing that RFC 9112 does not have senders generate: whoever forwards is measured by it.
 """
 
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 Header = tuple[bytes, bytes]
+
+REQUEST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [!$-;=?-~]+ HTTP/1\.[01]")  # a target without " # < >
+STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?")  # and no phrase without its space
+HEADER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
+HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[!$&'()*+;=%.\w~-]+)(?::[0-9]*)?", re.ASCII)
+CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t\x20-\x7e]+)?")
+LONGEST_LINE = 1 << 17  # within which a line ends, or it is none
+
+
+class Malformed(Exception):
+    """What came can be read in two ways, or in none."""
 
 
 class Framing(enum.Enum):
@@ -67,7 +80,9 @@ def _messages(raw: bytes | bytearray, methods: Iterator[bytes] | None, *, ended:
         if end < 0:
             return
         start, *lines = bytes(raw[at:end]).split(b"\r\n")
-        message, at = _body(raw, end + 4, Message(start, tuple(map(_header, lines))), method, ended=ended)
+        head = Message(start, tuple(map(_header, lines)))
+        _check_answer(head) if methods is not None else _check_request(head)
+        message, at = _body(raw, end + 4, head, method, ended=ended)
         yield message, at
         if not message.complete:
             return
@@ -75,16 +90,44 @@ def _messages(raw: bytes | bytearray, methods: Iterator[bytes] | None, *, ended:
             method = next(methods, b"GET")
 
 
+def _check_request(head: Message) -> None:
+    _must(REQUEST_LINE.fullmatch(head.start), head.start)
+    hosts = head.values(b"host")
+    _must(len(hosts) == 1 or (not hosts and head.start.endswith(b"1.0")), hosts)
+    _must(all(map(HOST.fullmatch, hosts)), hosts)
+    _check_framing(head)
+
+
+def _check_answer(head: Message) -> None:
+    _must(STATUS_LINE.fullmatch(head.start), head.start)
+    _check_framing(head)
+
+
+def _check_framing(head: Message) -> None:
+    """RFC 9112 §6.1 and §6.3; of codings there is none but chunked."""
+    codings, lengths = head.values(b"transfer-encoding"), head.values(b"content-length")
+    _must(len(codings) + len(lengths) <= 1, (codings, lengths))
+    _must(all(coding.lower() == b"chunked" and b"HTTP/1.1" in head.start for coding in codings), codings)
+    _must(all(length.isdigit() and len(length) <= 18 for length in lengths), lengths)
+
+
+def _must(holds: object, what: object) -> None:
+    if not holds:
+        raise Malformed(what)
+
+
 def _header(line: bytes) -> Header:
-    name, _, value = line.partition(b":")
-    return name, value.strip(b" \t")
+    found = HEADER.fullmatch(line)
+    if found is None:
+        raise Malformed(line)
+    return found[1], found[2].rstrip(b" \t")
 
 
 def _body(raw: bytes | bytearray, at: int, head: Message, method: bytes | None, *, ended: bool) -> tuple[Message, int]:
     answers_nothing = method is not None and (method == b"HEAD" or head.status < 200 or head.status in (204, 304))
     if answers_nothing:
         return head, at
-    if b"chunked" in b",".join(head.values(b"transfer-encoding")).lower():
+    if head.values(b"transfer-encoding"):
         return _chunked(raw, at, head)
     if lengths := head.values(b"content-length"):
         end = at + int(lengths[0])
@@ -97,14 +140,18 @@ def _body(raw: bytes | bytearray, at: int, head: Message, method: bytes | None, 
 def _chunked(raw: bytes | bytearray, at: int, head: Message) -> tuple[Message, int]:
     body = bytearray()
     while True:
-        end = raw.find(b"\r\n", at)
+        end = raw.find(b"\r\n", at, at + LONGEST_LINE)
         if end < 0:
             return _with(head, bytes(body), Framing.CHUNKED, complete=False), len(raw)
-        size = int(bytes(raw[at:end]).partition(b";")[0], 16)
+        found = CHUNK.fullmatch(bytes(raw[at:end]))
+        if found is None:
+            raise Malformed(bytes(raw[at:end]))
+        size = int(found[1], 16)
         if size == 0:
             return _trailers(raw, end, head, bytes(body))
         body += raw[end + 2 : end + 2 + size]
         at = end + 4 + size
+        _must(b"\r\n".startswith(raw[at - 2 : at]), bytes(raw[at - 2 : at]))
         if at > len(raw):
             return _with(head, bytes(body), Framing.CHUNKED, complete=False), len(raw)
 
@@ -115,6 +162,7 @@ def _trailers(raw: bytes | bytearray, at: int, head: Message, body: bytes) -> tu
         return _with(head, body, Framing.CHUNKED, complete=False), len(raw)
     lines = bytes(raw[at + 2 : end]).split(b"\r\n") if end > at else []
     trailers = tuple(map(_header, lines))
+    _must(not {b"content-length", b"transfer-encoding", b"host"} & {name.lower() for name, _ in trailers}, trailers)
     return _with(head, body, Framing.CHUNKED, complete=True, trailers=trailers), end + 4
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from tests.fidelity.framing import Message, first_request
+from tests.fidelity.framing import Malformed, Message, first_request
 from tests.fidelity.wire import PATIENCE, Close, Gone, Peer, Reset, Script, Signals, Whole
 
 PROBE = b"GET /probe HTTP/1.1\r\nHost: example.test\r\n\r\n"
@@ -19,7 +19,8 @@ LAST = (Close, Reset, Gone)  # steps after which a connection is of no more use
 @dataclass
 class Origin:
     """`received`: the requests since `begin`, in the order of their arrival, but for those to `/probe` and, if it
-    `skips_shadows`, those of comparisons. `finished`: for how many of them the script has ended."""
+    `skips_shadows`, those of comparisons. `finished`: for how many of them the script has ended. `faults`: what came
+    and was no request, or did not come although the script waited for it."""
 
     port: int = 0
     skips_shadows: bool = False
@@ -27,6 +28,7 @@ class Origin:
     finished: int = 0
     open: int = 0
     accepted: int = 0
+    faults: list[str] = field(default_factory=list)
     _answers: Sequence[Script] = (OK,)
     _signals: Signals = field(default_factory=Signals)
     _turn: int = 0
@@ -37,6 +39,7 @@ class Origin:
         """From now on answer with these, one a request; the last of them answers all that come after it."""
         self._answers, self._signals = answers or (OK,), Signals() if signals is None else signals
         self.received, self.finished, self._turn = [], 0, 0
+        self.faults.clear()
 
     async def until(self, ready: Callable[[], bool]) -> None:
         """Return once `ready` holds; it is asked again at each request and each end of a connection."""
@@ -61,8 +64,12 @@ class Origin:
         self.accepted += 1
         try:
             async with peer.listening():
-                while await self._converse(peer):
-                    pass
+                try:
+                    while await self._converse(peer):
+                        pass
+                except (Malformed, TimeoutError) as why:
+                    self.faults.append(f"{why!r} after {bytes(peer.raw[:200])!r}")
+                    peer.reset()
         finally:
             self._peers.discard(peer)
             self.open -= 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.fidelity.cases import BIG, TE, Case, answer, ask, chunked, got, length, pieces, put
 from tests.fidelity.origin import OK
-from tests.fidelity.wire import Close, Hear, Tell, Until
+from tests.fidelity.wire import Close, Hear, Tell, Until, Whole
 
 TARGETS = (
     got("a plain GET", "/plain"),
@@ -22,8 +22,13 @@ TARGETS = (
     got("a plus and escapes in a query", "/a?q=a+b%20c%2B%26"),
     got("brackets in a query", "/a?ids[]=1&ids[]=2"),
     got("sub-delimiters in a path", "/a;v=1,2/b:c@d!$&'()*+="),
-    got("a long target", "/long?q=" + "x" * 16_000),
+    got("a long target", "/long?q=" + "x" * 10_000),
     Case("an absolute-form target", (b"GET http://other.test:81/a%2Fb?c HTTP/1.1\r\nHost: example.test\r\n\r\n",)),
+    Case(
+        "an absolute-form target without a path", (b"GET http://other.test?c HTTP/1.1\r\nHost: example.test\r\n\r\n",)
+    ),
+    got("characters that no URI should have", "/h?{a}|b\\c^d`e"),
+    got("a percent sign that escapes nothing", "/h?discount=5%&a=%zz"),
     Case("OPTIONS of the whole server", (b"OPTIONS * HTTP/1.1\r\nHost: example.test\r\n\r\n",)),
 )
 
@@ -48,6 +53,12 @@ QUESTIONS = (
     got(
         "claims of an untrusted caller", "/h", b"X-Real-IP: 1.2.3.4", b"X-Forwarded-For: 1.2.3.4", b"Client-IP: 1.2.3.4"
     ),
+    got("every character of a name", "/h", b"!#$%&'*+-.^_`|~09azAZ: 1"),
+    got("a name with underscores", "/h", b"X_Forwarded_Proto: https", b"X_Own: 1"),
+    got("a method override", "/h", b"X-HTTP-Method-Override: DELETE"),
+    Case("an address of version 6 as host", (b"GET /h HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n",)),
+    got("a range", "/h", b"Range: bytes=0-3, 5-", b'If-Range: "x"'),
+    Case("close among other options", (ask("GET /h", b"Connection: X-Hop, close", b"X-Hop: 1"),), ((*OK, Close()),)),
     got(
         "an upgrade to another protocol than WebSocket",
         "/h",
@@ -58,6 +69,11 @@ QUESTIONS = (
     Case("empty lines before a request", (b"\r\n\r\n" + ask("GET /h"),)),
     Case("an HTTP/1.0 client", (b"GET /old HTTP/1.0\r\nHost: example.test\r\n\r\n",), ((*OK, Close()),)),
     Case("an HTTP/1.0 client without Host", (b"GET /old HTTP/1.0\r\nAccept: */*\r\n\r\n",), ((*OK, Close()),)),
+    Case(
+        "an HTTP/1.0 client that would stay",
+        (b"GET /old HTTP/1.0\r\nHost: example.test\r\nConnection: keep-alive\r\n\r\n",),
+        ((Whole(), b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nold"),),
+    ),
     Case("a client that closes", (ask("GET /h", b"Connection: close"),), ((*OK, Close()),)),
 )
 
@@ -76,6 +92,13 @@ UPLOADS = (
     put("an empty chunked upload", "POST", TE, body=chunked()),
     put("chunk extensions", "POST", TE, body=b"5;a=b\r\nhello\r\n0;c\r\n\r\n"),
     put("many tiny chunks up", "POST", TE, body=chunked(*[b"x"] * 2000)),
+    put("a chunk size in capitals, with zeros ahead", "POST", TE, body=b"000A\r\n0123456789\r\n00\r\n\r\n"),
+    put("a length with zeros ahead", "POST", b"Content-Length: 003", body=b"abc"),
+    Case(
+        "a HEAD with a body",
+        (ask("HEAD /put", b"Content-Length: 4", body=b"odd!"),),
+        ((Whole(), answer("200 OK", b"Content-Length: 2")),),
+    ),
     put("trailers of a request", "POST", TE, b"Trailer: X-Sum", body=chunked(b"abc", trailers=b"X-Sum: 1\r\n")),
     put("a compressed body", "POST", b"Content-Encoding: gzip", b"Content-Length: 4", body=b"\x1f\x8b\x08\0"),
     put("10 MiB up", "POST", length(len(BIG)), body=BIG),
@@ -93,6 +116,10 @@ UPLOADS = (
         (*(bytes([byte]) for byte in ask("POST /put", b"Content-Length: 2")), b"o", b"k"),
     ),
     Case(
+        "a chunked upload in single bytes",
+        tuple(bytes([byte]) for byte in ask("POST /put", TE, body=chunked(b"ab", b"c", trailers=b"X-A: 1\r\n"))),
+    ),
+    Case(
         "an upload that pauses",
         (ask("POST /put", b"Content-Length: 6"), b"abc", Hear("half"), b"def"),
         ((Until(b"abc"), Tell("half"), *OK),),
@@ -106,6 +133,18 @@ UPLOADS = (
         "an expectation met in chunks",
         (ask("POST /put", b"Expect: 100-continue", TE), Until(b"100 Continue\r\n\r\n"), chunked(b"bo", b"dy")),
         ((Until(b"\r\n\r\n"), b"HTTP/1.1 100 Continue\r\n\r\n", *OK),),
+    ),
+    Case(
+        "an expectation in capitals",
+        (ask("POST /put", b"Expect: 100-Continue", b"Content-Length: 4"), Until(b"100 Continue\r\n\r\n"), b"body"),
+        ((Until(b"\r\n\r\n"), b"HTTP/1.1 100 Continue\r\n\r\n", *OK),),
+    ),
+    got("an expectation without a body", "/h", b"Expect: 100-continue"),
+    put("an expectation of something else", "POST", b"Expect: tea", b"Content-Length: 4", body=b"body"),
+    Case(
+        "an expectation of an HTTP/1.0 client",
+        (b"POST /put HTTP/1.0\r\nHost: example.test\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nbody",),
+        ((*OK, Close()),),
     ),
     Case(
         "an expectation that is refused",

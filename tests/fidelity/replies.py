@@ -41,12 +41,33 @@ ANSWERS = (
         "103 before the answer", answer("103 Early Hints", b"Link: </a.css>; rel=preload"), answer("200 OK", *COOKIES)
     ),
     given("102 twice before the answer", answer("102 Processing") * 2 + answer("200 OK", *COOKIES)),
+    given("100 that nobody waits for", answer("100 Continue") + answer("200 OK", *COOKIES)),
+    given("a hundred interim answers", answer("103 Early Hints", b"Link: </a.css>") * 100 + answer("200 OK", *COOKIES)),
+    Case(
+        "103 for an HTTP/1.0 client",
+        (OLD,),
+        ((Whole(), answer("103 Early Hints", b"Link: </a.css>"), answer("200 OK", *COOKIES), Close()),),
+    ),
     given("a chunked answer", answer("200 OK", TE, body=chunked(b"hello ", b"world"))),
     given("an empty chunked answer", answer("200 OK", TE, body=chunked())),
     given("many tiny chunks down", answer("200 OK", TE, body=chunked(*[b"y"] * 2000))),
     given(
         "trailers of an answer", answer("200 OK", TE, b"Trailer: X-Sum", body=chunked(b"abc", trailers=b"X-Sum: 1\r\n"))
     ),
+    Case(
+        "trailers of an answer for an HTTP/1.0 client",
+        (OLD,),
+        ((Whole(), answer("200 OK", TE, body=chunked(b"abc", trailers=b"X-Sum: 1\r\n")), Close()),),
+    ),
+    given(
+        "hop-by-hop headers among the trailers of an answer",
+        answer("200 OK", TE, body=chunked(b"abc", trailers=b"Keep-Alive: timeout=5\r\nX-Sum: 1\r\n")),
+    ),
+    given("chunk extensions of an answer", answer("200 OK", TE, body=b"3;a=b\r\nabc\r\n0;c\r\n\r\n")),
+    given("a long phrase", answer("200 " + "ok " * 300 + "ok", b"Content-Length: 0")),
+    given("an answer in single bytes", *(bytes([byte]) for byte in answer("200 OK", TE, body=chunked(b"ab", b"c")))),
+    given("many answer headers", answer("200 OK", *[b"X-A: 1"] * 100, b"Content-Length: 0")),
+    given("a method that is not allowed", answer("405 Method Not Allowed", b"Allow: GET, HEAD", b"Content-Length: 0")),
     given(
         "a compressed answer", answer("200 OK", b"Content-Encoding: gzip", b"Content-Length: 4", body=b"\x1f\x8b\x08\0")
     ),
@@ -119,6 +140,15 @@ CONNECTIONS = (
         (
             (Whole(), answer("200 OK", b"Content-Length: 3", body=b"one")),
             (Whole(), answer("201 Created", TE, body=chunked(b"two"))),
+            (Whole(), answer("200 OK", b"Content-Length: 5", body=b"three")),
+        ),
+    ),
+    Case(
+        "three pipelined requests, one of them HEAD",
+        (ask("GET /1") + ask("HEAD /2") + ask("GET /3"),),
+        (
+            (Whole(), answer("200 OK", b"Content-Length: 3", body=b"one")),
+            (Whole(), answer("200 OK", b"Content-Length: 3")),
             (Whole(), answer("200 OK", b"Content-Length: 5", body=b"three")),
         ),
     ),

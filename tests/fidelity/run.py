@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.fidelity.cases import Case
 from tests.fidelity.framing import answers, requests
 from tests.fidelity.origin import PROBE, Origin
+from tests.fidelity.refusals import Refusal
 from tests.fidelity.rules import Seen
 from tests.fidelity.wire import Peer, Signals, connected
 
@@ -23,6 +24,25 @@ async def played(case: Case, port: int, *origins: Origin) -> Seen:
             await client.until(lambda: _finals(client, methods) >= len(sent))
             if all(message.complete for message in sent):
                 alive = await _probed(client, [*methods, b"GET"])
+    origin = next((origin for origin in origins if origin.received), origins[0])
+    await origin.until(lambda: origin.finished == len(origin.received))
+    seen = answers(client.raw, methods, ended=client.ended == "closed")
+    return Seen(tuple(origin.received), tuple(seen[:-1] if alive else seen), alive)
+
+
+async def refused(refusal: Refusal, port: int, *origins: Origin) -> Seen:
+    """As `played`, for what is no HTTP; `alive` is False only if the connection was closed in order."""
+    signals = Signals()
+    for origin in origins:
+        origin.begin(*refusal.origin, signals=signals)
+    methods = [refusal.client[0].partition(b" ")[0]] * len(refusal.answered)
+    async with connected(port) as client:
+        await client.play(refusal.client, lambda: True, signals)
+        await client.until(lambda: _finals(client, methods) >= len(refusal.answered))
+        alive = not refusal.closes and await _probed(client, [*methods, b"GET"])
+        if refusal.closes:
+            await client.until(lambda: False)
+            alive = client.ended != "closed"
     origin = next((origin for origin in origins if origin.received), origins[0])
     await origin.until(lambda: origin.finished == len(origin.received))
     seen = answers(client.raw, methods, ended=client.ended == "closed")

@@ -127,6 +127,8 @@ class Peer:
 
     def reset(self) -> None:
         sock: socket.socket = self._writer.get_extra_info("socket")
+        if sock.fileno() < 0:
+            return
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
