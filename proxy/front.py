@@ -103,7 +103,7 @@ class Front(Patient):
             headers = [(b"host", authority), *(header for header in headers if header[0] != b"host")]
         if not parser.should_upgrade():
             self._begin(method.decode(), version, target, headers)
-        elif wants_websocket(headers):
+        elif wants_websocket(method.decode(), headers):
             self._upgrading = self._scope(method.decode(), version, target, headers)
         else:
             self._unframed = body_framing(headers)

@@ -11,19 +11,16 @@ from proxy.connection import Connection
 from proxy.errors import Broken, ClientLeft, ClientStalled, SideFailed, StranglerError
 from proxy.exchange import Exchange
 from proxy.framed import Framed
-from proxy.headers import Header, forward_response, message_head, status_line
+from proxy.headers import Header, forward_trailers, message_head, status_line
 from proxy.relay import Asked, Relay, User
 from proxy.upstream import INVITATION, take, take_idle
 
 EARLY = 64 * 1024  # bytes of an upload that are taken before there is a connection for them
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Relayed:
-    """One request on its way: told of the upload by the user's connection, of the answer by the side's.
-
-    `keep_alive`: whether the user's connection may serve another request.
-    """
+    """Told of the upload by the user's connection, which serves no other if not to be kept alive, of the answer by the
+    side's."""
 
     # Most requests never change these: they are set on the class, and not for each request anew.
     complete = touched = response_complete = False
@@ -60,12 +57,15 @@ class Relayed:
         except SideFailed as failure:
             self._opening = None
             return self._give_up(failure)
+        except Exception:
+            self._user.reset()  # a fault of our own is reported by the tasks' owner, and no user is left waiting for it
+            raise
         self._opening = None
-        return self._ask(connection)
+        return self._ask(connection, again=fresh)
 
-    def _ask(self, connection: Connection) -> None:
+    def _ask(self, connection: Connection, *, again: bool = False) -> None:
         request, limits = self._request, self._limits
-        self._connection, self._reused = connection, connection.asked > 0
+        self._connection, self._reused = connection, connection.asked > 0 and not again
         connection.ask(
             request.head,
             self,
@@ -148,7 +148,7 @@ class Relayed:
             return  # HTTP/1.0 knows none (RFC 9110 §15.2), and nobody waits for this one
         if status == 100:
             self._uninvite()
-        self._user.write(message_head(status_line(status, phrase), forward_response(headers)))
+        self._user.write(message_head(status_line(status, phrase), forward_trailers(headers)))
 
     def begin(self, status: int, phrase: bytes, headers: list[Header]) -> None:
         self.status = status
@@ -206,7 +206,7 @@ class Relayed:
 
     def _invite(self) -> None:
         self._invitation = None
-        self._user.write(CONTINUE)
+        self._user.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _uninvite(self) -> None:
         if self._invitation is not None:

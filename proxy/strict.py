@@ -50,8 +50,6 @@ class Fault:
 
 
 MALFORMED = Fault(400, "This is no well-formed HTTP request, so nobody was asked.")  # what the parser refuses
-SLOW = Fault(408, "The head of the request did not come in time, so nobody was asked.")
-PIPELINED = Fault(400, "An upgrade cannot be asked for before all earlier requests are answered.")
 PIPELINED = Fault(400, "An upgrade must wait until the requests ahead of it are answered: use a connection of its own.")
 SLOW = Fault(408, "The head of the request did not come in time, so nobody was asked.")
 _OLD = Fault(400, "HTTP/0.9 is not served: ask by HTTP/1.1.")

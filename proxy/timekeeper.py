@@ -12,7 +12,7 @@ from proxy.errors import NoAnswer, StranglerError
 class Timekeeper:
     """Says `fail`, with what happened, as soon as a limit is passed. Seconds throughout."""
 
-    __slots__ = ("_alarm", "_between", "_fail", "_late", "_latest", "_loop")
+    __slots__ = ("_alarm", "_between", "_fail", "_late", "_latest", "_loop", "_total")
 
     def __init__(self, fail: Callable[[StranglerError], None]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -20,16 +20,19 @@ class Timekeeper:
         self._fail: Callable[[StranglerError], None] | None = fail
         self._late: Callable[[], StranglerError] = NoAnswer
         self._latest = self._between = 0.0
+        self._total: float | None = None
 
     def begin(self, between_bytes: float, total: float | None) -> None:
         """A question is asked whose answer has these limits."""
-        self._between = between_bytes
-        self._latest = 0.0 if total is None else self._loop.time() + total
+        self._between, self._total, self._latest = between_bytes, total, 0.0
 
     def await_answer(self, limit: float, late: Callable[[], StranglerError] | None = None) -> None:
-        """`late` makes the failure, if it is not the side's silence."""
-        self._late = late or (lambda: NoAnswer(f"nothing came within {limit:g} s"))
-        self._set(limit)
+        """`late` makes the failure if it is not the side that is waited for: then the total is not counted either."""
+        if late is not None:
+            self._late, self._latest = late, 0.0
+            return self._alarm.within(limit)
+        self._late = lambda: NoAnswer(f"nothing came within {limit:g} s")
+        return self._set(limit)
 
     def await_more(self) -> None:
         """The answer has begun, or goes on."""
@@ -44,7 +47,8 @@ class Timekeeper:
         self._fail, self._late = None, NoAnswer
 
     def _set(self, seconds: float) -> None:
-        if self._latest:
+        if self._total is not None:
+            self._latest = self._latest or self._loop.time() + self._total
             seconds = min(seconds, max(self._latest - self._loop.time(), 0.0))
         self._alarm.within(seconds)
 

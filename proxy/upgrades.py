@@ -9,9 +9,11 @@ from proxy.headers import Header
 from proxy.listener import FRAMING
 
 
-def wants_websocket(headers: Sequence[Header]) -> bool:
-    """RFC 6455 §4.1; the parser has seen that an upgrade is asked for at all."""
-    return any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers)
+def wants_websocket(method: str, headers: Sequence[Header]) -> bool:
+    """RFC 6455 §4.1: a GET without a body. The parser has seen that an upgrade is spoken of at all."""
+    fields = dict(headers)
+    empty = b"transfer-encoding" not in fields and fields.get(b"content-length", b"0") == b"0"
+    return method == "GET" and empty and fields.get(b"upgrade", b"").lower() == b"websocket"
 
 
 def body_framing(headers: Sequence[Header]) -> bytes:

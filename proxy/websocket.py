@@ -9,9 +9,15 @@ from typing import cast
 
 import httptools
 
+from proxy.alarm import Alarm
 from proxy.dial import Dial
 from proxy.errors import Broken, NoAnswer, SideFailed
+from proxy.framed import Framed
+from proxy.headers import Header, message_head, status_line
 from proxy.limits import Limits
+from proxy.listener import FRAMING
+from proxy.strict import answer_fault
+from proxy.upgrades import wants_websocket
 
 Headers = Sequence[tuple[bytes, bytes]]
 EARLY = 64 * 1024
@@ -98,60 +104,98 @@ class UserEnd(End):
 
 
 class SideEnd(End):
-    """The side's end. Nothing is passed on until it has answered; a refusal is passed on, and ends the tunnel.
+    """The side's end. Nothing is passed on until it has answered. A refusal is an answer like any other, and ends the
+    tunnel: a pipe left open behind it would let further requests pass unseen.
 
-    Without this a refused upgrade would leave a pipe to the side on which further requests pass unseen.
+    `between_bytes`: seconds that a refusal may pause.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, between_bytes: float) -> None:
         super().__init__()
         self.answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
-        self._unpassed = bytearray()
-        self._refused = False
+        self._alarm, self._between = Alarm(self.close), between_bytes
+        self._headers: list[Header] = []
+        self._phrase, self._head_size = b"", 0
+        self._refusal: Framed | None = None
+        self._by_close = self._over = False
 
     def data_received(self, data: bytes) -> None:
         if self._parser is None:
             return super().data_received(data)
-        self._unpassed += data
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as upgrade:
             self._parser = None
-            self._settle(101)
+            if rest := data[upgrade.args[0] :]:
+                super().data_received(rest)
         except httptools.HttpParserError as error:
-            self._settle(Broken(f"its answer is not HTTP: {error}"))
-            return self.close()
-        if self.answered.done():
-            super().data_received(bytes(self._unpassed))
-            self._unpassed.clear()
-        if self._refused or len(self._unpassed) > EARLY:
-            self.close()
+            return self._fail(f"its answer is not HTTP: {error}")
+        if self._refusal is not None:
+            return self.close() if self._over else self._alarm.within(self._between)
+        if not self.answered.done():
+            self._head_size += len(data)
+            if self._head_size > EARLY:
+                return self._fail(f"the head of its answer is larger than {EARLY} bytes")
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._parser = None
-        self._settle(Broken("the connection ended before the answer did"))
+        self._alarm.close()
+        if not self.answered.done():
+            self.answered.set_exception(Broken("the connection ended before the answer did"))
         if self.answered.cancelled() or self.answered.exception() is not None:
             self.transport = None  # the user is yet to be told
-        else:
-            super().connection_lost(exc)
+            return
+        if self._by_close and exc is None:
+            self.on_message_complete()  # a body without a length ends with its connection (RFC 9112 §6.3)
+        super().connection_lost(exc)
+
+    # httptools' parser
+
+    def on_status(self, phrase: bytes) -> None:
+        self._phrase += phrase
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code() if self._parser is not None else 0
+        came, phrase = self._headers, self._phrase
+        self._headers, self._phrase = [], b""
+        if self._parser is None or self.answered.done():
+            return None
+        status, version = self._parser.get_status_code(), self._parser.get_http_version()
+        headers = [(name.lower(), value) for name, value in came]
+        if status == 101 and wants_websocket("GET", headers):
+            kept = [header for header in came if not header[0].lower().startswith(b"x-strangler-")]
+            self._pass(message_head(status_line(101, phrase), kept))
+            return self.answered.set_result(101)
+        if (why := answer_fault(version, status, phrase, headers)) is not None:
+            return self._fail(why)
         if status >= 200:
-            self._settle(status)
+            self._refusal = Framed("GET", "1.1", keep_alive=False)
+            self._by_close = all(name not in FRAMING for name, _ in headers)
+            self._pass(self._refusal.head(status, phrase, headers))
+            self.answered.set_result(status)
+        return None
+
+    def on_body(self, body: bytes) -> None:
+        if self._refusal is not None and not self._over:
+            self._pass(self._refusal.piece(body))
 
     def on_message_complete(self) -> None:
-        self._refused = self.answered.done()
+        if self._refusal is not None and not self._over:
+            self._over = True
+            self._pass(self._refusal.end([]))
 
-    def _settle(self, outcome: int | SideFailed) -> None:
-        if self.answered.done():
-            return
-        if isinstance(outcome, int):
-            self.answered.set_result(outcome)
-        else:
-            self.answered.set_exception(outcome)
+    def _pass(self, data: bytes) -> None:
+        if data:
+            super().data_received(data)
+
+    def _fail(self, why: str) -> None:
+        if not self.answered.done():
+            self.answered.set_exception(Broken(why))
+        self.close()
 
 
 async def tunnel(user: UserEnd, head: bytes, legacy: Dial, limits: Limits) -> Handshake:
@@ -160,7 +204,7 @@ async def tunnel(user: UserEnd, head: bytes, legacy: Dial, limits: Limits) -> Ha
     On failure the user's end is left open and unanswered: the caller says why, and closes it.
     """
     try:
-        side, _ = await legacy.open(SideEnd)
+        side, _ = await legacy.open(lambda: SideEnd(limits.between_bytes))
     except SideFailed as failure:
         return _failed(user, failure)
     try:

@@ -19,7 +19,20 @@ from proxy.upgrades import BodyParser, body_framing, wants_websocket
     ],
 )
 def test_only_websocket_is_offered(headers: list[Header], wants: bool) -> None:
-    assert wants_websocket(headers) is wants
+    assert wants_websocket("GET", headers) is wants
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("POST", []),
+        ("HEAD", []),
+        ("GET", [(b"content-length", b"3")]),
+        ("GET", [(b"transfer-encoding", b"chunked")]),
+    ],
+)
+def test_a_websocket_is_asked_for_by_a_get_without_a_body(method: str, headers: list[Header]) -> None:
+    assert not wants_websocket(method, [(b"upgrade", b"websocket"), *headers])
 
 
 def test_the_lines_that_frame_a_body_are_found_among_the_others() -> None:

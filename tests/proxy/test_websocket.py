@@ -115,7 +115,9 @@ async def test_a_refusal_is_passed_on_and_ends_the_connection(framing: str) -> N
     async with scripted(Whole(), refusal, Gone()) as (stage, origin), connected(stage.port) as user:
         await user.send(UPGRADE + ask("GET /smuggled"))
         await user.until(lambda: user.ended is not None)
-        assert user.raw == refusal
+        [told], [said] = answers(user.raw, [b"GET"], ended=True), answers(refusal, [b"GET"], ended=True)
+        assert (told.start, told.body, told.complete) == (said.start, said.body, True)
+        assert {*told.headers} - {(b"connection", b"close")} == {(name.lower(), value) for name, value in said.headers}
         await origin.until(lambda: origin.finished == 1)
         assert [message.start for message in origin.received] == [b"GET /cable?token=a%2Fb HTTP/1.1"]
         assert upgrades(stage, int(refusal[9:12])) == 1
@@ -131,7 +133,8 @@ async def test_nothing_is_smuggled_behind_a_refusal_that_is_still_going_on() -> 
             await user.send(ask("GET /smuggled"))
             signals["sent"].set()
             await user.until(lambda: user.ended is not None)
-            assert user.raw == head + b"pe"
+            [told] = answers(user.raw, [b"GET"], ended=True)
+            assert (told.status, told.body, told.complete) == (404, b"nope", True)
         await origin.until(lambda: origin.finished == 1)
         assert [message.start for message in origin.received] == [b"GET /cable?token=a%2Fb HTTP/1.1"]
 
@@ -319,3 +322,70 @@ async def test_an_upgrade_that_rails_does_not_offer_is_answered_once_and_ends(ra
         await user.until(lambda: user.ended is not None)
         [told] = answers(user.raw, [b"GET"], ended=True)
         assert (told.status, told.complete) == (404, True)
+
+
+async def refused_with(script: bytes, **legacy: Any) -> tuple[bytes, float]:
+    """What a user is answered by a legacy that answers an upgrade so, and how many answers broke."""
+    async with scripted(Whole(), script, Gone(), **legacy) as (stage, _), connected(stage.port) as user:
+        await user.send(UPGRADE)
+        await user.until(lambda: user.ended is not None)
+        return bytes(user.raw), upgrades(stage, 502)
+
+
+async def test_a_refusal_passes_by_the_rules_of_every_answer_and_nothing_behind_it() -> None:
+    own = b"X-Strangler-Discarded: 1", b"Keep-Alive: timeout=5", b"Connection: keep-alive", b"Content-Length: 2"
+    stray = answer("200 OK", b"Content-Length: 5", body=b"stray")
+    raw, _ = await refused_with(answer("403 Forbidden", *own, body=b"no") + stray)
+    [told] = answers(raw, [b"GET"], ended=True)
+    assert (told.start, told.body) == (b"HTTP/1.1 403 Forbidden", b"no")
+    assert sorted(told.headers) == [(b"connection", b"close"), (b"content-length", b"2")]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        answer("999 Forbidden", b"Content-Length: 0"),
+        b"HTTP/2.0 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+        answer("101 Switching Protocols", b"Upgrade: h2c", b"Connection: Upgrade"),
+    ],
+    ids=["a status of nobody's", "another version", "another protocol"],
+)
+async def test_an_answer_to_an_upgrade_that_is_none_is_a_broken_one(script: bytes) -> None:
+    raw, broken = await refused_with(script)
+    assert raw.startswith(b"HTTP/1.1 502 ")
+    assert broken == 1
+
+
+async def test_words_of_ours_end_here_when_an_upgrade_is_agreed_on() -> None:
+    agreed = answer(
+        "101 Switching Protocols", b"Upgrade: websocket", b"Connection: Upgrade", b"X-Strangler-Discarded: 1"
+    )
+    async with scripted(Whole(), agreed, Gone()) as (stage, _), connected(stage.port) as user:
+        await user.send(UPGRADE)
+        await user.until(lambda: user.raw.endswith(b"\r\n\r\n"))
+        assert b"trangler" not in user.raw
+
+
+async def test_a_refusal_that_stalls_ends_with_its_connection() -> None:
+    raw, _ = await refused_with(answer("403 Forbidden", b"Content-Length: 100", body=b"no"), between_bytes="50ms")
+    [told] = answers(raw, [b"GET"], ended=True)
+    assert (told.status, told.body, told.complete) == (403, b"no", False)
+
+
+async def test_a_refusal_without_a_length_ends_with_the_sides_connection_and_is_whole() -> None:
+    refusal = answer("403 Forbidden", body=b"no")
+    async with scripted(Whole(), refusal, Close()) as (stage, _), connected(stage.port) as user:
+        await user.send(UPGRADE)
+        await user.until(lambda: user.ended is not None)
+        [told] = answers(user.raw, [b"GET"], ended=True)
+        assert (told.body, told.complete) == (b"no", True)
+
+
+async def test_an_upgrade_with_a_body_is_served_as_if_it_had_not_asked() -> None:
+    posted = ask("POST /cable", b"Connection: Upgrade", b"Upgrade: websocket", b"Content-Length: 3", body=b"abc")
+    ok = answer("200 OK", b"Content-Length: 2", body=b"ok")
+    async with scripted(Whole(), ok) as (stage, origin), connected(stage.port) as user:
+        await user.send(posted)
+        await origin.until(lambda: origin.finished == 1)
+        [came] = origin.received
+        assert (came.body, came.values(b"upgrade")) == (b"abc", [])
