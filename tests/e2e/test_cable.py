@@ -126,6 +126,7 @@ def bearer(token: str) -> dict[str, str]:
 
 def write(proxy: Proxy, token: str, side: str, conversation: int) -> dict[str, Any]:
     """A message written by this side, as its answer shows it."""
+    until(proxy, lambda: proxy.metric("strangler_native_ready") == 1)
     proxy.order("set", "messages.create", "100%" if side == "native" else "0%")
     before = proxy.metric("strangler_requests_total", side=side, outcome="ok", route="messages.create")
     order = {"content": f"Grüße <b>&amp;</b> from {side} 🎉", "conversationId": conversation}

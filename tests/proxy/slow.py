@@ -43,9 +43,10 @@ class Taker:
 
 
 @asynccontextmanager
-async def taking(stage: Stage) -> AsyncIterator[Taker]:
+async def taking(stage: Stage, ahead: int = 1 << 16) -> AsyncIterator[Taker]:
+    """A user whose system takes little more than so many bytes `ahead` of it."""
     sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ahead)
     # To leave is to reset the connection: an end would wait behind what is unsent, and nobody could know of it.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.connect(("127.0.0.1", stage.port))
@@ -58,19 +59,24 @@ async def taking(stage: Stage) -> AsyncIterator[Taker]:
 
 def unread(stage: Stage) -> int:
     """Bytes that wait in this process for users to take them."""
-    return sum(each.transport.get_write_buffer_size() for each in stage.server.server_state.connections)
+    return sum(front.transport.get_write_buffer_size() for front in stage.fronts)
 
 
 class DeafSide(asyncio.Protocol):
-    """Reads nothing after the first bytes until it is told to `listen`."""
+    """Reads nothing after the first bytes, to which it `says` something, until it is told to `listen`."""
 
     heard = 0
     listens = left = False
+
+    def __init__(self, says: bytes = b"") -> None:
+        self._says = says
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        if not self.heard:
+            self._transport.write(self._says)
         self.heard += len(data)
         if not self.listens:
             self._transport.pause_reading()

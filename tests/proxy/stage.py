@@ -38,6 +38,11 @@ class Stage:
         return len(self.server.server_state.connections)
 
     @property
+    def fronts(self) -> list[Front]:
+        """Users' connections that are no tunnels."""
+        return [each for each in list(self.server.server_state.connections) if isinstance(each, Front)]
+
+    @property
     def tasks(self) -> int:
         """Tasks on behalf of users, the server's and the proxy's own."""
         return len(self.server.server_state.tasks) + len(self.strangler.tasks)

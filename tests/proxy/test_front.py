@@ -6,15 +6,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.front import PIPELINE
+from proxy.front import PIPELINE, Front
 from proxy.patience import Patience
 from proxy.reply import HIGH_WATER
 from tests.fidelity.cases import TE, answer, ask, chunked, length
 from tests.fidelity.framing import answers
 from tests.fidelity.origin import OK, Origin, running_origin
 from tests.fidelity.wire import Close, Gone, Hear, Signals, Tell, Until, Whole, connected
-from tests.proxy.slow import taking, unread
+from tests.proxy.slow import DeafSide, deaf, taking, unread
 from tests.proxy.stage import Stage, eventually, settled, staged
+from tests.proxy.ways import WAYS, on
 
 UPGRADE = ask("GET /cable", b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Key: x")
 OTHER = b"Connection: Upgrade", b"Upgrade: h2c"
@@ -196,7 +197,7 @@ async def test_a_pipeline_without_end_is_not_read_without_end(stage: Stage, orig
     async with taking(stage) as user:
         user.ask(ask("GET /x", b"X-A: " + b"a" * 1024) * 32 * 1024)
         await origin.until(lambda: len(origin.received) == 1)
-        [front] = stage.server.server_state.connections
+        [front] = stage.fronts
         assert PIPELINE <= await settled(lambda: len(front.pipeline)) < PIPELINE + 1024
         assert user.unsent > 0
     await origin.until(lambda: origin.open == 0)  # that it has left is seen all the same
@@ -286,30 +287,66 @@ async def test_who_is_refused_and_does_not_go_is_cut_off(hasty: Stage) -> None:
         await eventually(lambda: hasty.connections == 0)
 
 
+@pytest.mark.parametrize("way", WAYS)
 async def test_an_answer_that_nobody_takes_does_not_keep_a_connection_that_is_closed_after_it(
-    hasty: Stage, origin: Origin
+    way: str, hasty: Stage, origin: Origin
 ) -> None:
     origin.begin((Whole(), answer("200 OK", length(HIGH_WATER), body=bytes(HIGH_WATER))))
-    async with taking(hasty) as user:
-        await eventually(lambda: hasty.connections == 1)
-        [front] = hasty.server.server_state.connections
-        front.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
-        user.ask(ask("GET /x", b"Connection: close"))
+    async with taking(hasty, ahead=1 << 12) as user:
+        front = await narrowed(hasty)
+        user.ask(on(way, "GET /x", b"Connection: close"))
         await origin.until(lambda: origin.finished == 1)
         await eventually(lambda: unread(hasty) > 0)
         assert not front.full  # so that nothing but its end is waited for
         await eventually(lambda: hasty.connections == 0)
 
 
-async def test_who_is_answered_early_has_time_to_read_the_answer(origin: Origin) -> None:
-    size, patience = 8 << 20, Patience(linger=0.05)
+async def narrowed(stage: Stage) -> Front:
+    """The only user's connection, of which this system takes little ahead of the user."""
+    await eventually(lambda: stage.connections == 1)
+    [front] = stage.fronts
+    front.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    return front
+
+
+@pytest.mark.parametrize("size", [HIGH_WATER, 8 * HIGH_WATER])
+async def test_who_is_answered_early_has_time_to_read_the_answer(size: int, origin: Origin) -> None:
+    patience = Patience(linger=0.05, reader=0.5)
     origin.begin((Until(b"abc"), answer("413 Too Large", length(size), body=bytes(size)), Gone()))
     async with (
         staged(legacy={"url": f"http://127.0.0.1:{origin.port}"}, ways={"patience": patience}) as stage,
-        taking(stage) as user,
+        taking(stage, ahead=1 << 13) as user,
     ):
+        await narrowed(stage)
         user.ask(ask("POST /x", b"Connection: close", length(6), body=b"abc"))
         await user.take(size, pauses=3)
+        await eventually(lambda: stage.connections == 0)
+
+
+async def test_who_is_answered_while_legacy_takes_no_more_can_read_it() -> None:
+    side, size = DeafSide(says=answer("413 Too Large", length(2), body=b"no")), 64 << 20
+    async with (
+        deaf(side) as port,
+        staged(legacy={"url": f"http://127.0.0.1:{port}"}) as stage,
+        connected(stage.port) as user,
+        asyncio.TaskGroup() as tasks,
+    ):
+        tasks.create_task(user.send(ask("POST /x", b"Connection: close", length(size)) + bytes(size)))
+        await user.until(lambda: user.ended is not None)
+        assert (user.raw.endswith(b"no"), user.ended) == (True, "closed")
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_user_of_http_1_0_who_leaves_amid_an_answer_is_no_fault_of_ours(
+    way: str, stage: Stage, origin: Origin, caplog: pytest.LogCaptureFixture
+) -> None:
+    origin.begin((Whole(), answer("200 OK", TE, body=b"4\r\nhalf\r\n"), Gone()))
+    async with connected(stage.port) as user:
+        await user.send(on(way, "GET /old").replace(b"HTTP/1.1", b"HTTP/1.0"))
+        await user.until(lambda: user.raw.endswith(b"half"))
+    await origin.until(lambda: origin.finished == 1)
+    await stage.quiet()
+    assert caplog.records == []
 
 
 # Size
@@ -385,7 +422,7 @@ async def test_an_idle_user_may_still_ask_once_when_the_server_stops(hasty: Stag
         [told] = answers(user.raw, [b"GET"], ended=True)
         assert (told.body, told.values(b"connection")) == (b"ok", [b"close"])
         await other.until(lambda: other.ended is not None)
-        assert (other.ended, other.raw) == ("closed", b"")
+        assert (other.ended, bytes(other.raw)) == ("closed", b"")
 
 
 # Faults of our own

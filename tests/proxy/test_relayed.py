@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from proxy.address import Address
+from proxy.dial import Dial
 from proxy.reply import HIGH_WATER
 from tests.fidelity.cases import TE, answer, ask, chunked, length
 from tests.fidelity.framing import Framing, Message, answers
@@ -225,10 +228,24 @@ async def test_a_legacy_that_is_not_there_is_502(way: str) -> None:
         assert stage.metric("failures_total", route="read", side="legacy", kind="refused") == 1
 
 
+async def test_a_fault_of_our_own_leaves_no_user_waiting() -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        raise ValueError("a bug")
+
+    async with staged(routes=ROUTES) as stage, connected(stage.port) as user:
+        stage.strangler.legacy.pool.dial = Dial("legacy", [Address("legacy.test", 80)], resolve=resolve)
+        with capture_logs() as logs:
+            await user.send(ask("GET /things/1"))
+            await user.until(lambda: user.ended is not None)
+            await stage.quiet()
+        assert (user.ended, bytes(user.raw)) == ("reset", b"")
+        assert [record["event"] for record in logs] == ["a background task failed"]
+
+
 @both_ways
 @pytest.mark.parametrize(("queue", "wait"), [(0, "30s"), (1, "50ms")], ids=["no place in the queue", "too long in it"])
 async def test_a_saturated_legacy_is_503_and_says_when_to_come_back(way: str, queue: int, wait: str) -> None:
-    signals, limits = Signals(), {"connections": 1, "queue": queue, "wait": wait}
+    signals, limits = Signals(), dict[str, Any](connections=1, queue=queue, wait=wait)
     async with (
         before_legacy((Whole(), Hear("go"), *OK), signals=signals, **limits) as (stage, origin),
         connected(stage.port) as busy,
@@ -294,7 +311,7 @@ async def test_an_answer_that_breaks_off_does_not_pass_for_whole(way: str, half:
 @pytest.mark.parametrize("knob", ["between_bytes", "total"])
 async def test_an_answer_that_stops_for_too_long_is_broken_off(way: str, knob: str) -> None:
     script = (Whole(), answer("200 OK", length(9), body=b"half"), Gone())
-    async with before_legacy(script, **{knob: "50ms"}) as (stage, _), connected(stage.port) as user:
+    async with before_legacy(script, **dict[str, Any]({knob: "50ms"})) as (stage, _), connected(stage.port) as user:
         await user.send(on(way, "GET /things/1"))
         await user.until(lambda: user.ended is not None)
         [told] = answers(user.raw, [b"GET"], ended=True)
@@ -389,7 +406,10 @@ async def test_a_kept_connection_that_legacy_has_just_closed_is_not_asked(
                 kept.send(said)
                 await heard(user, b"ok")
                 # The event loop hears of both at once, and acts first on what came first.
-                steps = [kept.close, lambda: user.send(on(way, line, length(3), body=b"abc"))]
+                steps: list[Callable[[], object]] = [
+                    kept.close,
+                    lambda: user.send(on(way, line, length(3), body=b"abc")),
+                ]
                 for step in steps if closes_first else reversed(steps):
                     step()
                 fresh, _ = await loop.sock_accept(legacy)

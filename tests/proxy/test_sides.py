@@ -227,11 +227,11 @@ async def test_no_request_fails_when_one_of_two_addresses_dies_and_comes_back(tm
             async with asyncio.TaskGroup() as users:
                 for _ in range(8):
                     users.create_task(asking())
-                await eventually(lambda: told.total() > 200)
+                await eventually(lambda: told.total() > 50)
                 one.kill()
                 for _ in range(8):  # who need more connections than are left
                     users.create_task(asking())
-                await eventually(lambda: told.total() > 400 and not dial.up[f"{LOOPBACK}:{one.port}"])
+                await eventually(lambda: told.total() > 100 and not dial.up[f"{LOOPBACK}:{one.port}"])
                 with serving(tmp_path, one.port):
                     await eventually(lambda: all(dial.up.values()))
                     over.set()
