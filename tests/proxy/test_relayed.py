@@ -331,7 +331,7 @@ async def test_pieces_that_come_in_time_may_take_any_time_in_all(way: str) -> No
         await user.send(on(way, "GET /things/1"))
         for number in range(5):
             asyncio.get_running_loop().call_later(0.1, signals[str(number)].set)
-            await user.until(lambda number=number: user.raw.count(b"x\r\n") == number + 1)  # type: ignore[misc]
+            await user.until(lambda number=number: user.raw.count(b"x\r\n") == number + 1)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         assert (await only(user)).complete
 
 
