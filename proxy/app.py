@@ -24,12 +24,13 @@ from flags.rollback import Rule
 from flags.store import Store
 from flags.store.memory import MemoryStore
 from flags.store.redis import RedisStore
-from proxy.access import Access, Forwarding
+from proxy.access import Access
 from proxy.admin import Admin, Tokens
 from proxy.books import Books
 from proxy.config import Config, ConfigError
 from proxy.decider import Decider
 from proxy.doorkeeper import prefaced
+from proxy.forwarding import Forwarding
 from proxy.front import Front
 from proxy.line import Line
 from proxy.logs import AccessLog

@@ -132,7 +132,9 @@ def sift(headers: Iterable[Header], *, trusted: bool) -> tuple[list[Header], Sai
             said[b"host"] = (value,)
         elif fate is Fate.CLAIM and trusted:
             kept.append(header)
-    return _without_nominated(kept, said), said
+    if b"connection" in said or b"transfer-encoding" in said:
+        kept = _without_nominated(kept, said)
+    return kept, said
 
 
 def given_id(said: Said) -> str | None:

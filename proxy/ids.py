@@ -9,13 +9,15 @@ import os
 from collections.abc import Iterator
 
 _AT_ONCE = 100
+_DIGITS = 48  # 32 of the request and its trace, 16 of the span
 
 
-def _drawn(digits: int) -> Iterator[str]:
+def _drawn() -> Iterator[tuple[str, bytes]]:
     while True:
-        block = os.urandom(digits // 2 * _AT_ONCE).hex()
-        for start in range(0, len(block), digits):
-            yield block[start : start + digits]
+        block = os.urandom(_DIGITS // 2 * _AT_ONCE).hex()
+        for start in range(0, len(block), _DIGITS):
+            request = block[start : start + 32]
+            yield request, f"00-{request}-{block[start + 32 : start + _DIGITS]}-01".encode()
 
 
 class _Source:
@@ -25,18 +27,13 @@ class _Source:
         self.renew()
 
     def renew(self) -> None:
-        self.requests, self.traces = _drawn(32), _drawn(48)
+        self.ids = _drawn()
 
 
 _source = _Source()
 os.register_at_fork(after_in_child=_source.renew)  # or parent and child would give the same ids
 
 
-def new_request_id() -> str:
-    return next(_source.requests)
-
-
-def new_trace() -> bytes:
-    """A W3C trace context of our own, sampled."""
-    drawn = next(_source.traces)
-    return f"00-{drawn[:32]}-{drawn[32:]}-01".encode()
+def new_ids() -> tuple[str, bytes]:
+    """A request id, and a W3C trace context of our own, sampled, whose trace has the same digits."""
+    return next(_source.ids)

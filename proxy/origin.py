@@ -14,12 +14,11 @@ _OVER = {"ws": b"http", "wss": b"https"}
 
 _TOKEN = re.compile(rb"[A-Za-z0-9!#$%&'*+\-.^_`|~]+")  # RFC 9110 §5.6.2
 _PORT = re.compile(rb":([0-9]{1,5})$")
-_CLAIMED = b"host x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-port forwarded".split()
+CLAIMED = b"host x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-port forwarded".split()
 
 
 class Claims(NamedTuple):
-    """What a request says of who sent it, as far as it is believed. (A tuple, because it is a key that is made anew
-    for every request.)"""
+    """What a request says of who sent it, as far as it is believed."""
 
     host: tuple[bytes, ...] | None = None
     chain: tuple[bytes, ...] | None = None
@@ -30,7 +29,7 @@ class Claims(NamedTuple):
 
     @classmethod
     def of(cls, said: Said, *, trusted: bool) -> Claims:
-        return cls._make(map(said.get, _CLAIMED)) if trusted else cls(said.get(b"host"))
+        return cls._make(map(said.get, CLAIMED)) if trusted else cls(said.get(b"host"))
 
 
 def origin(claims: Claims, client: str, scheme: str) -> tuple[Header, ...]:

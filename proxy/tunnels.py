@@ -9,9 +9,9 @@ import structlog
 from starlette.types import Scope
 
 from flags.flag import Side
-from proxy.access import Forwarding
 from proxy.answer import refusal_on_wire
 from proxy.dial import Dial
+from proxy.forwarding import Forwarding
 from proxy.limits import Limits
 from proxy.metrics import Metrics
 from proxy.tasks import Tasks

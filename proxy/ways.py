@@ -9,8 +9,8 @@ from typing import Any
 
 from starlette.types import Scope
 
-from proxy.access import Forwarding
 from proxy.decider import Decider
+from proxy.forwarding import Forwarding
 from proxy.patience import PATIENCE, Patience
 from proxy.relay import Relay
 
