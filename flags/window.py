@@ -49,11 +49,12 @@ Cells = Mapping[Cell, Counts]
 class _Entry:
     """One cell as it is being counted. Told apart by identity, so that a set of them hashes nothing."""
 
-    __slots__ = ("asked", "cell", "excluded", "failed", "ok")
+    __slots__ = ("asked", "cell", "excluded", "failed", "ok", "unheard")
 
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
         self.asked = self.ok = self.failed = self.excluded = 0
+        self.unheard = False
 
     @property
     def counts(self) -> Counts:
@@ -78,7 +79,9 @@ class Window:
         except KeyError:
             entry = self._begin(second, route, side)
         entry.asked += 1
-        self._unheard.add(entry)
+        if not entry.unheard:
+            entry.unheard = True
+            self._unheard.add(entry)
 
     def closed(self, second: int, route: str, side: Side, outcome: Outcome) -> None:
         """A request decided in `second` has ended; one whose second is forgotten no longer matters."""
@@ -92,7 +95,9 @@ class Window:
             entry.failed += 1
         else:
             entry.excluded += 1
-        self._unheard.add(entry)
+        if not entry.unheard:
+            entry.unheard = True
+            self._unheard.add(entry)
 
     def cells(self) -> Cells:
         """All that is remembered."""
@@ -112,6 +117,7 @@ class Window:
             sides = self._seconds.get(second)
             entry = sides[side].get(route) if sides is not None else None
             if entry is not None and entry.counts == counts:
+                entry.unheard = False
                 self._unheard.discard(entry)
 
     def forget(self, before: int) -> None:

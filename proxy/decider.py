@@ -30,6 +30,8 @@ class Decider:
         if route is None:
             return OUTSIDE_ROUTES
         flag = self._flag(route.name)
+        if not flag.native and not flag.shadow:  # a route that waits for its turn, as most do
+            return route.name, decide(flag, 0, 0, False)
         place = draw = 0
         if 0 < flag.native < WHOLE:
             place = bucket(route.group, self._subject.of(headers, client))

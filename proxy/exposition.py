@@ -7,6 +7,7 @@ its number.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
@@ -60,7 +61,7 @@ class Durations:
 
     def __init__(self, bounds: Sequence[float], starts: Sequence[str]) -> None:
         self._bounds, self._starts = bounds, starts
-        self._counts, self._sum = [0] * (len(bounds) + 1), 0.0  # one more place for what took longer
+        self._counts, self._sum = array("q", [0] * (len(bounds) + 1)), 0.0  # one more place for what took longer
 
     def observe(self, seconds: float) -> None:
         self._counts[bisect_left(self._bounds, seconds)] += 1
