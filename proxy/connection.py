@@ -10,11 +10,13 @@ import httptools
 
 from proxy.errors import Broken, StranglerError, Unasked
 from proxy.headers import BODILESS, Header
+from proxy.limits import Limits
 from proxy.listener import FRAMING, Listener, keeps_alive
+from proxy.request import Request
 from proxy.strict import answer_fault
 from proxy.timekeeper import Timekeeper
 from proxy.transports import is_quiet
-from proxy.whole import WholeAnswers
+from proxy.whole import whole_answer
 
 
 class Connection(asyncio.Protocol):
@@ -30,7 +32,6 @@ class Connection(asyncio.Protocol):
         self._phrase = b""
         self._writable: Callable[[], None] | None = None
         self._whole: Callable[[int, bytes], bool] | None = None
-        self._wholes = WholeAnswers()
         self._read_paused = self._head_only = self._framed = self._ended = False
         self.write_paused = self.closed = False
         self.keeps_alive = True
@@ -46,28 +47,22 @@ class Connection(asyncio.Protocol):
 
     def ask(
         self,
-        head: bytes,
+        request: Request,
         listener: Listener,
-        *,
-        head_only: bool,
-        between_bytes: float,
-        total: float | None = None,
+        limits: Limits,
         whole: Callable[[int, bytes], bool] | None = None,
     ) -> None:
-        """Send a request's head. The answer may pause for `between_bytes` seconds and take `total`.
-
-        `head_only`: the answer has no body, whatever its headers say (RFC 9110 §9.3.2). `whole`: who takes an answer
-        that came in one piece, as status and bytes, without the listener hearing of its parts; if it says so.
-        """
+        """Send a request's head. `whole`: who takes an answer that came in one piece, as status and bytes, without the
+        listener hearing of its parts; if it says so."""
         self.asked += 1
         if self.closed:
             return listener.fail(Unasked("the connection ended before it was asked"))
         if self._parser is None:
             self._parser = httptools.HttpResponseParser(self)
-        self._headers, self._phrase, self._head_only, self._listener = [], b"", head_only, listener
-        self._whole = whole
-        self._time.begin(between_bytes, total)
-        return self._require_transport().write(head)
+        self._headers, self._phrase, self._listener, self._whole = [], b"", listener, whole
+        self._head_only = request.method == "HEAD"  # no body then, whatever the headers say (RFC 9110 §9.3.2)
+        self._time.begin(limits)
+        return self._require_transport().write(request.head)
 
     def write(self, data: bytes) -> None:
         if not self.closed:
@@ -81,10 +76,15 @@ class Connection(asyncio.Protocol):
         """Have this called each time that the side takes bytes again, or never will."""
         self._writable = writable
 
-    def expect_within(self, limit: float, late: Callable[[], StranglerError] | None = None) -> None:
-        """Fail unless the head of the answer comes within `limit` seconds, or this is said again."""
+    def expect_answer(self) -> None:
+        """Fail unless the head of the answer comes in time, or this is said again."""
         if self._listener is not None and not self._listener.status:
-            self._time.await_answer(limit, late)
+            self._time.await_answer()
+
+    def expect_upload(self) -> None:
+        """Fail unless more of the upload is written in time, or this is said again. The answer may come first."""
+        if self._listener is not None and not self._listener.status:
+            self._time.await_upload()
 
     def awaits_nothing(self) -> None:
         self._time.off()
@@ -160,7 +160,6 @@ class Connection(asyncio.Protocol):
         self._time.close()
         self._tell_writable()
         self._parser = self._whole = self._writable = None  # they lead back here: break the circles
-        self._wholes.close()
         if self._listener is not None:
             listener = self._listener
             if listener.status and not self._framed and self._ended:
@@ -222,14 +221,12 @@ class Connection(asyncio.Protocol):
     # Within
 
     def _passes_whole(self, whole: Callable[[int, bytes], bool], data: bytes) -> bool:
-        wholes, listener = self._wholes, self._listener
-        passed = wholes.passed(data)
-        if passed is None:
+        found = whole_answer(data)
+        if found is None:
             return False
-        self._listener = None  # so that the connection is free when it hears of the answer
-        keeps_alive, self.keeps_alive = self.keeps_alive, wholes.keeps_alive
-        if not whole(wholes.status, passed):
-            self._listener, self.keeps_alive = listener, keeps_alive
+        listener, self._listener = self._listener, None  # so that the connection is free when it hears of the answer
+        if not whole(*found):
+            self._listener = listener
             return False
         self._whole = self._writable = None
         self._time.off()

@@ -17,9 +17,9 @@ from proxy.headers import Header
 from proxy.patience import Patient
 from proxy.relay import Asked
 from proxy.relayed import Relayed
+from proxy.request import Request
 from proxy.strict import MALFORMED, PIPELINED, Head, fault
 from proxy.upgrades import BodyParser, body_framing, wants_websocket
-from proxy.upstream import Request
 from proxy.ways import Ways
 
 PIPELINE = 16  # requests that wait behind the one being answered; what comes after them is not read
@@ -97,7 +97,6 @@ class Front(Patient):
         self._fault = self._head.ended(self.url, headers) or fault(version, method, self.url, headers)
         if self._fault is not None:
             raise ValueError  # ends the parsing
-        self._head.moved()
         target, authority = origin_form(self.url)
         if authority is not None:  # it outranks Host (RFC 9112 §3.2.2)
             headers = [(b"host", authority), *(header for header in headers if header[0] != b"host")]

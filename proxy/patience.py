@@ -99,7 +99,8 @@ class Patient(HttpToolsProtocol):
         if self.flow.write_paused:
             return self.flow.pause_reading()
         patience, self._timed = self._patience, self._heading
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         limit = patience.head if self._heading else patience.parting if self._leaving else patience.idle
         return self._alarm.within(limit)
 

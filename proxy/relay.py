@@ -13,7 +13,8 @@ from flags.decide import Decision
 from flags.flag import Side
 from proxy.access import Record
 from proxy.exchange import Exchange
-from proxy.upstream import Request, Upstream
+from proxy.request import Request
+from proxy.upstream import Upstream
 
 if TYPE_CHECKING:
     from proxy.relayed import Relayed

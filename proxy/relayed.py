@@ -25,6 +25,9 @@ class Relayed:
     # Most requests never change these: they are set on the class, and not for each request anew.
     complete = touched = response_complete = False
     status = 0
+    _ended_at = 0.0
+    _early: list[bytes] | None = None
+    _early_bytes = 0
     _reused = _left = False
     _framed: Framed | None = None
     _connection: Connection | None = None
@@ -35,12 +38,9 @@ class Relayed:
     def __init__(self, relay: Relay, asked: Asked, user: User, *, keep_alive: bool) -> None:
         self._relay, self._asked, self._user, self.keep_alive = relay, asked, user, keep_alive
         self._second, self._started = int(time.time()), time.perf_counter()
-        self._ended_at = self._started
         self._request = asked.request
         self._limits = relay.legacy.limits(asked.route)
         self._uploaded = not self._request.has_body
-        self._early: list[bytes] = []
-        self._out: list[bytes] = []
         relay.observer.opened(asked.route, asked.decision, self._second)
 
     def start(self) -> None:
@@ -64,27 +64,21 @@ class Relayed:
         return self._ask(connection, again=fresh)
 
     def _ask(self, connection: Connection, *, again: bool = False) -> None:
-        request, limits = self._request, self._limits
+        request = self._request
         self._connection, self._reused = connection, connection.asked > 0 and not again
-        connection.ask(
-            request.head,
-            self,
-            head_only=request.method == "HEAD",
-            between_bytes=limits.between_bytes,
-            total=limits.total,
-            whole=self.whole if request.method != "HEAD" and self._asked.version == "1.1" else None,
-        )
+        whole = self.whole if self._asked.version == "1.1" and request.method != "HEAD" else None
+        connection.ask(request, self, self._limits, whole)
         if self._connection is not connection:
             return  # it had ended, and we have heard of it
-        if self._early:
-            early, self._early = self._early, []
+        if self._early is not None:
+            early, self._early = self._early, None
             for body in early:
                 self._carry(connection, body)
         if self._uploaded:
             self._expect_answer(connection)
         else:
             self._user.resume_reading()
-            connection.expect_within(limits.stall, ClientStalled)
+            connection.expect_upload()
             if request.expects and self._asked.version != "1.0":
                 self._invitation = asyncio.get_running_loop().call_later(INVITATION, self._invite)
 
@@ -97,12 +91,14 @@ class Relayed:
             if connection.write_paused:
                 self._user.pause_reading()
                 connection.when_writable(self._writable)
-                connection.expect_within(self._limits.first_byte)
+                connection.expect_answer()
             else:
-                connection.expect_within(self._limits.stall, ClientStalled)
+                connection.expect_upload()
         elif not self.response_complete:
+            self._early = self._early or []
             self._early.append(body)
-            if sum(map(len, self._early)) > EARLY:
+            self._early_bytes += len(body)
+            if self._early_bytes > EARLY:
                 self._user.pause_reading()
 
     def uploaded(self) -> None:
@@ -154,7 +150,7 @@ class Relayed:
         self.status = status
         self._uninvite()
         self._framed = framed = Framed(self._request.method, self._asked.version, keep_alive=self.keep_alive)
-        self._out.append(framed.head(status, phrase, headers))
+        self._out = [framed.head(status, phrase, headers)]  # what the user is not yet told of the answer
         self.keep_alive = framed.keep_alive
 
     def feed(self, body: bytes) -> None:
@@ -173,7 +169,7 @@ class Relayed:
             self._relay.legacy.pool.give(connection)
 
     def wake(self) -> None:
-        if self._out and not self.response_complete:
+        if self._framed is not None and self._out and not self.response_complete:
             self._user.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
             self._out.clear()
         if self.complete and not self.response_complete:
@@ -194,14 +190,14 @@ class Relayed:
     def _expect_answer(self, connection: Connection) -> None:
         if self._request.chunked:
             connection.write(b"0\r\n\r\n")
-        connection.expect_within(self._limits.first_byte)
+        connection.expect_answer()
 
     def _writable(self) -> None:
         connection = self._connection
         if connection is not None:
             connection.when_writable(None)
             if not self._uploaded:
-                connection.expect_within(self._limits.stall, ClientStalled)
+                connection.expect_upload()
         self._user.resume_reading()
 
     def _invite(self) -> None:
@@ -241,7 +237,7 @@ class Relayed:
         self.response_complete = True
         ended, asked, failure = time.perf_counter(), self._asked, self._failure
         kind = failure.kind if isinstance(failure, SideFailed) else "5xx" if self.status >= 500 else None
-        waited = ended - self._ended_at if self._uploaded else None
+        waited = ended - (self._ended_at or self._started) if self._uploaded else None
         decided = asked.route, asked.decision, self._second
         exchange = Exchange(*decided, ended - self._started, self.status, Side.LEGACY, kind, self._left, waited)
         self._relay.observer.closed(exchange)

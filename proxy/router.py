@@ -17,7 +17,7 @@ from proxy.decider import Decider
 from proxy.errors import Broken, ClientLeft, ClientStalled, Errored, NoAnswer, Raised, SideFailed
 from proxy.exchange import Exchange
 from proxy.native import Native
-from proxy.upstream import SAFE
+from proxy.request import SAFE
 from shadow.observation import Observation, Recorder
 
 log = structlog.get_logger()

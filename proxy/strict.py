@@ -130,12 +130,13 @@ class Head:
         self._since += size
 
     def moved(self) -> None:
-        """The parser has told of a whole head, of a piece of a body, or of the end of a message."""
+        """The parser has told of a piece of a body, or of the end of a message."""
         self._since = 0
 
     def ended(self, target: bytes, headers: Sequence[Header]) -> Fault | None:
-        """What is wrong with the size of a head that is whole; `moved` comes after it."""
-        if self._piece <= HEAD and self._since <= HEAD:
+        """What is wrong with the size of a head that is whole."""
+        since, self._since = self._since, 0
+        if self._piece <= HEAD and since <= HEAD:
             return None  # so it cannot be larger
         size = len(target) + sum(len(name) + len(value) + 4 for name, value in headers)
         return _LARGE if size > HEAD else None

@@ -1,4 +1,4 @@
-"""How long an answer may keep us waiting: until it begins, between its bytes, and in all."""
+"""How long an exchange may keep us waiting: until its answer begins, between two bytes, and in all."""
 
 from __future__ import annotations
 
@@ -6,38 +6,39 @@ import asyncio
 from collections.abc import Callable
 
 from proxy.alarm import Alarm
-from proxy.errors import NoAnswer, StranglerError
+from proxy.errors import ClientStalled, NoAnswer, StranglerError
+from proxy.limits import Limits
 
 
 class Timekeeper:
-    """Says `fail`, with what happened, as soon as a limit is passed. Seconds throughout."""
+    """Says `fail`, with what happened, as soon as one of the limits is passed that the question was begun with."""
 
-    __slots__ = ("_alarm", "_between", "_fail", "_late", "_latest", "_loop", "_total")
+    __slots__ = ("_alarm", "_fail", "_late", "_latest", "_limits", "_loop")
 
     def __init__(self, fail: Callable[[StranglerError], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._ring)
         self._fail: Callable[[StranglerError], None] | None = fail
         self._late: Callable[[], StranglerError] = NoAnswer
-        self._latest = self._between = 0.0
-        self._total: float | None = None
+        self._limits = Limits()
+        self._latest = 0.0
 
-    def begin(self, between_bytes: float, total: float | None) -> None:
-        """A question is asked whose answer has these limits."""
-        self._between, self._total, self._latest = between_bytes, total, 0.0
+    def begin(self, limits: Limits) -> None:
+        self._limits, self._latest = limits, 0.0
 
-    def await_answer(self, limit: float, late: Callable[[], StranglerError] | None = None) -> None:
-        """`late` makes the failure if it is not the side that is waited for: then the total is not counted either."""
-        if late is not None:
-            self._late, self._latest = late, 0.0
-            return self._alarm.within(limit)
-        self._late = lambda: NoAnswer(f"nothing came within {limit:g} s")
-        return self._set(limit)
+    def await_answer(self) -> None:
+        self._late = self._unanswered
+        self._within(self._limits.first_byte)
+
+    def await_upload(self) -> None:
+        """It is the user who is waited for, so the total is not counted."""
+        self._late, self._latest = ClientStalled, 0.0
+        self._alarm.within(self._limits.stall)
 
     def await_more(self) -> None:
         """The answer has begun, or goes on."""
         self._late = self._silent
-        self._set(self._between)
+        self._within(self._limits.between_bytes)
 
     def off(self) -> None:
         self._alarm.off()
@@ -46,9 +47,10 @@ class Timekeeper:
         self._alarm.close()
         self._fail, self._late = None, NoAnswer
 
-    def _set(self, seconds: float) -> None:
-        if self._total is not None:
-            self._latest = self._latest or self._loop.time() + self._total
+    def _within(self, seconds: float) -> None:
+        total = self._limits.total
+        if total is not None:
+            self._latest = self._latest or self._loop.time() + total
             seconds = min(seconds, max(self._latest - self._loop.time(), 0.0))
         self._alarm.within(seconds)
 
@@ -59,5 +61,8 @@ class Timekeeper:
             return self._fail(NoAnswer("the whole answer did not come in the time that it may take"))
         return self._fail(self._late())
 
+    def _unanswered(self) -> StranglerError:
+        return NoAnswer(f"nothing came within {self._limits.first_byte:g} s")
+
     def _silent(self) -> StranglerError:
-        return NoAnswer(f"nothing more came within {self._between:g} s")
+        return NoAnswer(f"nothing more came within {self._limits.between_bytes:g} s")

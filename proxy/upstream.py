@@ -6,7 +6,7 @@ httpx is not used here: its transport normalises paths, adds headers, and its po
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from starlette.types import Receive, Scope, Send
 
@@ -15,9 +15,9 @@ from proxy.errors import Broken, ClientLeft, ClientStalled
 from proxy.headers import Header, message_head
 from proxy.pool import Limits, Pool
 from proxy.reply import Reply
+from proxy.request import Request
 from proxy.tasks import Tasks
 
-SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 INVITATION = 1.0  # seconds that an upload waits for `100 Continue`: servers before HTTP/1.1 never send one
 
 
@@ -79,13 +79,7 @@ class Errand:
 
     async def run(self, receive: Receive, send: Send) -> None:
         reply, limits = self.reply, self._limits
-        self._connection.ask(
-            self._request.head,
-            reply,
-            head_only=self._request.method == "HEAD",
-            between_bytes=limits.between_bytes,
-            total=limits.total,
-        )
+        self._connection.ask(self._request, reply, limits)
         self._listening = self._tasks.start(self._listen(receive))
         try:
             status, headers = await reply.head()
@@ -115,7 +109,7 @@ class Errand:
         """Carry the body to the side, then listen for the user's leaving: only `receive` tells of it."""
         connection, chunked = self._connection, self._request.chunked
         if self._uploaded:
-            connection.expect_within(self._limits.first_byte)
+            connection.expect_answer()
         elif self._answering is not None and not await self.reply.invitation(INVITATION):
             await self._answering.wait()  # to receive is to invite the user, whom the side has just turned down
         while not self._uploaded:
@@ -134,7 +128,7 @@ class Errand:
             if chunked:
                 connection.write(b"0\r\n\r\n")
             self._uploaded = True
-            connection.expect_within(self._limits.first_byte)
+            connection.expect_answer()
         while (await receive())["type"] != "http.disconnect":
             pass
         return connection.fail(ClientLeft())
@@ -146,7 +140,7 @@ class Errand:
             return
         writable = asyncio.Event()
         connection.when_writable(writable.set)
-        connection.expect_within(self._limits.first_byte)
+        connection.expect_answer()
         try:
             await writable.wait()
         finally:
@@ -167,24 +161,6 @@ def take_idle(pool: Pool, request: Request) -> Connection | None:
 async def take(pool: Pool, request: Request) -> Connection:
     """The same, or a new one, or the next that comes free."""
     return take_idle(pool, request) or await pool.take()
-
-
-class Request:
-    """A request's head on the wire, and what `headers`, whose names are in lower case, say about its body."""
-
-    __slots__ = ("chunked", "expects", "has_body", "head", "method", "repeatable")
-
-    def __init__(self, method: str, head: bytes, headers: Iterable[Header]) -> None:
-        self.method, self.head = method, head
-        fields = dict(headers)
-        self.chunked = b"transfer-encoding" in fields
-        self.has_body = self.chunked or fields.get(b"content-length", b"0") != b"0"
-        self.expects = b"expect" in fields and fields[b"expect"].lower() == b"100-continue"
-        self.repeatable = method in SAFE and not self.has_body
-
-    @property
-    def awaits_invitation(self) -> bool:
-        return self.expects and self.has_body
 
 
 def target(scope: Scope) -> bytes:

@@ -13,6 +13,7 @@ from proxy.errors import Broken, ClientStalled, NoAnswer, StranglerError, Unaske
 from proxy.headers import Header
 from proxy.pool import Limits, Pool
 from proxy.reply import HIGH_WATER, Reply
+from proxy.request import Request
 from tests.fidelity.cases import TE, answer, chunked
 from tests.fidelity.origin import Origin, running_origin
 from tests.fidelity.wire import Close, Gone, Hear, Reset, Script, Signals, Whole
@@ -47,11 +48,9 @@ async def deaf_side() -> AsyncIterator[tuple[DeafSide, Connection]]:
         await eventually(lambda: pool.opened == 0)
 
 
-def ask(
-    connection: Connection, *, head_only: bool = False, between_bytes: float = 60, total: float | None = None
-) -> Reply:
+def ask(connection: Connection, *, method: str = "GET", **limits: float) -> Reply:
     reply = Reply(lambda: None, connection.go_on)
-    connection.ask(HEAD, reply, head_only=head_only, between_bytes=between_bytes, total=total)
+    connection.ask(Request(method, HEAD, []), reply, Limits(**limits))  # type: ignore[arg-type]  # counts are not asked
     return reply
 
 
@@ -94,7 +93,7 @@ async def test_a_connection_is_used_again_only_if_the_side_keeps_it_and_its_word
 )
 async def test_an_answer_to_head_ends_with_its_head(raw: bytes, reusable: bool) -> None:
     async with connection_to((Whole(), raw)) as (connection, _):
-        reply = ask(connection, head_only=True)
+        reply = ask(connection, method="HEAD")
         assert (await reply.head())[0] == 200
         assert await whole(reply) == b""
         assert connection.reusable is reusable
@@ -225,9 +224,9 @@ async def test_an_upload_waits_for_the_side() -> None:
 
 async def test_a_side_that_takes_no_bytes_for_too_long_has_failed() -> None:
     async with deaf_side() as (_, connection):
-        reply = ask(connection)
+        reply = ask(connection, first_byte=0.01)
         connection.write(bytes(BIG))
-        connection.expect_within(0.01)
+        connection.expect_answer()
         with pytest.raises(NoAnswer, match=r"nothing came within 0\.01 s"):
             await reply.head()
 
@@ -236,8 +235,8 @@ async def test_the_clock_stops_when_the_head_has_come() -> None:
     signals = Signals()
     script = (Whole(), answer("200 OK", b"Content-Length: 2"), Hear("late"), b"ok")
     async with connection_to(script, signals=signals) as (connection, _):
-        reply = ask(connection)
-        connection.expect_within(0.05)
+        reply = ask(connection, first_byte=0.05)
+        connection.expect_answer()
         await reply.head()
         passed = asyncio.Event()
         asyncio.get_running_loop().call_later(0.06, passed.set)
@@ -285,7 +284,7 @@ async def test_a_listener_hears_all_of_an_answer_in_its_order() -> None:
     raw = answer("200 Fine", b"X-A: 1", TE, body=chunked(b"ab", b"c", trailers=b"Digest: x\r\n"))
     async with connection_to((Whole(), early + raw)) as (connection, _):
         heard = Heard(connection)
-        connection.ask(HEAD, heard, head_only=False, between_bytes=60)
+        connection.ask(Request("GET", HEAD, []), heard, Limits())
         await eventually(lambda: heard.complete)
     assert heard.told == [
         (103, b"Early", [(b"link", b"a")]),
@@ -304,7 +303,7 @@ async def test_a_listener_of_an_answer_that_cannot_be_hears_only_that() -> None:
         _,
     ):
         heard = Heard(connection)
-        connection.ask(HEAD, heard, head_only=False, between_bytes=60)
+        connection.ask(Request("GET", HEAD, []), heard, Limits())
         await eventually(lambda: bool(heard.told))
         assert heard.told[0] == (Broken,)
         assert not connection.reusable
@@ -351,8 +350,8 @@ async def test_an_answer_may_take_only_so_long_in_all() -> None:
 
 async def test_who_is_waited_for_is_who_has_failed() -> None:
     async with connection_to((Gone(),)) as (connection, _):
-        reply = ask(connection)
-        connection.expect_within(0.01, ClientStalled)
+        reply = ask(connection, stall=0.01)
+        connection.expect_upload()
         with pytest.raises(ClientStalled):
             await reply.head()
 
@@ -379,7 +378,7 @@ async def test_who_has_been_answered_hears_no_more_of_the_connection(raw: bytes)
             told.append("whole")
             return True
 
-        connection.ask(HEAD, heard, head_only=False, between_bytes=60, whole=whole)
+        connection.ask(Request("GET", HEAD, []), heard, Limits(), whole)
         connection.when_writable(lambda: told.append("writable"))
         await eventually(lambda: heard.complete or bool(told))
         connection.close()

@@ -10,6 +10,7 @@ from proxy.dial import Dial
 from proxy.errors import NoConnection, Refused, Saturated
 from proxy.pool import Limits, Pool
 from proxy.reply import Reply
+from proxy.request import Request
 from tests.fidelity.origin import Origin, running_origin
 from tests.fidelity.wire import Close, Whole
 from tests.proxy.ends import NOBODY, at, unreachable, vanishing
@@ -32,7 +33,7 @@ def pool_to(origin: Origin, limits: Limits) -> Pool:
 async def asked(pool: Pool, connection: Connection) -> bytes:
     """An answer, after which the connection is given back."""
     reply = Reply(lambda: pool.give(connection), connection.go_on)
-    connection.ask(HEAD, reply, head_only=False, between_bytes=60)
+    connection.ask(Request("GET", HEAD, []), reply, Limits())
     await eventually(lambda: reply.complete)
     return await reply.read()
 

@@ -164,7 +164,6 @@ def test_a_small_head_in_a_large_piece_is_no_large_head() -> None:
     came = Head()
     came.came(4 * HEAD)
     assert came.ended(b"/", [HOST]) is None
-    came.moved()
     assert came.fault() is None
 
 

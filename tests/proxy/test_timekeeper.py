@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from proxy.errors import ClientStalled, NoAnswer, StranglerError
+from proxy.limits import Limits
 from proxy.timekeeper import Timekeeper
 from tests.fidelity.wire import PATIENCE
 
@@ -22,16 +23,16 @@ async def failure(ask: Callable[[Timekeeper], None]) -> StranglerError:
 
 async def test_a_side_that_does_not_begin_in_time_has_given_no_answer() -> None:
     def asks(keeper: Timekeeper) -> None:
-        keeper.begin(LONG, None)
-        keeper.await_answer(0.01)
+        keeper.begin(Limits(first_byte=0.01))
+        keeper.await_answer()
 
     assert str(await failure(asks)) == "nothing came within 0.01 s"
 
 
 async def test_a_pause_between_two_bytes_has_a_limit_of_its_own() -> None:
     def asks(keeper: Timekeeper) -> None:
-        keeper.begin(0.01, LONG)
-        keeper.await_answer(LONG)
+        keeper.begin(Limits(between_bytes=0.01, total=LONG))
+        keeper.await_answer()
         keeper.await_more()
 
     assert str(await failure(asks)) == "nothing more came within 0.01 s"
@@ -39,8 +40,8 @@ async def test_a_pause_between_two_bytes_has_a_limit_of_its_own() -> None:
 
 async def test_the_whole_answer_has_a_limit_however_often_more_of_it_comes() -> None:
     def asks(keeper: Timekeeper) -> None:
-        keeper.begin(LONG, 0.02)
-        keeper.await_answer(LONG)
+        keeper.begin(Limits(total=0.02))
+        keeper.await_answer()
         keeper.await_more()
         keeper.await_more()
 
@@ -51,9 +52,9 @@ async def test_the_whole_answer_has_a_limit_however_often_more_of_it_comes() -> 
 
 async def test_a_user_who_is_waited_for_longer_than_the_whole_may_take_is_no_failure_of_the_side() -> None:
     def asks(keeper: Timekeeper) -> None:
-        keeper.begin(LONG, 0.01)
-        keeper.await_answer(LONG)  # while the side took no more of the upload
-        keeper.await_answer(0.03, ClientStalled)
+        keeper.begin(Limits(total=0.01, stall=0.03))
+        keeper.await_answer()  # while the side took no more of the upload
+        keeper.await_upload()
 
     assert isinstance(await failure(asks), ClientStalled)
 
@@ -61,9 +62,9 @@ async def test_a_user_who_is_waited_for_longer_than_the_whole_may_take_is_no_fai
 async def test_what_is_off_or_closed_says_nothing() -> None:
     said: list[StranglerError] = []
     keeper = Timekeeper(said.append)
-    keeper.begin(LONG, None)
+    keeper.begin(Limits(first_byte=0.01))
     for end in (keeper.off, keeper.close):
-        keeper.await_answer(0.01)
+        keeper.await_answer()
         end()
         over = asyncio.Event()
         asyncio.get_running_loop().call_later(0.03, over.set)
