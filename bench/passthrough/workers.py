@@ -18,7 +18,8 @@ NUMBERS = (1, 2)
 
 
 def workers(where: Cores, rounds: int, seconds: int) -> list[dict[str, Any]]:
-    """Runs with one worker and with two, interleaved; both with Redis, as two need it. They may use every core."""
+    """Runs with one worker and with two, interleaved; both with Redis, as two need it. All have one core,
+    which neither wrk nor the origin uses."""
     with ExitStack() as running:
         directory = Path(running.enter_context(tempfile.TemporaryDirectory()))
         origin = running.enter_context(servers.nginx_origin(where.origin, directory))
@@ -28,7 +29,7 @@ def workers(where: Cores, rounds: int, seconds: int) -> list[dict[str, Any]]:
             number: servers.strangler(
                 f"strangler with {number} workers",
                 {**servers.configured(origin.port), "redis": redis.url(number)},
-                cores=[where.measured, where.load],
+                cores=[where.measured],
                 directory=directory,
                 arguments=("--workers", str(number)),
             )
