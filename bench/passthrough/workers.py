@@ -13,7 +13,7 @@ from bench.patterns import PATH
 from bench.processes import cpu_seconds
 from demo.stores import start_redis
 
-CONNECTIONS = 32
+CONNECTIONS = 32  # of each worker: two are for twice the users
 NUMBERS = (1, 2)
 
 
@@ -47,7 +47,7 @@ def one_round(started: dict[int, servers.Ours], where: Cores, seconds: int) -> l
     runs = []
     for number, ours in started.items():
         wrk = load.command(
-            ours.service.url + PATH, connections=CONNECTIONS, seconds=seconds, core=where.load, headers={}
+            ours.service.url + PATH, connections=CONNECTIONS * number, seconds=seconds, core=where.load, headers={}
         )
         before = cpu_seconds(ours.service.process.pid)
         ran = load.load(wrk, seconds)
