@@ -6,10 +6,7 @@ class SessionSerializer
   end
 
   def as_json(options = nil)
-    {
-      accessToken: @session.access_token,
-      refreshToken: @session.refresh_token,
-      user: UserSerializer.new(@session.user)
-    }.as_json(options)
+    tokens = TokenPairSerializer.new(@session.pair)
+    tokens.as_json(options).merge(user: UserSerializer.new(@session.user).as_json(options))
   end
 end

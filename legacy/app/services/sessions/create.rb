@@ -3,7 +3,7 @@
 module Sessions
   # Signs a user in by e-mail and password.
   class Create
-    Session = Struct.new(:user, :access_token, :refresh_token)
+    Session = Struct.new(:user, :pair)
 
     # Compared against when nobody has that e-mail, so that the time taken does not tell.
     NOBODY = BCrypt::Password.new("$2a$12$nobodyhasthisemailaddewBMoz82OwrzLsLTvUz/cYGQecjjCrFa")
@@ -23,9 +23,10 @@ module Sessions
       user = User.find_by(email: @email)
       return unless matches?(user)
 
-      refresh_token = RefreshToken.issue(user)
+      pair = TokenPair.issue(user)
+      RefreshToken.keep(pair.refresh_token, user)
       user.update_columns(last_sign_in_at: Time.current) # signing in is no edit: updated_at stays
-      Session.new(user, AccessToken.issue(user), refresh_token)
+      Session.new(user, pair)
     end
 
     private
