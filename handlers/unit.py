@@ -3,9 +3,10 @@
     async with unit_of_work(request, caller) as unit:
         row = await unit.row(CREATE, content="…")
         unit.emit(MessageCreated(…))
+        unit.forget(*entries.of_message(…))
 
 One connection, at most one transaction. Leaving the block commits; an exception or a cancelled request rolls back.
-Events are handed on after the commit, and never without it.
+Events are handed on after the commit, and never without it. What the cache must forget is marked before.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from psycopg.types.numeric import Int8
 from starlette.requests import Request
 
 from . import resources
+from .cache import Marks
 from .events import Event, hand_on
 from .resources import Connection, Resources
 from .tokens import Caller
@@ -77,23 +79,58 @@ class Reading:
         bound = {**values, "account_id": self._account_id}
         # psycopg would type an integer by its size, and so prepare one statement several times over.
         typed = {name: Int8(value) if type(value) is int else value for name, value in bound.items()}
-        return await self._connection.execute(statement.sql, typed)
+        return await self._execute(statement.sql, typed)
+
+    async def _execute(self, sql: LiteralString, bound: dict[str, Any]) -> psycopg.AsyncCursor[TupleRow]:
+        try:
+            return await self._connection.execute(sql, bound)
+        except psycopg.errors.FeatureNotSupported as error:
+            if not outdated(error):
+                raise
+            await self._connection.execute("deallocate all", prepare=False)
+            return await self._connection.execute(sql, bound)
 
 
 class Unit(Reading):
     """A reading that may also write, and say what has happened."""
 
-    __slots__ = ("events",)
+    __slots__ = ("_begin", "_first", "changed", "events")
 
-    def __init__(self, connection: Connection, caller: Caller | None) -> None:
+    def __init__(self, connection: Connection, caller: Caller | None, begin: LiteralString) -> None:
         super().__init__(connection, caller)
+        self._begin, self._first = begin, True
         self.events: list[Event] = []
+        self.changed: list[str] = []
 
     async def execute(self, statement: Scoped | Unscoped, **values: Any) -> None:
         await self._run(statement, values)
 
+    async def _execute(self, sql: LiteralString, bound: dict[str, Any]) -> psycopg.AsyncCursor[TupleRow]:
+        """The first statement may use an outdated plan, for it can begin again; the others are never prepared."""
+        first, self._first = self._first, False
+        try:
+            return await self._connection.execute(sql, bound, prepare=None if first else False)
+        except psycopg.errors.FeatureNotSupported as error:
+            if not (first and outdated(error)):
+                raise
+            await self._connection.execute("rollback", prepare=False)
+            await self._connection.execute(self._begin, prepare=False)
+            return await self._connection.execute(sql, bound)
+
     def emit(self, event: Event) -> None:
         self.events.append(event)
+
+    def forget(self, *keys: str) -> None:
+        """Keys of the cache that show what this unit changes (`entries`)."""
+        self.changed += keys
+
+
+def outdated(error: psycopg.errors.FeatureNotSupported) -> bool:
+    """True if a statement was prepared before Rails changed a column of its result.
+
+    Having seen a DEALLOCATE ALL or ROLLBACK, psycopg prepares everything anew. The error's text may be in any language.
+    """
+    return error.diag.source_function == "RevalidateCachedQuery"
 
 
 def shadowed(request: Request) -> bool:
@@ -120,15 +157,17 @@ async def unit_of_work(request: Request, caller: Caller | None = None) -> AsyncI
     held, shadow = resources.of(request), shadowed(request)
     connection, ours = await held.take(), True
     try:
-        await connection.execute("begin read only" if shadow else "begin read write", prepare=False)
-        unit = Unit(connection, caller)
+        begin: LiteralString = "begin read only" if shadow else "begin read write"
+        await connection.execute(begin, prepare=False)
+        unit = Unit(connection, caller, begin)
         yield unit
         if connection.pgconn.transaction_status != TransactionStatus.INTRANS:
             raise BrokenUnit
         if not shadow:
+            marks = await held.cache.mark(connection, unit.changed)
             # From here on nobody can say that nothing was kept, and a caller who leaves no longer changes the end.
             request.state.commit_sent, ours = True, False
-            await held.finishing.see_through(commit(held, connection, unit.events, request.state.request_id))
+            await held.finishing.see_through(commit(held, connection, marks, unit.events, request.state.request_id))
     except asyncio.CancelledError:
         if ours:
             await connection.close()  # rolling back would wait for an answer
@@ -138,13 +177,18 @@ async def unit_of_work(request: Request, caller: Caller | None = None) -> AsyncI
             await discard(held, connection)
 
 
-async def commit(held: Resources, connection: Connection, events: list[Event], request_id: str) -> None:
+async def commit(held: Resources, connection: Connection, marks: Marks, events: list[Event], request_id: str) -> None:
     try:
         async with asyncio.timeout(held.settings.answer_wait):
             await connection.execute("commit", prepare=False)
     finally:
         await held.give_back(connection)
-    await hand_on(events, held.redis, held.settings.cable_prefix, request_id, held.settings.redis_wait)
+    if events:  # which jobs may follow
+        held.outbox.tell()
+    await asyncio.gather(
+        held.cache.forget(marks),
+        hand_on(events, held.redis, held.settings.cable_prefix, request_id, held.settings.redis_wait),
+    )
 
 
 async def discard(held: Resources, connection: Connection) -> None:
