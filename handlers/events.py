@@ -1,10 +1,12 @@
-"""What others hear of after a commit: broadcasts, jobs and forgotten cache entries, each on its own."""
+"""What others hear of after a commit: broadcasts, each on its own.
+
+Jobs must not be lost and are no effects: they are committed with what they follow (`outbox`). The cache hears of
+a change before the commit already (`cache`).
+"""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +28,14 @@ class MessageCreated:
     message: dict[str, Any]
 
 
-Event = MessageCreated
+@dataclass(frozen=True, slots=True)
+class ConversationUpdated:
+    """The conversation as the API shows it."""
+
+    conversation: dict[str, Any]
+
+
+Event = MessageCreated | ConversationUpdated
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,54 +46,25 @@ class Broadcast:
     payload: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Enqueue:
-    """A job in Sidekiq's own format: whoever works the queue cannot tell who enqueued it."""
-
-    job: str
-    args: tuple[Any, ...]
-    queue: str = "default"
-
-
-@dataclass(frozen=True, slots=True)
-class Forget:
-    """Cache entries that are no longer true."""
-
-    keys: tuple[str, ...]
-
-
-Effect = Broadcast | Enqueue | Forget
+Effect = Broadcast
 
 
 def effects(event: Event) -> tuple[Effect, ...]:
-    message = event.message
-    room = f"conversation:{message['conversationId']}"
-    return (
-        Broadcast(room, {"event": "message.created", "data": message}),
-        Enqueue("NotifyAgentsJob", (message["id"],)),
-        Forget((room, f"{room}:messages")),
-    )
+    match event:
+        case MessageCreated(message):
+            room = f"conversation:{message['conversationId']}"
+            return (Broadcast(room, {"event": "message.created", "data": message}),)
+        case ConversationUpdated(conversation):
+            room = f"conversation:{conversation['id']}"
+            return (Broadcast(room, {"event": "conversation.updated", "data": conversation}),)
 
 
-def commands(effect: Effect, cable_prefix: str, job_id: str, now: float) -> tuple[Command, ...]:
+def command(effect: Effect, cable_prefix: str) -> Command:
     """The effect as Redis understands it."""
     match effect:
         case Broadcast(stream, payload):
             channel = f"{cable_prefix}:{stream}" if cable_prefix else stream
-            return (("publish", channel, encode(payload)),)
-        case Enqueue(job, args, queue):
-            payload = {
-                "retry": True,
-                "queue": queue,
-                "class": job,
-                "args": args,
-                "jid": job_id,
-                "created_at": now,
-                "enqueued_at": now,
-            }
-            return ("sadd", "queues", queue), ("lpush", f"queue:{queue}", encode(payload))
-        case Forget(keys):
-            return (("del", *keys),)
+            return "publish", channel, encode(payload)
 
 
 def describe(effect: Effect) -> str:
@@ -92,10 +72,6 @@ def describe(effect: Effect) -> str:
     match effect:
         case Broadcast(stream):
             return f"broadcast to {stream}"
-        case Enqueue(job, args):
-            return f"{job}{args}"
-        case Forget(keys):
-            return f"forget {', '.join(keys)}"
 
 
 async def hand_on(
@@ -108,17 +84,15 @@ async def hand_on(
     todo = [effect for event in events for effect in effects(event)]
     if not todo:
         return
-    pipeline, owners = redis.pipeline(transaction=False), []
+    pipeline = redis.pipeline(transaction=False)
     try:
         for effect in todo:
-            for command in commands(effect, cable_prefix, secrets.token_hex(12), time.time()):
-                pipeline.execute_command(*command)
-                owners.append(effect)
+            pipeline.execute_command(*command(effect, cable_prefix))
         async with asyncio.timeout(seconds):
             outcomes = await pipeline.execute(raise_on_error=False)
     except Exception as error:  # whatever it is: the work is committed, and its answer stays what it is
         log.error("effects_lost", request_id=request_id, effects=[*map(describe, todo)], error=repr(error))
         return
-    for effect, outcome in zip(owners, outcomes, strict=True):
+    for effect, outcome in zip(todo, outcomes, strict=True):
         if isinstance(outcome, Exception):
             log.error("effect_lost", request_id=request_id, effect=describe(effect), error=repr(outcome))

@@ -9,14 +9,16 @@ from psycopg.rows import TupleRow
 from pydantic import Field, PlainValidator
 from starlette.requests import Request
 
-from . import cursors, inputs, text
+from . import cursors, entries, idempotency, inputs
 from .answers import Answer, instant
 from .auth import authenticate
+from .cached import cached
 from .errors import NotFound, Unauthorized
 from .events import MessageCreated
 from .ids import LARGEST_ID
 from .inputs import Input, Limit, wrong
-from .unit import Scoped, reading, unit_of_work
+from .tokens import Caller
+from .unit import Reading, Scoped, Unit, unit_of_work
 
 LONGEST_CONTENT = 10_000
 
@@ -74,30 +76,23 @@ select {COLUMNS}
 async def index(request: Request) -> Answer:
     caller = authenticate(request)
     page = inputs.query(request, MessagesRequest)
-    async with reading(request, caller) as database:
+    id = request.path_params["id"]
+
+    async def load(database: Reading) -> dict[str, Any] | None:
         # One row more than asked for tells whether there is a next page.
-        rows = await database.rows(
-            LIST, conversation_id=request.path_params["id"], before=page.cursor, rows=page.limit + 1
-        )
-    if not rows:
-        raise NotFound
-    data = [message(row) for row in rows[: page.limit] if row[0] is not None]
-    following = cursors.encode(data[-1]["id"]) if len(rows) > page.limit else None
-    return Answer({"data": data, "meta": {"nextCursor": following}})
+        rows = await database.rows(LIST, conversation_id=id, before=page.cursor, rows=page.limit + 1)
+        if not rows:
+            return None
+        data = [message(row) for row in rows[: page.limit] if row[0] is not None]
+        following = cursors.encode(data[-1]["id"]) if len(rows) > page.limit else None
+        return {"data": data, "meta": {"nextCursor": following}}
+
+    entry = entries.first_page(id, caller.account_id) if page == MessagesRequest() else None
+    return await cached(request, caller, entry, load)
 
 
 def check_content(value: object) -> str:
-    if value is None:
-        raise wrong("can't be blank")
-    if not isinstance(value, str):
-        raise wrong("must be a string")
-    if text.blank(value):
-        raise wrong("can't be blank")
-    if "\0" in value:
-        raise wrong("is invalid")
-    if len(value) > LONGEST_CONTENT:
-        raise wrong("is too long (maximum is 10000 characters)")
-    return value
+    return inputs.check_text(value, LONGEST_CONTENT)
 
 
 def check_row_id(value: object) -> int:
@@ -113,14 +108,15 @@ class MessageRequest(Input):
     conversation_id: Annotated[int, PlainValidator(check_row_id)] = Field(alias="conversationId")
 
 
-# All or nothing in one round trip, and word of what was missing: no row if the user is gone, one of nulls if the
-# conversation is not there.
+# All or nothing in one round trip, with the jobs that follow, and word of what was missing: no row if the user is gone,
+# one of nulls if the conversation is not there. To whom an agent replies, the conversation is open again.
 CREATE = Scoped("""
 with sender as (
      select id, name from users where id = %(user_id)s and account_id = %(account_id)s),
 touched as (
      update conversations
-        set last_activity_at = greatest(last_activity_at, %(now)s), updated_at = greatest(last_activity_at, %(now)s)
+        set status = 'open',
+            last_activity_at = greatest(last_activity_at, %(now)s), updated_at = greatest(last_activity_at, %(now)s)
       where id = %(conversation_id)s and account_id = %(account_id)s and exists (select from sender)
   returning id, account_id, inbox_id),
 made as (
@@ -128,7 +124,15 @@ made as (
             (account_id, inbox_id, conversation_id, user_id, direction, content, status, created_at, updated_at)
      select account_id, inbox_id, touched.id, sender.id, 'outgoing', %(content)s, 'sent', %(now)s, %(now)s
        from touched, sender
-  returning id, conversation_id, user_id, contact_id, direction, content, status, created_at, updated_at)
+  returning id, inbox_id, conversation_id, user_id, contact_id, direction, content, status, created_at, updated_at),
+following as (
+     insert into outbox (job, args, created_at)
+     select job.class, jsonb_build_array(made.id), made.created_at
+       from made
+       join inboxes on inboxes.id = made.inbox_id
+       join (values (1, 'NotifyAgentsJob'), (2, 'RunAutomationRulesJob'), (3, 'CountReplyJob'), (4, 'FacebookSendJob'))
+            as job (position, class) on job.class <> 'FacebookSendJob' or inboxes.channel = 'facebook'
+      order by job.position)
 select m.id, m.conversation_id, m.user_id, m.contact_id, sender.name,
        m.direction, m.content, m.status, m.created_at, m.updated_at
   from sender left join made m on true
@@ -137,19 +141,25 @@ select m.id, m.conversation_id, m.user_id, m.contact_id, sender.name,
 
 async def create(request: Request) -> Answer:
     caller = authenticate(request)
+    key = idempotency.key(request, caller)
     draft = await inputs.body(request, MessageRequest)
     async with unit_of_work(request, caller) as unit:
-        row = await unit.row(
-            CREATE,
-            user_id=caller.user_id,
-            conversation_id=draft.conversation_id,
-            content=draft.content,
-            now=datetime.now(UTC).replace(tzinfo=None),
-        )
-        if row is None:
-            raise Unauthorized
-        if row[0] is None:
-            raise NotFound
-        created = message(row)
-        unit.emit(MessageCreated(created))
+        return await idempotency.once(unit, key, draft, lambda: write(unit, caller, draft))
+
+
+async def write(unit: Unit, caller: Caller, draft: MessageRequest) -> Answer:
+    row = await unit.row(
+        CREATE,
+        user_id=caller.user_id,
+        conversation_id=draft.conversation_id,
+        content=draft.content,
+        now=datetime.now(UTC).replace(tzinfo=None),
+    )
+    if row is None:
+        raise Unauthorized
+    if row[0] is None:
+        raise NotFound
+    created = message(row)
+    unit.forget(*entries.of_message(created["conversationId"], caller.account_id))
+    unit.emit(MessageCreated(created))
     return Answer({"data": created}, status=201)

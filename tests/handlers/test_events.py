@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from demo.stack import start_redis
-from handlers.events import Broadcast, Enqueue, Forget, MessageCreated, commands, effects, hand_on
+from handlers.events import Broadcast, ConversationUpdated, MessageCreated, command, effects, hand_on
 from handlers.resources import Settings, redis_client
 
 MESSAGE = {"id": 7, "conversationId": 3, "content": "<secret>"}
@@ -21,50 +20,41 @@ async def client(settings: Settings) -> redis.asyncio.Redis:
     return redis_client(settings)
 
 
-def test_a_created_message_is_broadcast_enqueued_and_forgotten() -> None:
-    assert effects(CREATED) == (
-        Broadcast("conversation:3", {"event": "message.created", "data": MESSAGE}),
-        Enqueue("NotifyAgentsJob", (7,)),
-        Forget(("conversation:3", "conversation:3:messages")),
+def test_what_happened_to_a_conversation_is_broadcast_to_its_room() -> None:
+    assert effects(CREATED) == (Broadcast("conversation:3", {"event": "message.created", "data": MESSAGE}),)
+    conversation = {"id": 3, "status": "open"}
+    assert effects(ConversationUpdated(conversation)) == (
+        Broadcast("conversation:3", {"event": "conversation.updated", "data": conversation}),
     )
 
 
 def test_a_broadcast_goes_to_the_stream_with_the_prefix_of_the_cable() -> None:
     broadcast = Broadcast("conversation:3", {"a": "<"})
-    assert commands(broadcast, "", "", 0) == (("publish", "conversation:3", rb'{"a":"\u003c"}'),)
-    assert commands(broadcast, "acme", "", 0) == (("publish", "acme:conversation:3", rb'{"a":"\u003c"}'),)
-
-
-def test_a_job_has_sidekiqs_form() -> None:
-    registered, pushed = commands(Enqueue("SomeJob", (1, "a"), "low"), "", "0123456789abcdef01234567", 1.5)
-    assert registered == ("sadd", "queues", "low")
-    assert pushed[:2] == ("lpush", "queue:low")
-    assert json.loads(pushed[2]) == {
-        "class": "SomeJob",
-        "args": [1, "a"],
-        "queue": "low",
-        "retry": True,
-        "jid": "0123456789abcdef01234567",
-        "created_at": 1.5,
-        "enqueued_at": 1.5,
-    }
+    assert command(broadcast, "") == ("publish", "conversation:3", rb'{"a":"\u003c"}')
+    assert command(broadcast, "acme") == ("publish", "acme:conversation:3", rb'{"a":"\u003c"}')
 
 
 async def test_every_effect_is_carried_out(client: redis.asyncio.Redis, redis: Redis) -> None:
-    redis.mset({"conversation:3": "old", "conversation:3:messages": "old", "conversation:4": "kept"})
-    await hand_on([CREATED], client, "", "request")
-    assert redis.keys("conversation:*") == ["conversation:4"]
-    assert redis.llen("queue:default") == 1
+    with redis.pubsub() as channel:  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        channel.subscribe("conversation:3", "conversation:4")
+        assert channel.get_message(timeout=5)
+        assert channel.get_message(timeout=5)
+        await hand_on([CREATED, MessageCreated(MESSAGE | {"conversationId": 4})], client, "", "request")
+        rooms = [message["channel"] for message in (channel.get_message(timeout=5), channel.get_message(timeout=5))]
+    assert rooms == ["conversation:3", "conversation:4"]
     await client.aclose()
 
 
 async def test_an_effect_that_fails_does_not_hold_back_the_others(client: redis.asyncio.Redis, redis: Redis) -> None:
-    redis.mset({"conversation:3": "old", "queue:default": "not a list"})
-    with capture_logs() as logs:
-        await hand_on([CREATED], client, "", "request")
-    assert redis.exists("conversation:3") == 0
+    # Nobody may speak in the first room.
+    redis.execute_command("ACL", "SETUSER", "default", "resetchannels", "&conversation:4")
+    try:
+        with capture_logs() as logs:
+            await hand_on([CREATED, MessageCreated(MESSAGE | {"conversationId": 4})], client, "", "request")
+    finally:
+        redis.execute_command("ACL", "SETUSER", "default", "allchannels")
     (lost,) = logs
-    assert lost["effect"] == "NotifyAgentsJob(7,)"
+    assert (lost["event"], lost["effect"]) == ("effect_lost", "broadcast to conversation:3")
     assert lost["request_id"] == "request"
     await client.aclose()
 
@@ -78,7 +68,7 @@ async def test_without_redis_the_effects_are_logged_and_nothing_is_raised(settin
         await hand_on([CREATED], stopped, "", "request")
     (lost,) = logs
     assert lost["log_level"] == "error"
-    assert len(lost["effects"]) == 3
+    assert lost["effects"] == ["broadcast to conversation:3"]
     assert "secret" not in str(logs)
     await stopped.aclose()
 

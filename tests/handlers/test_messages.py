@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +16,11 @@ from redis import Redis
 from handlers.messages import MessageRequest, message
 from handlers.resources import Settings
 from handlers.tokens import Caller
-from tests.handlers.serving import CREATE, bearer
+from tests.handlers.serving import CREATE, bearer, eventually
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_900)
 CONVERSATION = 2
+FOLLOWING = ["NotifyAgentsJob", "RunAutomationRulesJob", "CountReplyJob", "FacebookSendJob"]  # it is in such an inbox
 
 
 def row(user_id: int | None, contact_id: int | None) -> tuple[Any, ...]:
@@ -122,8 +124,9 @@ async def test_messages_written_at_once_are_all_stored_and_told(client: httpx.As
         tasks = [group.create_task(client.post(CREATE, json=body)) for _ in range(10)]
     ids = {task.result().json()["data"]["id"] for task in tasks}
     assert len(ids) == 10
-    jobs = [json.loads(job)["args"] for job in redis.lrange("queue:default", 0, -1)]
-    assert sorted(jobs) == sorted([id] for id in ids)
+    await eventually(lambda: redis.llen("queue:default") == 40)
+    jobs = Counter((job["class"], *job["args"]) for job in map(json.loads, redis.lrange("queue:default", 0, -1)))
+    assert jobs == Counter((name, id) for id in ids for name in FOLLOWING)
 
 
 async def test_a_refusal_is_an_answer_and_not_a_discarded_failure(client: httpx.AsyncClient, redis: Redis) -> None:

@@ -1,7 +1,8 @@
 # frozen_string_literal: true
 
 module Messages
-  # An agent's message in a conversation: one transaction, then its effects.
+  # An agent's message in a conversation, which is open again with it: one transaction. What follows the message is told
+  # by the model, after the commit.
   class Create
     def self.call(**arguments)
       new(**arguments).call
@@ -14,9 +15,7 @@ module Messages
     end
 
     def call
-      message = Message.transaction { store }
-      DomainEvents.publish("message.created", message)
-      message
+      Message.transaction { store }
     end
 
     private
@@ -30,7 +29,9 @@ module Messages
         direction: "outgoing",
         content: @content
       )
-      @conversation.touch(:last_activity_at, time: [@conversation.last_activity_at, message.created_at].max)
+      latest = [@conversation.last_activity_at, message.created_at].max
+      # `update!` would put its own time in the place of an `updated_at` that stays what it is.
+      @conversation.update_columns(status: "open", last_activity_at: latest, updated_at: latest)
       message
     end
   end

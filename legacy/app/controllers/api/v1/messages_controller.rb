@@ -3,19 +3,30 @@
 module Api
   module V1
     class MessagesController < AuthenticatedController
+      include Idempotency
+
       def index
         filter = MessagesRequest.validated(request.query_parameters)
-        messages = find_in_account(Conversation, params[:conversation_id]).messages.includes(:user, :contact)
-        page = Page.new(messages, IdCursor, after: filter.after, size: filter.page_size)
-        render json: PageSerializer.new(page, MessageSerializer)
+        entry = Cache::Entry.first_page(row_id(params[:conversation_id]), claims.account_id) if filter.default?
+        render_cached(entry) { PageSerializer.new(page_of_messages(filter), MessageSerializer) }
       end
 
       def create
         draft = MessageRequest.validated(json_body)
-        user = in_account(User).find_by(id: claims.user_id) or raise ApiError::Unauthorized
+        render_once("POST /api/v1/messages", draft, status: :created) { { data: MessageSerializer.new(created(draft)) } }
+      end
+
+      private
+
+      def page_of_messages(filter)
+        messages = find_in_account(Conversation, params[:conversation_id]).messages.includes(:user, :contact)
+        Page.new(messages, IdCursor, after: filter.after, size: filter.page_size)
+      end
+
+      def created(draft)
+        user = current_user
         conversation = find_in_account(Conversation, draft.conversation_id)
-        message = Messages::Create.call(user: user, conversation: conversation, content: draft.content)
-        render json: { data: MessageSerializer.new(message) }, status: :created
+        Messages::Create.call(user: user, conversation: conversation, content: draft.content)
       end
     end
   end
