@@ -379,16 +379,40 @@ def test_an_application_without_its_stores_stays_up_and_says_so(
 ) -> None:
     redis_server = start_redis(stack_directory)
     alone = Application(f"postgresql://127.0.0.1:{free_port()}/legacy", redis_server.url())
+    shown = {"refreshToken": "a"}
     with redis_server.service, start_rails(stack_directory, alone, name="alone", workers=0) as rails:
+        with redis.Redis.from_url(redis_server.url()) as store:
+            store.set("refresh:token:a", 2)
+            assert httpx.post(f"{rails.url}/auth/refresh", json=shown).status_code == 503
+            assert store.keys("refresh:*") == [b"refresh:token:a"]
+            assert httpx.post(f"{rails.url}/auth/logout", json=shown).status_code == 200
+            assert store.keys("refresh:*") == []
         redis_server.service.kill()
         assert httpx.get(f"{rails.url}/up").status_code == 200
         for method, path, body in [
             ("GET", "/api/v1/conversations", None),
             ("POST", "/auth/login", {"email": ACME, "password": "password"}),
+            ("POST", "/auth/refresh", shown),
+            ("POST", "/auth/logout", shown),
         ]:
             answer = httpx.request(method, f"{rails.url}{path}", json=body, headers=token(application))
             assert answer.status_code == 503
             assert answer.json() == {"error": "service_unavailable", "requestId": answer.headers["X-Request-Id"]}
+
+
+def test_a_session_outlives_a_redis_that_hangs(stack_directory: Path, application: Application) -> None:
+    redis_server = start_redis(stack_directory)
+    stalled = Application(application.database_url, redis_server.url())
+    shown = {"refreshToken": "a"}
+    with redis_server.service, start_rails(stack_directory, stalled, name="stalled", workers=0) as rails:
+        with redis.Redis.from_url(redis_server.url()) as store:
+            store.set("refresh:token:a", 2)
+        redis_server.service.pause()
+        for path in ("/auth/refresh", "/auth/logout"):
+            body = shown if path == "/auth/refresh" else {"refreshToken": "b"}
+            assert httpx.post(f"{rails.url}{path}", json=body, timeout=30).status_code == 503
+        redis_server.service.resume()
+        assert httpx.post(f"{rails.url}/auth/refresh", json=shown, timeout=30).status_code == 200
 
 
 def test_a_job_is_enqueued_once_however_long_redis_takes(stack_directory: Path, application: Application) -> None:
@@ -409,10 +433,12 @@ def test_a_job_is_enqueued_once_however_long_redis_takes(stack_directory: Path, 
         redis_server.service.resume()
         create()
         with redis.Redis.from_url(redis_server.url(), decode_responses=True) as store:
-            jobs = [json.loads(job)["args"] for job in store.lrange("queue:default", 0, -1)]
-        assert jobs.count([first]) == 1
-        # Whether Redis took this one, nobody knows who was not answered.
-        assert jobs.count([second]) <= 1
+            queued = [json.loads(job) for job in store.lrange("queue:default", 0, -1)]
+        for name in ("NotifyAgentsJob", "RunAutomationRulesJob", "CountReplyJob"):
+            ids = [job["args"] for job in queued if job["class"] == name]
+            assert ids.count([first]) == 1
+            # Whether Redis took this one, nobody knows who was not answered.
+            assert ids.count([second]) <= 1
 
 
 def test_typing_is_told_to_the_others_and_not_to_the_typist(rails: Service, application: Application) -> None:

@@ -1,9 +1,10 @@
 # frozen_string_literal: true
 
-# Shows a new message to everyone who has the conversation open.
+# Shows a message to everyone who has its conversation open.
 module BroadcastMessage
-  def self.call(message)
-    event = { event: "message.created", data: MessageSerializer.new(message) }
-    ActionCable.server.broadcast(ConversationChannel.stream_name(message.conversation_id), event)
+  def self.call(message, event: "message.created")
+    ActionCable.server.broadcast(
+      ConversationChannel.stream_name(message.conversation_id), { event: event, data: MessageSerializer.new(message) }
+    )
   end
 end

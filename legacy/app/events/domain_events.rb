@@ -4,14 +4,19 @@
 # told, and the caller, whose work is committed, does not notice.
 module DomainEvents
   SUBSCRIBERS = {
-    "message.created" => %w[BroadcastMessage NotifyAgents ForgetCachedConversation]
+    "message.created" => %w[BroadcastMessage NotifyAgents RunAutomationRules CountReply SendToFacebook],
+    "message.sent" => %w[BroadcastSentMessage],
+    "message.failed" => %w[BroadcastFailedMessage],
+    "conversation.updated" => %w[BroadcastConversation],
+    "inbox.disconnected" => %w[BroadcastDisconnectedInbox]
   }.freeze
 
   def self.publish(event, subject)
     SUBSCRIBERS.fetch(event).each do |name|
       name.constantize.call(subject)
     rescue StandardError => e
-      Rails.logger.error("event=#{event} subscriber=#{name} id=#{subject.id} #{e.class}: #{e.message}")
+      told = { event: "subscriber_failed", of: event, subscriber: name, id: subject.id }
+      Rails.logger.error(told.merge(exception: ErrorTrace.of(e)))
     end
   end
 end

@@ -4,4 +4,13 @@ redis = { url: ENV.fetch("REDIS_URL", "redis://127.0.0.1:6379/0"), network_timeo
 
 # A job whose receipt was lost may be in the queue: pushed again it would be there twice.
 Sidekiq.configure_client { |config| config.redis = redis.merge(reconnect_attempts: 0) }
-Sidekiq.configure_server { |config| config.redis = redis }
+Sidekiq.configure_server do |config|
+  config.redis = redis
+  # Sidekiq would log a failed job whole, and what a webhook's holds are people's words to each other.
+  config.error_handlers.replace(
+    [lambda do |error, context|
+      job = context.fetch(:job, {}).slice("class", "jid", "retry_count")
+      Rails.logger.warn({ event: "job_failed", job: job, exception: ErrorTrace.of(error) })
+    end]
+  )
+end

@@ -158,7 +158,8 @@ module Seeds
       @account_ids.each_value do |account_id|
         insert(AutomationRule, [
           { account_id: account_id, event: "message.created", **created(EPOCH),
-            conditions: [{ "field" => "content", "operator" => "contains", "value" => "refund" }],
+            conditions: [{ "field" => "direction", "operator" => "equals", "value" => "incoming" },
+                         { "field" => "content", "operator" => "contains", "value" => "refund" }],
             actions: [{ "type" => "set_status", "value" => "pending" }] }
         ])
         insert(Metric, Array.new(40) do |day|
