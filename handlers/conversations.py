@@ -1,21 +1,24 @@
-"""Conversations: the list and one of them, each in one statement."""
+"""Conversations: the list and one of them, each in one statement, and changing one."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, LiteralString
 
 from psycopg.rows import TupleRow
-from pydantic import PlainValidator
+from pydantic import Field, PlainValidator
 from starlette.requests import Request
 
-from . import cursors, inputs, messages
+from . import cursors, entries, inputs, messages
 from .answers import Answer, instant
-from .auth import authenticate
+from .auth import authenticate, permitted
+from .cached import cached
 from .cursors import LAST_MICROSECOND
-from .errors import NotFound
+from .errors import Invalid, NotFound
+from .events import ConversationUpdated
 from .ids import LARGEST_ID
 from .inputs import Input, Limit, wrong
-from .unit import Scoped, reading
+from .unit import Reading, Scoped, reading, unit_of_work
 
 STATUSES = ("open", "pending", "resolved")
 
@@ -75,9 +78,7 @@ SHOW = shown("id = %(id)s")
 
 
 def check_status(value: object) -> str:
-    if value not in STATUSES:
-        raise wrong("is not included in the list")
-    return str(value)
+    return inputs.check_choice(value, STATUSES)
 
 
 def check_cursor(value: object) -> tuple[int, int]:
@@ -115,9 +116,73 @@ async def index(request: Request) -> Answer:
 
 
 async def show(request: Request) -> Answer:
+    caller, id = authenticate(request), request.path_params["id"]
+
+    async def load(database: Reading) -> dict[str, Any] | None:
+        row = await database.row(SHOW, id=id)
+        return {"data": conversation(row)} if row else None
+
+    return await cached(request, caller, entries.conversation(id, caller.account_id), load)
+
+
+def check_assignee(value: object) -> int | None:
+    return None if value is None else messages.check_row_id(value)
+
+
+class ConversationChanges(Input):
+    status: Annotated[str | None, PlainValidator(check_status)] = None
+    assignee_id: Annotated[int | None, PlainValidator(check_assignee)] = Field(None, alias="assigneeId")
+
+
+# Locked before it is compared: of two changes at once, the second is compared with what the first has left.
+UPDATE = Scoped("""
+with caller as (
+     select id from users where id = %(user_id)s and account_id = %(account_id)s),
+found as materialized (
+     select id, status, assignee_id, coalesce(%(status)s, status) as new_status,
+            case when %(assigns)s then %(assignee_id)s else assignee_id end as new_assignee_id
+       from conversations
+      where id = %(id)s and account_id = %(account_id)s
+        for no key update),
+wanted as (
+     select *, (status, assignee_id) is distinct from (new_status, new_assignee_id) as differs,
+            new_assignee_id is null
+            or exists (select from users where id = new_assignee_id and account_id = %(account_id)s) as assignable
+       from found),
+changed as (
+     update conversations
+        set status = wanted.new_status, assignee_id = wanted.new_assignee_id, updated_at = %(now)s
+       from wanted, caller
+      where conversations.id = wanted.id and wanted.differs and wanted.assignable)
+select wanted.id is not null, true, wanted.assignable, wanted.differs
+  from caller left join wanted on true
+""")
+
+
+async def update(request: Request) -> Answer:
     caller = authenticate(request)
-    async with reading(request, caller) as database:
-        row = await database.row(SHOW, id=request.path_params["id"])
-    if row is None:
-        raise NotFound
-    return Answer({"data": conversation(row)})
+    changes = await inputs.changes(request, ConversationChanges)
+    id = request.path_params["id"]
+    async with unit_of_work(request, caller) as unit:
+        row = await unit.row(
+            UPDATE,
+            user_id=caller.user_id,
+            id=id,
+            status=changes.status,
+            assigns="assignee_id" in changes.model_fields_set,
+            assignee_id=changes.assignee_id,
+            now=datetime.now(UTC).replace(tzinfo=None),
+        )
+        assignable, differs = permitted(row)
+        if not assignable:
+            raise Invalid([("assigneeId", "must exist")])
+        # A statement of its own: it sees what came in while the one before waited for the row, and so is no step back
+        # for those who have heard of that.
+        shown = await unit.row(SHOW, id=id)
+        if shown is None:
+            raise NotFound
+        updated = conversation(shown)
+        if differs:
+            unit.forget(*entries.of_conversation(id, caller.account_id))
+            unit.emit(ConversationUpdated(updated))
+    return Answer({"data": updated})

@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from .errors import Invalid, MalformedJson, PayloadTooLarge, UnsupportedMediaType
 from .headers import header
+from .text import blank
 
 LONGEST_BODY = 2**20  # bytes; reading more would keep every other request waiting
 DEEPEST = 100  # levels of nesting that Ruby's parser follows
@@ -44,6 +45,27 @@ def wrong(message: LiteralString) -> PydanticCustomError:
     return PydanticCustomError("wrong", message)
 
 
+def check_text(value: object, longest: int) -> str:
+    """Text that must be given and be more than white space."""
+    if value is None:
+        raise wrong("can't be blank")
+    if not isinstance(value, str):
+        raise wrong("must be a string")
+    if blank(value):
+        raise wrong("can't be blank")
+    if "\0" in value:  # PostgreSQL cannot store it
+        raise wrong("is invalid")
+    if len(value) > longest:
+        raise PydanticCustomError("wrong", "is too long (maximum is {longest} characters)", {"longest": longest})
+    return value
+
+
+def check_choice(value: object, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise wrong("is not included in the list")
+    return str(value)
+
+
 def check_limit(value: object) -> int:
     if isinstance(value, str) and value in LIMITS:
         return LIMITS[value]
@@ -60,19 +82,30 @@ def query(request: Request, model: type[M]) -> M:
 
 async def body(request: Request, model: type[M]) -> M:
     """The fields of a JSON body. One that is missing is null; no body at all is an empty object."""
+    values = await fields(request)
+    return checked(model, {name: values.get(name) for name in model.names()})
+
+
+async def changes(request: Request, model: type[M]) -> M:
+    """The fields of a JSON body that are to change: those that it has (`model_fields_set`), be it as null."""
+    values = await fields(request)
+    return checked(model, {name: values[name] for name in model.names() if name in values})
+
+
+async def fields(request: Request) -> dict[str, Any]:
     raw = await read(request)
     values = parsed(raw) if raw else {}
     if not isinstance(values, dict):
         raise Invalid([("", "must be an object")])
-    return checked(model, {name: values.get(name) for name in model.names()})
+    return values
 
 
-async def read(request: Request) -> bytes:
+async def read(request: Request, *, any_type: bool = False) -> bytes:
     """The body. One of another media type, or too long, is read no further than it takes to see that."""
     raw = bytearray()
     async with aclosing(request.stream()) as chunks:
         async for chunk in chunks:
-            if chunk and not is_json(header(request.scope, b"content-type") or b""):
+            if chunk and not any_type and not is_json(header(request.scope, b"content-type") or b""):
                 raise UnsupportedMediaType
             raw += chunk
             if len(raw) > LONGEST_BODY:

@@ -9,13 +9,14 @@ import httpx
 import psycopg
 import pytest
 from psycopg import pq
+from redis import Redis
 
 from handlers import conversations, cursors, messages
 from handlers.app import Messaging
 from handlers.ids import LARGEST_ID
 from handlers.resources import Resources, Settings
 from handlers.unit import Scoped
-from tests.handlers.serving import bearer
+from tests.handlers.serving import STRANGER, bearer
 
 ENDLESS = {"at": cursors.at(cursors.LAST_MICROSECOND), "id": LARGEST_ID, "rows": 26}
 
@@ -27,16 +28,23 @@ ENDLESS = {"at": cursors.at(cursors.LAST_MICROSECOND), "id": LARGEST_ID, "rows":
         "/api/v1/conversations?status=open",
         "/api/v1/conversations/1",
         "/api/v1/conversations/432/messages?limit=100",
+        "/api/v1/users/2",
+        "/api/v1/accounts/1/settings",
+        "/api/v1/inboxes/1",
     ],
 )
-async def test_a_read_is_one_statement_in_one_round_trip(settings: Settings, tmp_path: Path, path: str) -> None:
-    app = Messaging(replace(settings, database_pool=1))
+async def test_a_read_is_one_statement_in_one_round_trip(
+    settings: Settings, tmp_path: Path, redis: Redis, path: str
+) -> None:
+    app = Messaging(replace(settings, database_pool=1, cache_look=3600))
     wire = os.open(tmp_path / "wire", os.O_CREAT | os.O_RDWR)
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://native", headers=bearer(settings)) as client,
     ):
+        # The cache and the outbox have looked around by then, which they do now and then.
+        assert (await client.get("/api/v1/conversations/2")).status_code == 200
         held: Resources = app.state.resources
         connection = await held.take()
         connection.pgconn.trace(wire)
@@ -102,7 +110,7 @@ async def test_a_statement_is_prepared_once_whatever_its_values(settings: Settin
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://native", headers=bearer(settings)) as client,
     ):
-        for id in [1, 2, 3, 4, 5, 6, 40_000, 40_001, 3_000_000_000, LARGEST_ID] * 6:
+        for id in [*range(1, 61), 40_000, 40_001, 3_000_000_000, LARGEST_ID]:  # each once: no cache answers
             await client.get(f"/api/v1/conversations/{id}")
         held: Resources = app.state.resources
         connection = await held.take()
@@ -134,3 +142,30 @@ async def test_parameters_that_are_not_understood_are_refused(client: httpx.Asyn
     answer = await client.get(f"/api/v1/conversations?{query}")
     assert answer.status_code == 400
     assert [fault["field"] for fault in answer.json()["errors"]] == [query.partition("=")[0]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "faults"),
+    [
+        ({"status": None, "assigneeId": "2"}, ["is not included in the list", "must be an integer"]),
+        ({"assigneeId": True}, ["must be an integer"]),
+        ({"assigneeId": 2.0, "status": "open"}, ["must be an integer"]),
+    ],
+)
+async def test_what_a_conversation_cannot_become_is_listed(
+    client: httpx.AsyncClient, fields: dict[str, Any], faults: list[str]
+) -> None:
+    answer = await client.patch("/api/v1/conversations/1", json=fields)
+    assert answer.status_code == 400
+    assert [fault["message"] for fault in answer.json()["errors"]] == faults
+
+
+async def test_a_conversation_is_answered_by_nobody_of_another_account(
+    client: httpx.AsyncClient, database: psycopg.Connection
+) -> None:
+    before = database.execute("select xmin, assignee_id from conversations where id = 1").fetchone()
+    for id in (STRANGER.user_id, 999_999, 0, 2**63):
+        answer = await client.patch("/api/v1/conversations/1", json={"assigneeId": id, "status": "resolved"})
+        assert answer.status_code == 400
+        assert answer.json() == {"errors": [{"field": "assigneeId", "message": "must exist"}]}
+    assert database.execute("select xmin, assignee_id from conversations where id = 1").fetchone() == before

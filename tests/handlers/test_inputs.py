@@ -147,3 +147,21 @@ def test_a_limit_out_of_range_is_refused(value: str) -> None:
     with pytest.raises(Invalid) as caught:
         inputs.query(request(b"", parameters={"limit": value}), Page)
     assert caught.value.faults == [("limit", "must be an integer between 1 and 100")]
+
+
+class Optional(Input):
+    first: Annotated[str | None, PlainValidator(given_text)] = None
+    second: Annotated[str | None, PlainValidator(given_text)] = None
+
+
+async def test_what_is_to_change_is_what_is_given() -> None:
+    changes = await inputs.changes(request(b'{"second":"b","third":1}'), Optional)
+    assert (changes, changes.model_fields_set) == (Optional(second="b"), {"second"})
+    for nothing in (b"{}", b""):
+        assert (await inputs.changes(request(nothing), Optional)).model_fields_set == set()
+
+
+async def test_null_is_given_and_every_fault_is_listed() -> None:
+    with pytest.raises(Invalid) as caught:
+        await inputs.changes(request(b'{"second":1,"first":null}'), Optional)
+    assert caught.value.faults == [("first", "must be a string"), ("second", "must be a string")]

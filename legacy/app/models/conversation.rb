@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
 class Conversation < ApplicationRecord
+  include Cached
+
   STATUSES = %w[open pending resolved].freeze
 
   belongs_to :account
@@ -11,6 +13,10 @@ class Conversation < ApplicationRecord
 
   validates :status, inclusion: { in: STATUSES }
   validates :last_activity_at, presence: true
+
+  forgets { [Cache::Entry.conversation(id, account_id).key] }
+
+  after_update_commit(if: :saved_changes?) { DomainEvents.publish("conversation.updated", self) }
 
   # Hands over what the list shows, so that this conversation need not ask for it.
   def summarize(message_count:, last_message:)

@@ -2,7 +2,10 @@
 
 # Somebody who answers customers.
 class User < ApplicationRecord
+  include Cached
+
   ROLES = %w[agent admin].freeze
+  LONGEST_NAME = 100
 
   belongs_to :account
   has_many :messages, dependent: :restrict_with_error
@@ -18,8 +21,14 @@ class User < ApplicationRecord
   validates :name, presence: true
   validates :role, inclusion: { in: ROLES }
 
+  forgets { [Cache::Entry.user(id).key, Cache::Entry.names(account_id)] }
+
   # E-mails are compared without case and surrounding white space, and stored so.
   def self.normalize_email(text)
     text.strip.downcase
+  end
+
+  def admin?
+    role == "admin"
   end
 end

@@ -26,6 +26,11 @@ class ApplicationRequest
     self.class.field_names.each { |name| public_send("#{name}=", values[outside(name)]) }
   end
 
+  # In the order in which the fields are declared.
+  def values
+    self.class.field_names.map { |name| public_send(name) }
+  end
+
   def faults
     errors.map { |error| [outside(error.attribute), error.message] }
   end

@@ -15,6 +15,11 @@ class PageRequest < ApplicationRequest
     LIMITS[limit || DEFAULT_LIMIT]
   end
 
+  # The first page, of the size that nobody asked for.
+  def default?
+    page_size == LIMITS[DEFAULT_LIMIT] && cursor.nil?
+  end
+
   def after
     cursor && cursor_class.parse(cursor)
   end

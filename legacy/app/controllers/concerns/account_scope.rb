@@ -10,8 +10,17 @@ module AccountScope
     model.where(account_id: claims.account_id)
   end
 
+  def row_id(text)
+    RowId.parse(text) || raise(ApiError::NotFound)
+  end
+
   # `find` alone would take "7up" for 7.
   def find_in_account(model, id)
-    in_account(model).find(RowId.parse(id) || raise(ApiError::NotFound))
+    in_account(model).find(row_id(id))
+  end
+
+  # Of all accounts only the caller's is there.
+  def find_own_account(id)
+    Account.where(id: claims.account_id).find(row_id(id))
   end
 end

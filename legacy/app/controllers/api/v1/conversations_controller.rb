@@ -13,7 +13,16 @@ module Api
       end
 
       def show
+        render_cached Cache::Entry.conversation(row_id(params[:id]), claims.account_id) do
+          { data: ConversationSerializer.new(find_in_account(Conversation, params[:id])) }
+        end
+      end
+
+      def update
+        requested = ConversationChanges.validated(json_body)
+        current_user # whose row must still be there
         conversation = find_in_account(Conversation, params[:id])
+        Conversations::Update.call(conversation, requested.changes)
         render json: { data: ConversationSerializer.new(conversation) }
       end
     end
