@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import Any
 
 import psycopg
 import redis
-import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .answers import Answer
-
-log = structlog.get_logger("handlers")
 
 DISCARDED = (b"x-strangler-discarded", b"1")
 
@@ -22,6 +18,7 @@ DISCARDED = (b"x-strangler-discarded", b"1")
 class Fault(Exception):
     status: int
     error: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def body(self, request_id: str) -> dict[str, Any]:
         return {"error": self.error}
@@ -44,7 +41,7 @@ class MalformedJson(CallersFault):
 class Invalid(CallersFault):
     """Fields or parameters that are not as they must be: every one of them, as (field, message)."""
 
-    status, error = 400, "invalid"
+    status, error = 400, "invalid_request"
 
     def __init__(self, faults: list[tuple[str, str]]) -> None:
         super().__init__(faults)
@@ -62,8 +59,33 @@ class InvalidCredentials(CallersFault):
     status, error = 401, "invalid_credentials"
 
 
+class RefreshTokenExpired(CallersFault):
+    """Or unknown, or revoked, or of a user who is gone: which of these is not told."""
+
+    status, error = 401, "refresh_token_expired"
+
+
+class Forbidden(CallersFault):
+    """The caller sees the row, but its role may not change it."""
+
+    status, error = 403, "forbidden"
+
+
 class NotFound(CallersFault):
     status, error = 404, "not_found"
+
+
+class IdempotencyKeyReused(CallersFault):
+    """A key that was sent with another request before."""
+
+    status, error = 422, "idempotency_key_reused"
+
+
+class IdempotencyKeyInUse(CallersFault):
+    """A key whose first request is still being answered."""
+
+    status, error = 409, "idempotency_key_in_use"
+    headers = ((b"retry-after", b"1"),)
 
 
 class PayloadTooLarge(CallersFault):
@@ -72,6 +94,12 @@ class PayloadTooLarge(CallersFault):
 
 class UnsupportedMediaType(CallersFault):
     status, error = 415, "unsupported_media_type"
+
+
+class ClientLeft(Fault):
+    """Nobody's fault, and nobody is left to answer. The status is the one that nginx writes down."""
+
+    status, error = 499, "client_left"
 
 
 class OurFault(Fault):
@@ -95,6 +123,8 @@ def fault(error: Exception) -> Fault:
             return error
         case HTTPException():  # the router's, 404 or 405: Rails knows no route for that method and path either way
             return NotFound()
+        case ClientDisconnect():
+            return ClientLeft()
         case psycopg.OperationalError() | psycopg.InterfaceError() | redis.RedisError() | TimeoutError():
             return ServiceUnavailable()
         case _:
@@ -102,17 +132,12 @@ def fault(error: Exception) -> Fault:
 
 
 def answer(error: Exception, scope: Scope) -> Answer:
-    """The answer to a request that failed. A caller's fault is logged as a warning, ours as an error."""
+    """The answer to a request that failed. `middleware.RequestContext` writes down why."""
     state, found = scope["state"], fault(error)
-    request = {"request_id": state["request_id"], "method": scope["method"], "path": scope["path"]}
-    if isinstance(found, OurFault):
-        # As text: what renders a traceback for us may add local variables, and those hold tokens and passwords.
-        trace = "".join(traceback.format_exception(error))
-        log.error(found.error, status=found.status, exception=trace, **request)
-    else:
-        log.warning(found.error, status=found.status, **request)
+    state["error"] = error
     discarded = found.status >= 500 and not state["commit_sent"]
-    return Answer(found.body(state["request_id"]), found.status, [DISCARDED] if discarded else [])
+    headers = [*found.headers, DISCARDED] if discarded else found.headers
+    return Answer(found.body(state["request_id"]), found.status, headers)
 
 
 async def no_route(request: Request, error: Exception) -> Answer:
@@ -138,9 +163,10 @@ class AnswerFaults:
 
         try:
             await self.app(scope, receive, watch)
-        except ClientDisconnect:
-            log.info("client_left", request_id=scope["state"]["request_id"], path=scope["path"])
         except Exception as error:
+            scope["state"]["error"] = error
+            if isinstance(error, ClientDisconnect):
+                return
             if started:
                 raise
             await answer(error, scope)(scope, receive, send)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import re
+import time
 import uuid
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import target
 from .headers import header
 
+Failed = Callable[[Exception, Scope, float], None]  # why, of which request, after how many seconds
+
 REVALIDATE = (b"cache-control", b"max-age=0, private, must-revalidate")
 NO_CACHE = (b"cache-control", b"no-cache")
+ANNOUNCE_A_BODY = (b"content-length", b"transfer-encoding")
 UNSAFE_IN_REQUEST_ID = re.compile(r"[^\w\-@]", re.ASCII)
 
 
@@ -24,10 +31,10 @@ def request_id(inbound: bytes | None) -> str:
 
 
 class RequestContext:
-    """Gives the request its id and a state of its own. The caller's scope is left as it was."""
+    """Gives the request its id and a state of its own, and has its failure written down. The caller's scope is left."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, failed: Failed) -> None:
+        self.app, self.failed = app, failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -35,13 +42,55 @@ class RequestContext:
             return
         identity = request_id(header(scope, b"x-request-id"))
         state = {**scope.get("state", {}), "request_id": identity, "commit_sent": False}
+        scope, started = {**scope, "state": state}, time.perf_counter()
 
         async def identified(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", identity.encode())]}
             await send(message)
 
-        await self.app({**scope, "state": state}, receive, identified)
+        try:
+            await self.app(scope, receive, identified)
+        finally:
+            if "error" in state:
+                self.failed(state["error"], scope, time.perf_counter() - started)
+
+
+class HearOut:
+    """Reads on for a while when the answer has been given and the caller still sends.
+
+    A server that closes a connection with bytes unread resets it, which may take the answer along (RFC 9112, 9.6).
+    """
+
+    def __init__(self, app: ASGIApp, most: int = 8 * 2**20, seconds: float = 5.0) -> None:
+        self.app, self.most, self.seconds = app, most, seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not any(name in ANNOUNCE_A_BODY for name, _ in scope["headers"]):
+            await self.app(scope, receive, send)
+            return
+        heard = False
+
+        async def hear() -> Message:
+            nonlocal heard
+            message = await receive()
+            heard = not message.get("more_body", False)
+            return message
+
+        async def answer(message: Message) -> None:
+            last = message["type"] == "http.response.body" and not message.get("more_body", False)
+            if heard or not last:
+                await send(message)
+                return
+            await send({**message, "more_body": True})
+            left = self.most
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.seconds):
+                    while not heard and left > 0:
+                        left -= len((await hear()).get("body", b""))
+            await send({"type": "http.response.body"})
+
+        await self.app(scope, hear, answer)
 
 
 class ConditionalGet:

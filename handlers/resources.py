@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import select
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
+from weakref import WeakValueDictionary
 
 import psycopg
 from anyio import CapacityLimiter
@@ -22,7 +22,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from starlette.requests import Request
 
+from .cache import Cache
 from .finishing import Finishing
+from .outbox import Outbox
+from .reports import Reports
+from .settings import MisconfiguredError, Settings
+
+__all__ = ["Connection", "MisconfiguredError", "Resources", "Settings", "of"]
 
 T = TypeVar("T")
 
@@ -43,51 +49,19 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
             raise
 
 
-class MisconfiguredError(Exception):
-    """The environment lacks something without which nothing can be served."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The application's environment. The first three are the variables that Rails reads too."""
-
-    database_url: str
-    redis_url: str
-    jwt_secret: str
-    database_pool: int = 10
-    database_wait: float = 0.5  # seconds a request may wait for a connection before it is answered 503
-    answer_wait: float = 5.0  # seconds for the answer to a COMMIT or ROLLBACK, after which the connection is closed
-    redis_pool: int = 20
-    redis_wait: float = 0.5
-    bcrypt_threads: int = 2
-    cable_prefix: str = ""  # of ActionCable's channels, `channel_prefix` in Rails' cable.yml
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        missing = [name for name in ("DATABASE_URL", "REDIS_URL", "JWT_SECRET") if not environment.get(name)]
-        if missing:
-            raise MisconfiguredError(
-                f"the native application cannot start: set {', '.join(missing)} in the environment"
-            )
-        return cls(
-            database_url=environment["DATABASE_URL"],
-            redis_url=environment["REDIS_URL"],
-            jwt_secret=environment["JWT_SECRET"],
-            database_pool=int(environment.get("DATABASE_POOL", "10")),
-            redis_pool=int(environment.get("REDIS_POOL", "20")),
-            bcrypt_threads=int(environment.get("BCRYPT_THREADS", "2")),
-            cable_prefix=environment.get("CABLE_CHANNEL_PREFIX", ""),
-        )
-
-
 class Resources:
     """Made at start, without waiting for anyone: PostgreSQL and Redis may come later, and may come back."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.finishing = Finishing()
+        self.outbox = Outbox(self)
         self.bcrypt = CapacityLimiter(settings.bcrypt_threads)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.redis = redis_client(settings)
+        self.cache = Cache(self)
+        self.reports = Reports(settings.sentry_dsn)
+        self._waiting: set[asyncio.Timeout] = set()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             settings.database_url,
             connection_class=Connection,
@@ -102,6 +76,7 @@ class Resources:
             max_waiting=settings.database_pool * 8,
             # A lost connection is tried again by the next request that wants one, not after a growing pause.
             reconnect_timeout=0,
+            reconnect_failed=self._give_up_waiting,
             timeout=settings.database_wait,
             open=False,
             name="handlers",
@@ -112,22 +87,49 @@ class Resources:
     async def open(cls, settings: Settings) -> AsyncIterator[Self]:
         resources = cls(settings)
         await resources._pool.open(wait=False)
+        resources.outbox.open()
         try:
             yield resources
         finally:
             await resources.finishing.close()
+            await resources.outbox.close()
             await resources._pool.close()
             await resources.redis.aclose()
+            await resources.reports.close()
 
     async def take(self) -> Connection:
         """A connection that lives. Connections that died while they lay in the pool are found here, and replaced."""
         deadline = time.monotonic() + self.settings.database_wait
         while True:
-            connection = await self._pool.getconn(deadline - time.monotonic())
+            connection = await self._wait_for_connection(deadline - time.monotonic())
             if not died(connection):
                 return connection
             await connection.close()
             await self._pool.putconn(connection)
+
+    async def _wait_for_connection(self, seconds: float) -> Connection:
+        limit = asyncio.timeout(None)
+        self._waiting.add(limit)
+        try:
+            async with limit:
+                return await self._pool.getconn(seconds)
+        except TimeoutError:
+            raise psycopg.OperationalError("PostgreSQL cannot be reached") from None
+        finally:
+            self._waiting.discard(limit)
+
+    def _give_up_waiting(self, pool: AsyncConnectionPool[Any]) -> None:
+        """An attempt to connect has failed. If there is no connection at all, nobody need wait for one to come back.
+
+        Whoever comes next has another attempt made.
+        """
+        if pool.get_stats()["pool_size"] == 0:
+            for limit in self._waiting:
+                limit.reschedule(0)
+
+    def turn(self, key: str) -> asyncio.Lock:
+        """For requests that want the same thing, one after another: it is there for whoever comes second."""
+        return self._turns.setdefault(key, asyncio.Lock())
 
     def in_time(self) -> asyncio.Timeout:
         """Bounds a call of Redis: `async with held.in_time(): await held.redis…` raises TimeoutError."""
@@ -148,6 +150,9 @@ SESSION = """
     set default_transaction_read_only = on;
     -- No statement of ours needs a second; one that waits for a lock must not keep the connection.
     set statement_timeout = '5s';
+    -- Nor may a COMMIT come when the cache's marks for it have expired.
+    set idle_in_transaction_session_timeout = '5s';
+    set lock_timeout = '3s';
     -- A statement that was cancelled has lost its connection: it is to let go of its locks, and not only when it ends.
     set client_connection_check_interval = '500ms';
     -- Our statements leave no choice that depends on a value: planning each anew would cost more than running it.

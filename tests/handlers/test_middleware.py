@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import uuid
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from handlers.middleware import ConditionalGet, RequestContext, request_id
+from handlers.middleware import ConditionalGet, HearOut, RequestContext, request_id
 
 TAG = b'W/"' + hashlib.sha256(b"body").hexdigest()[:32].encode() + b'"'
 
@@ -117,7 +118,82 @@ async def test_the_id_is_told_to_the_application_and_the_caller() -> None:
         await answering(b"")(scope, receive, send)
 
     callers: dict[str, Any] = {"state": {"of": "the server"}}
-    sent = await ask(RequestContext(app), headers={b"x-request-id": b"mine"}, **callers)
+    failures: list[Exception] = []
+    context = RequestContext(app, lambda error, scope, seconds: failures.append(error))
+    sent = await ask(context, headers={b"x-request-id": b"mine"}, **callers)
+    assert failures == []
     assert told(sent)[b"x-request-id"] == b"mine"
     assert seen[0]["state"] == {"of": "the server", "request_id": "mine", "commit_sent": False}
     assert callers == {"state": {"of": "the server"}}
+
+
+async def test_a_failure_is_written_down_once_with_its_request_and_its_time() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["error"] = KeyError("x")
+        await answering(b"", status=500)(scope, receive, send)
+
+    failures: list[tuple[Exception, Scope, float]] = []
+    await ask(RequestContext(app, lambda *failure: failures.append(failure)))
+    ((error, scope, seconds),) = failures
+    assert isinstance(error, KeyError)
+    assert scope["state"]["error"] is error
+    assert seconds >= 0
+
+
+LENGTH = {b"content-length": b"30"}
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await answering(b"no", status=413)(scope, receive, send)
+
+
+async def hear_out(app: ASGIApp, *parts: Message, headers: dict[bytes, bytes] = LENGTH, **bounds: Any) -> list[str]:
+    """What came and went, in its order, with whether there was more of it. What is not sent never comes."""
+    happened: list[str] = []
+    coming = iter(parts)
+
+    async def receive() -> Message:
+        message = next(coming, None)
+        if message is None:
+            await asyncio.get_running_loop().create_future()
+            raise AssertionError
+        happened.append("heard")
+        return message
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            happened.append("answered" if message.get("body") else "ended")
+            if message.get("body") and not message.get("more_body", False):
+                happened.append("ended")
+
+    scope = {"type": "http", "method": "POST", "headers": [*headers.items()]}
+    await HearOut(app, **bounds)(scope, receive, send)
+    return happened
+
+
+PART: Message = {"type": "http.request", "body": b"x" * 10, "more_body": True}
+LAST: Message = {"type": "http.request", "body": b"x" * 10}
+
+
+async def test_who_is_still_sending_is_answered_and_then_heard_out() -> None:
+    assert await hear_out(refuse, PART, PART, LAST) == ["heard", "answered", "heard", "heard", "ended"]
+
+
+async def test_who_leaves_meanwhile_is_heard_no_longer() -> None:
+    assert await hear_out(refuse, PART, {"type": "http.disconnect"}) == ["heard", "answered", "heard", "ended"]
+
+
+async def test_hearing_out_is_bounded_in_bytes_and_in_time() -> None:
+    endless = [PART] * 9
+    assert await hear_out(refuse, *endless, most=20) == ["heard", "answered", "heard", "heard", "ended"]
+    assert await hear_out(refuse, PART, PART, seconds=0.05) == ["heard", "answered", "heard", "ended"]
+
+
+async def test_who_has_said_everything_is_answered_at_once() -> None:
+    assert await hear_out(refuse, LAST) == ["heard", "answered", "ended"]
+    assert await hear_out(answering(b"no", status=401), headers={}) == ["answered", "ended"]
+
+
+async def test_one_who_was_not_heard_at_all_is_heard_out_too() -> None:
+    assert await hear_out(answering(b"no", status=401), PART, LAST) == ["answered", "heard", "heard", "ended"]

@@ -4,4 +4,6 @@
 class AuthenticatedController < ApplicationController
   include Authentication
   include AccountScope
+  include CachedAnswers
+  include Authorization
 end

@@ -4,11 +4,24 @@
 class ApiError < StandardError
   class Unauthorized < ApiError; end
   class InvalidCredentials < ApiError; end
+  class RefreshTokenExpired < ApiError; end
+  class Forbidden < ApiError; end
+  class Forbidden < ApiError; end
   class NotFound < ApiError; end
   class UnsupportedMediaType < ApiError; end
   class PayloadTooLarge < ApiError; end
   class MalformedJson < ApiError; end
   class BadRequest < ApiError; end
+
+  # A key that was sent with another request before.
+  class IdempotencyKeyReused < ApiError; end
+
+  # A key whose first request is still being answered.
+  class IdempotencyKeyInUse < ApiError
+    def headers
+      { "Retry-After" => "1" }
+    end
+  end
 
   class InvalidRequest < ApiError
     # faults: pairs of a field, in the request's own spelling, and what is wrong with it
@@ -25,9 +38,14 @@ class ApiError < StandardError
   STATUSES = {
     Unauthorized => :unauthorized,
     InvalidCredentials => :unauthorized,
+    RefreshTokenExpired => :unauthorized,
+    Forbidden => :forbidden,
+    Forbidden => :forbidden,
     NotFound => :not_found,
     UnsupportedMediaType => :unsupported_media_type,
     PayloadTooLarge => :payload_too_large,
+    IdempotencyKeyReused => :unprocessable_entity,
+    IdempotencyKeyInUse => :conflict,
     MalformedJson => :bad_request,
     BadRequest => :bad_request,
     InvalidRequest => :bad_request
@@ -37,7 +55,15 @@ class ApiError < StandardError
     STATUSES.fetch(self.class)
   end
 
+  def headers
+    {}
+  end
+
   def body
-    { error: self.class.name.demodulize.underscore }
+    { error: word }
+  end
+
+  def word
+    self.class.name.demodulize.underscore
   end
 end

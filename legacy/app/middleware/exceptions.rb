@@ -1,13 +1,15 @@
 # frozen_string_literal: true
 
-# Answers what no controller answered: requests that Rails cannot read, and our own faults.
+# Answers what no controller answered: requests that Rails cannot read, and our own faults, of which Sentry is told.
 class Exceptions
   def call(env)
     request = ActionDispatch::Request.new(env)
     status = request.path_info.delete_prefix("/").to_i
     return caller_fault(status) if status < 500
 
-    log(request)
+    exception = request.get_header("action_dispatch.exception")
+    request.set_header(RequestLog::EXCEPTION, exception)
+    FaultReport.tell(exception, RequestLog.context(env))
     answer(500, error: "internal_server_error", requestId: request.request_id)
   end
 
@@ -20,12 +22,5 @@ class Exceptions
   def answer(status, body)
     headers = { "Content-Type" => "application/json; charset=utf-8", "Cache-Control" => "no-cache" }
     ActionDispatch::Response.create(status, headers, [body.to_json]).to_a
-  end
-
-  def log(request)
-    exception = request.get_header("action_dispatch.exception")
-    Rails.logger.error(
-      "request_id=#{request.request_id} #{exception.class}: #{exception.message}\n#{exception.backtrace.join("\n")}"
-    )
   end
 end

@@ -16,5 +16,6 @@ module Authentication
   def authenticate
     header = request.headers["Authorization"].to_s
     @claims = AccessToken.verify(BEARER.match(header)&.[](:token)) or raise ApiError::Unauthorized
+    request.set_header(RequestLog::CALLER, claims)
   end
 end

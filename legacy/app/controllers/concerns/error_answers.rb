@@ -4,21 +4,27 @@
 module ErrorAnswers
   extend ActiveSupport::Concern
 
+  # How PostgreSQL says that it cannot serve now: it is gone, stopping, full, or two waited for each other.
+  NOT_NOW = [
+    PG::ConnectionBad, PG::UnableToSend, PG::TransactionRollback, PG::InsufficientResources, PG::ProgramLimitExceeded,
+    PG::ObjectNotInPrerequisiteState, PG::OperatorIntervention, PG::SystemError
+  ].freeze
+
   included do
     rescue_from ApiError do |error|
-      render json: error.body, status: error.status
+      response.headers.merge!(error.headers)
+      refuse(error)
     end
 
     rescue_from ActiveRecord::RecordNotFound do
-      render json: ApiError::NotFound.new.body, status: :not_found
+      refuse(ApiError::NotFound.new)
     end
 
-    rescue_from ActiveRecord::ConnectionNotEstablished, Redis::BaseConnectionError, with: :unavailable
+    rescue_from ActiveRecord::ConnectionNotEstablished, Redis::BaseError, ConnectionPool::TimeoutError,
+                with: :unavailable
 
     rescue_from ActiveRecord::StatementInvalid do |error|
-      # How the adapter reports a server that went away while it was asked.
-      raise error unless error.cause.is_a?(PG::ConnectionBad) || error.cause.is_a?(PG::UnableToSend) ||
-                         error.cause.is_a?(PG::OperatorIntervention)
+      raise error unless NOT_NOW.any? { |kind| error.cause.is_a?(kind) }
 
       unavailable(error)
     end
@@ -29,13 +35,18 @@ module ErrorAnswers
     super
   rescue ActionController::BadRequest, Rack::QueryParser::QueryLimitError
     request.set_header("action_dispatch.request.query_parameters", {}) # rendering would ask for them again
-    render json: ApiError::BadRequest.new.body, status: :bad_request
+    refuse(ApiError::BadRequest.new)
   end
 
   private
 
+  def refuse(error)
+    request.set_header(RequestLog::FAULT, error.word)
+    render json: error.body, status: error.status
+  end
+
   def unavailable(error)
-    logger.error("request_id=#{request.request_id} #{error.class}: #{error.message}")
+    request.set_header(RequestLog::EXCEPTION, error)
     render json: { error: "service_unavailable", requestId: request.request_id }, status: :service_unavailable
   end
 end

@@ -21,13 +21,25 @@ module JsonBody
   end
 
   def json_body
-    text = String.new(request.body.read(LONGEST + 1).to_s, encoding: Encoding::UTF_8)
-    return {} if text.empty?
+    bytes = request.body.read(LONGEST + 1).to_s
+    return {} if bytes.empty?
 
     raise ApiError::UnsupportedMediaType if Rack::MediaType.type(request.get_header("CONTENT_TYPE")) != MEDIA_TYPE
-    raise ApiError::PayloadTooLarge if text.bytesize > LONGEST
+    raise ApiError::PayloadTooLarge if bytes.bytesize > LONGEST
 
-    StrictJson.parse(text)
+    parse_json(bytes)
+  end
+
+  # The body as it was sent, of whatever media type.
+  def raw_body
+    bytes = request.body.read(LONGEST + 1).to_s
+    raise ApiError::PayloadTooLarge if bytes.bytesize > LONGEST
+
+    bytes
+  end
+
+  def parse_json(bytes)
+    StrictJson.parse(String.new(bytes, encoding: Encoding::UTF_8))
   rescue JSON::ParserError
     raise ApiError::MalformedJson
   end

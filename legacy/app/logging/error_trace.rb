@@ -1,0 +1,19 @@
+# frozen_string_literal: true
+
+# An exception as text for the log, without the row that PostgreSQL refused: that is what people write to each other.
+module ErrorTrace
+  MASK = "[…]"
+
+  def self.of(exception)
+    text = exception.full_message(highlight: false, order: :top)
+    details(exception).reduce(text) { |masked, detail| masked.gsub(detail, MASK) }
+  end
+
+  def self.details(exception)
+    return [] unless exception
+
+    result = exception.result if exception.is_a?(PG::Error)
+    [result&.error_field(PG::Result::PG_DIAG_MESSAGE_DETAIL), *details(exception.cause)].compact
+  end
+  private_class_method :details
+end
