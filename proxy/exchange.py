@@ -18,7 +18,7 @@ class Exchange:
     `second` is the wall-clock second of the decision, `elapsed` seconds from then to the last byte, `waited` seconds
     from the end of the user's request on, or None if the user never ended it. `status` is what
     the user was answered (0: nothing), `asked_last` the side whose answer, or failure to give one, that was. `failure`
-    says how the side that was *decided* failed, whoever answered in the end.
+    says how the side that was *decided* failed, whoever answered in the end; `withheld` why legacy was not asked it.
     """
 
     route: str
@@ -30,6 +30,7 @@ class Exchange:
     failure: str | None = None
     left: bool = False
     waited: float | None = None
+    withheld: str | None = None
 
     @property
     def fallback(self) -> bool:

@@ -62,6 +62,7 @@ class AccessLog:
             f'"route": {_known(exchange.route)}, "side": {_SIDES[decision.primary]}, '
             f'"reason": {_known(decision.reason.value)}, "asked_last": {_SIDES[exchange.asked_last]}, '
             f'"failure": {_known(failure) if failure is not None else "null"}, '
+            f'"withheld": {_known(exchange.withheld) if exchange.withheld is not None else "null"}, '
             f'"left": {"true" if exchange.left else "false"}, "ms": {exchange.elapsed * 1000:.1f}, '
             f'"event": "request", "level": "info", "timestamp": "{_date(second)}.{microseconds:06d}Z"}}\n'
         )

@@ -10,6 +10,7 @@ from flags.flag import WHOLE, Flag, Side
 from flags.window import Outcome
 from proxy.exchange import UNMATCHED, Exchange
 from proxy.exposition import Durations, Family, Histogram, Number
+from proxy.fallback import REASONS
 from proxy.pool import Pool
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -40,6 +41,7 @@ class Metrics:
         self.failures = _counter("failures", "How the decided side failed", "route", "side", "kind")
         self.answers = _counter("answers", "What users were answered", "route", "side", "status")
         self.fallbacks = _counter("fallbacks", "Native failures answered by legacy in the same request", "route")
+        self.withheld = _counter("fallbacks_withheld", "Native failures that legacy was not asked", "route", "reason")
         self.trips = _counter("trips", "Trips that this worker brought about", "route")
         self.compared = _counter("comparisons", "Comparisons by candidate side", "route", "candidate", "outcome")
         self.drops = _counter("shadow_drops", "Shadow work not done", "route", "reason")
@@ -60,6 +62,8 @@ class Metrics:
             self.trips.labels(route)
             for reason in DROPS:
                 self.drops.labels(route, reason)
+            for reason in REASONS:
+                self.withheld.labels(route, reason)
 
     def closed(self, exchange: Exchange, outcome: Outcome) -> None:
         accounts, decided, asked_last = self._accounts[exchange.route], exchange.decision.primary, exchange.asked_last
@@ -77,6 +81,8 @@ class Metrics:
             answer.value += 1.0
         if asked_last is not decided:
             self.fallbacks.labels(exchange.route).inc()
+        if exchange.withheld is not None:
+            self.withheld.labels(exchange.route, exchange.withheld).inc()
 
     def watch(self, flags: Callable[[], Mapping[str, Flag]], pools: Mapping[str, Pool], states: States) -> None:
         """Read these at each scrape: flags by route, pools by name, and single figures by name, each with its help."""
@@ -90,8 +96,8 @@ class Metrics:
         return "".join([family.moved() for family in self._families()]).encode() + generate_latest(self._process)
 
     def _families(self) -> Iterator[Family | Histogram]:
-        yield from (self.requests, self.failures, self.answers, self.fallbacks, self.trips, self.compared, self.drops)
-        yield from (self.upgrades, self._open_tunnels, self.seconds)
+        yield from (self.requests, self.failures, self.answers, self.fallbacks, self.withheld, self.trips)
+        yield from (self.compared, self.drops, self.upgrades, self._open_tunnels, self.seconds)
         yield from self._live()
 
 

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
-import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flags.decide import Decision
 from flags.flag import Side
 from proxy.answer import Answer, Kept, refuse
+from proxy.attempt import Attempt, Bounds
 from proxy.decider import Decider
-from proxy.errors import Broken, ClientLeft, ClientStalled, Errored, NoAnswer, Raised, SideFailed
+from proxy.errors import ClientLeft, ClientStalled, SideFailed
 from proxy.exchange import Exchange
+from proxy.fallback import Places
 from proxy.native import Native
 from proxy.request import SAFE
 from shadow.observation import Observation, Recorder
-
-log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """`budget`: seconds that native has until its first byte, waiting for the user's body not counted. `keep`: bytes of
-    a body kept for asking another side."""
-
-    budget: float
-    keep: int
 
 
 class Observer(Protocol):
@@ -59,8 +48,11 @@ UNHEARD: Observer = _Unheard()
 
 
 class Router:
-    def __init__(self, decide: Decider, legacy: ASGIApp, native: Native, bounds: Bounds, observer: Observer) -> None:
-        self.decide, self.legacy, self.native, self.bounds, self.observer = decide, legacy, native, bounds, observer
+    def __init__(
+        self, decide: Decider, legacy: ASGIApp, native: Native, bounds: Bounds, places: Places, observer: Observer
+    ) -> None:
+        self.decide, self.legacy, self.native = decide, legacy, native
+        self.bounds, self.places, self.observer = bounds, places, observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The server's front has decided already, to know what it may relay; a request is never decided twice.
@@ -74,13 +66,16 @@ class Router:
         second, started = int(time.time()), time.perf_counter()
         observer.opened(name, decision, second)
 
-        recorder = Recorder(self.bounds.keep) if decision.shadow and scope["method"] in SAFE else None
-        kept = Kept(receive, self.bounds.keep if recorder or decision.primary is Side.NATIVE else 0)
+        bounds = self.bounds
+        recorder = Recorder(bounds.compare) if decision.shadow and scope["method"] in SAFE else None
+        kept = Kept(receive, bounds.keep if decision.primary is Side.NATIVE else bounds.compare if recorder else 0)
         answer = Answer(send, recorder)
         asked, failure, left = decision.primary, None, False
+        attempt = Attempt(self.native, self.places, bounds, scope, kept, answer) if asked is Side.NATIVE else None
         try:
-            if asked is Side.NATIVE:
-                failure = await self._ask_native(scope, kept, answer)
+            if attempt is not None:
+                await attempt.run()
+                failure = attempt.failure
                 asked = Side.NATIVE if failure is None else Side.LEGACY
             if asked is Side.LEGACY:
                 await self.legacy(dict(scope), kept if failure is None else kept.again(), answer)
@@ -94,6 +89,8 @@ class Router:
                 raise  # the answer breaks off visibly: never a short 200
             await refuse(answer, asked.value, failed, scope["strangler.request_id"])
         finally:
+            if attempt is not None:
+                attempt.over()
             ended = time.perf_counter()
             exchange = Exchange(
                 route=name,
@@ -104,62 +101,18 @@ class Router:
                 status=answer.status,
                 asked_last=asked,
                 failure=failure.kind if failure is not None else "5xx" if answer.status >= 500 else None,
+                withheld=attempt.withheld if attempt is not None else None,
                 left=left or (failure is None and not answer.complete),
             )
             scope["strangler.exchange"] = exchange
             observer.closed(exchange)
-        if recorder is not None and failure is None and answer.complete and _repeats(scope, kept):
+        if recorder is not None and failure is None and answer.complete and _repeats(scope, kept, bounds.compare):
             observer.shadow(exchange, scope, kept.body, recorder.observe(exchange.elapsed))
 
-    async def _ask_native(self, scope: Scope, kept: Kept, answer: Answer) -> SideFailed | None:
-        """None if native answered; its failure if legacy may be asked the same; raised if not."""
-        safe = scope["method"] in SAFE
-        loop, budget = asyncio.get_running_loop(), self.bounds.budget
-        limit = asyncio.timeout(budget)
 
-        def start(head: Answer) -> bool:
-            if head.status >= 500 and (safe or head.discarded) and kept.whole:
-                return False
-            limit.reschedule(None)  # the budget ends with the first byte that reaches the user
-            return True
-
-        def waits(for_user: bool) -> None:
-            if not (answer.started or limit.expired()):
-                limit.reschedule(None if for_user else loop.time() + budget)
-
-        with answer.judged(start), kept.waits_told(waits):
-            failure = await self._native_failure(scope, kept, answer, limit)
-        if failure is None or answer.complete:
-            return None
-        harmless = safe or not failure.reached or answer.discarded
-        if answer.started or not kept.whole or not harmless:
-            raise failure
-        return failure
-
-    async def _native_failure(
-        self, scope: Scope, kept: Kept, answer: Answer, limit: asyncio.Timeout
-    ) -> SideFailed | None:
-        try:
-            async with limit:
-                await self.native(dict(scope), kept, answer)
-        except ClientLeft:
-            raise
-        except SideFailed as failure:
-            return failure
-        except Exception as error:
-            if limit.expired():
-                return NoAnswer(f"native gave no answer within {self.bounds.budget:g} s")
-            if not kept.left:  # an app whose user is gone may end as it likes
-                log.error("native raised", exc_info=error, request_id=scope["strangler.request_id"])
-                return Raised(repr(error))
-        if answer.held:
-            return Errored(f"native answered {answer.status}")
-        return None if answer.complete or kept.left else Broken("native ended without completing its answer")
-
-
-def _repeats(scope: Scope, kept: Kept) -> bool:
+def _repeats(scope: Scope, kept: Kept, limit: int) -> bool:
     """Whether the request's body, if it has one, was kept as it came: only then is the candidate asked the same."""
-    return kept.whole and (kept.ended or not _announces_body(scope))
+    return kept.whole and kept.size <= limit and (kept.ended or not _announces_body(scope))
 
 
 def _waited(scope: Scope, kept: Kept, started: float, ended: float) -> float | None:

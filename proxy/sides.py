@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp
 
 from flags.flag import Side
+from proxy.attempt import Bounds
 from proxy.config import Config
 from proxy.dial import Dial
+from proxy.fallback import Places, most
 from proxy.limits import Limits
 from proxy.native import Absent, Embedded, Native, Remote, import_app
 from proxy.pool import Pool
@@ -45,6 +47,18 @@ class Sides:
         elif config.native is not None and config.native.app is not None:
             candidates[NATIVE] = native = Embedded(import_app(config.native.app), tasks)
         return cls(legacy, native, candidates, pools, dials)
+
+
+def fallbacks(config: Config, legacy: Pool) -> tuple[Places, Bounds]:
+    """How often legacy may be asked in native's place, and what of."""
+    native, compare = config.native, config.shadow.body
+    if native is None:
+        return Places(0, lambda: 0), Bounds(budget=0.0, keep=0, compare=compare)
+    places = Places(
+        most(legacy.limits.connections, native.fallbacks),
+        free=lambda: legacy.limits.connections - legacy.opened + legacy.idle,
+    )
+    return places, Bounds(budget=native.budget, keep=native.keep, compare=compare)
 
 
 def _dials(config: Config) -> Mapping[str, Dial]:

@@ -61,7 +61,8 @@ SERVED = Exchange(
 )
 BY_STRUCTLOG = """
 log.info("request", request_id="r-1", client="10.0.0.9", method="GET", path="/a%20b", status=200, route="read",
-         side="native", reason="tripped", asked_last="legacy", failure="timeout", left=True, ms=12.3)
+         side="native", reason="tripped", asked_last="legacy", failure="timeout", withheld=None,
+         left=True, ms=12.3)
 """
 
 
@@ -84,6 +85,10 @@ def test_a_request_s_record_has_the_form_of_all_records() -> None:
 
 def test_a_request_s_record_says_nothing_of_its_query() -> None:
     assert recorded(b"/a?token=secret")["path"] == "/a"
+
+
+def test_a_request_that_legacy_was_not_asked_says_why() -> None:
+    assert recorded(exchange=replace(SERVED, asked_last=Side.NATIVE, withheld="ambiguous"))["withheld"] == "ambiguous"
 
 
 def test_a_request_that_did_not_fail_has_no_failure() -> None:

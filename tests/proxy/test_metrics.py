@@ -14,6 +14,7 @@ from flags.window import Outcome
 from proxy.address import Address
 from proxy.dial import Dial
 from proxy.exchange import UNMATCHED, Exchange
+from proxy.fallback import REASONS
 from proxy.metrics import COMPARED, DROPS, FAILURES, STATUSES, Metrics
 from proxy.pool import Limits, Pool
 from tests.proxy.process import PROCESS, without_process
@@ -60,6 +61,8 @@ def test_every_series_of_a_route_is_there_before_its_first_request(metrics: Metr
             assert {labels[label] for labels in here} == values
             assert len(here) == len(values) * len(sides)
         assert {"route": route} in named(found, "strangler_fallbacks_total")
+        withheld = named(found, "strangler_fallbacks_withheld_total")
+        assert {labels["reason"] for labels in withheld if labels["route"] == route} == set(REASONS)
         assert {"route": route} in named(found, "strangler_trips_total")
         assert {"route": route, "side": "native", "le": "+Inf"} in named(found, "strangler_request_seconds_bucket")
         assert {x["reason"] for x in named(found, "strangler_shadow_drops_total") if x["route"] == route} == set(DROPS)
@@ -84,6 +87,14 @@ def test_a_request_that_nobody_waited_for_is_no_answer_and_has_no_duration(metri
     metrics.closed(replace(SERVED, status=0, left=True), Outcome.EXCLUDED)
     moved = changed(before, series(metrics))
     assert moved == {("strangler_requests_total", (("outcome", "excluded"), ("route", "read"), ("side", "native"))): 1}
+
+
+def test_a_failure_that_legacy_was_not_asked_is_counted_by_the_reason(metrics: Metrics) -> None:
+    before = series(metrics)
+    metrics.closed(replace(SERVED, status=504, failure="timeout", withheld="ambiguous"), Outcome.FAILED)
+    moved = changed(before, series(metrics))
+    assert moved["strangler_fallbacks_withheld_total", (("reason", "ambiguous"), ("route", "read"))] == 1
+    assert ("strangler_fallbacks_total", (("route", "read"),)) not in moved
 
 
 def test_a_failure_of_a_kind_that_is_new_appears_when_it_occurs(metrics: Metrics) -> None:
