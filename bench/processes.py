@@ -43,7 +43,10 @@ def cpu_seconds(pid: int) -> float:
 
 
 def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it ended meanwhile
+        return 0.0
     return (int(fields[11]) + int(fields[12])) / TICK
 
 

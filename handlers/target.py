@@ -1,14 +1,14 @@
 """The target of a request (path and query) as Rails reads it. No I/O.
 
 Rails routes the path undecoded, and reads the query by Rack's rules, in which brackets make lists and maps. None of our
-parameters is one, so it is enough to know that a value has such a shape. What cannot be read at all is refused before
-anything else is looked at.
+parameters is one; but names that contradict each other, at any level, make the whole query unreadable. What cannot be
+read at all is refused before anything else is looked at.
 """
 
 from __future__ import annotations
 
-import enum
 import re
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 from starlette.convertors import Convertor
@@ -21,16 +21,13 @@ SEPARATOR = re.compile(r"[&;] *")
 BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 MOST_PAIRS, DEEPEST = 4096, 100  # beyond which Rack refuses to read
 NAME = re.compile(r"[\[\]]*([^\[\]]+)\]*")
+# What a list holds: maps, by `[][key]`, or anything, by `[]…`. The ends are those of lines, as Ruby's are.
+LISTED = re.compile(r"^\[\]\[([^\[\]]+)\]$", re.MULTILINE), re.compile(r"^\[\](.+)$", re.MULTILINE)
+BRACKETS = re.compile(r"[\[\]]+")
 
-
-class Shape(enum.Enum):
-    """A value that is no text."""
-
-    LIST = "[]"
-    MAP = "[key]"
-
-
-Value = str | Shape | None  # None: a name without `=`
+T = TypeVar("T", list[Any], dict[str, Any])
+# None for a name without `=`; lists and maps of values.
+Value = str | list[Any] | dict[str, Any] | None
 
 
 def path(raw_path: bytes | None, unquoted: str) -> str:
@@ -48,26 +45,54 @@ def parameters(query: bytes) -> dict[str, Value]:
         raise BadRequest
     for pair in SEPARATOR.split(query.decode("latin-1")):
         name, equals, value = pair.partition("=")
-        match = NAME.match(unescaped(name))
-        if match is None:
-            continue
-        put(values, match, unescaped(value) if equals else None)
+        put(values, unescaped(name), unescaped(value) if equals else None, DEEPEST)
     return values
 
 
-def put(values: dict[str, Value], match: re.Match[str], value: str | None) -> None:
-    name, rest = match[1], match.string[match.end() :]
-    if rest.count("[") >= DEEPEST:
+def put(values: dict[str, Value], name: str, value: str | None, levels: int) -> Value:
+    """Put a value into a map by a name in brackets, as Rack does, and return the map or what takes its place."""
+    if levels == 0:
         raise BadRequest
+    match = NAME.match(name)
+    if match is None:
+        return [value] if name == "[]" and value is not None else None
+    key, rest = match[1], name[match.end() :]
     if rest == "":
-        values[name] = value
+        values[key] = value
     elif rest == "[":
-        values[match.string] = value
+        values[name] = value
+    elif rest == "[]":
+        inside(values, key, list).append(value)
+    elif child := next((found[1] for found in (form.search(rest) for form in LISTED) if found), None):
+        items = inside(values, key, list)
+        if items and isinstance(items[-1], dict) and not has(items[-1], child):
+            put(items[-1], child, value, levels - 1)
+        else:
+            items.append(put({}, child, value, levels - 1))
     else:
-        shape = Shape.LIST if rest.startswith("[]") else Shape.MAP
-        if values.get(name) not in (None, shape):
-            raise BadRequest
-        values[name] = shape
+        values[key] = put(inside(values, key, dict), rest, value, levels - 1)
+    return values
+
+
+def inside(values: dict[str, Value], key: str, shape: type[T]) -> T:
+    """The list or map of this name, made if there is nothing yet."""
+    if values.get(key) is None:
+        values[key] = shape()
+    found = values[key]
+    if not isinstance(found, shape):
+        raise BadRequest
+    return found
+
+
+def has(values: Any, name: str) -> bool:
+    """Whether a map has a value of this name already, so that the next one starts another map."""
+    if "[]" in name:
+        return False
+    for part in filter(None, BRACKETS.split(name)):
+        if not isinstance(values, dict) or part not in values:
+            return False
+        values = values[part]
+    return True
 
 
 def unescaped(part: str) -> str:
