@@ -60,7 +60,15 @@ class Site:
     @property
     def services(self) -> tuple[Service, ...]:
         stack = self.stack
-        return stack.postgres.service, stack.redis.service, stack.rails, stack.sidekiq, self.native, self.proxy
+        return (
+            stack.postgres.service,
+            stack.redis.service,
+            stack.graph.service,
+            stack.rails,
+            stack.sidekiq,
+            self.native,
+            self.proxy,
+        )
 
     def check(self) -> None:
         """Raise for a service that has ended."""

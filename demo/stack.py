@@ -1,4 +1,4 @@
-"""The services that everything here runs on: PostgreSQL, Redis, and the legacy application with its job worker.
+"""The services that everything runs on: PostgreSQL, Redis, the legacy application with its job worker, a Facebook.
 
 `python -m demo.stack` starts them all, seeded, and stops them on Ctrl-C. Whoever needs fewer calls the functions.
 Services listen on loopback only and keep their files and logs in the directory that they are given.
@@ -20,6 +20,7 @@ from types import FrameType
 import httpx
 import redis
 
+from demo.graph import Graph, start_graph
 from demo.service import Service, ServiceError, await_ready, free_port, launch, run
 from demo.stores import INHERITED, Postgres, Redis, start_postgresql, start_redis
 
@@ -48,6 +49,9 @@ class Application:
     redis_url: str
     jwt_secret: str = "demo-secret-that-protects-nothing"
     seed_bcrypt_cost: int = 12
+    facebook_app_secret: str = "demo-app-secret"
+    facebook_verify_token: str = "demo-verify-token"
+    graph_url: str = "http://127.0.0.1:9"  # where nobody listens: never the real one by accident
 
     def environment(self) -> dict[str, str]:
         return {
@@ -55,13 +59,16 @@ class Application:
             "REDIS_URL": self.redis_url,
             "JWT_SECRET": self.jwt_secret,
             "SEED_BCRYPT_COST": str(self.seed_bcrypt_cost),
+            "FACEBOOK_APP_SECRET": self.facebook_app_secret,
+            "FACEBOOK_VERIFY_TOKEN": self.facebook_verify_token,
+            "GRAPH_URL": self.graph_url,
         }
 
 
 def prepare_database(directory: Path, application: Application) -> None:
     """Bring the schema up to date and fill it with the seeds, replacing what is there."""
     command = ["bundle", "exec", "rails", "db:migrate", "db:seed"]
-    run("rails db:migrate db:seed", command, environment=_environment(directory, application), directory=LEGACY)
+    run("rails db:migrate db:seed", command, environment=rails_environment(directory, application), directory=LEGACY)
 
 
 def start_rails(
@@ -71,38 +78,39 @@ def start_rails(
     name: str = "rails",
     workers: int = 2,
     threads: int = 5,
+    port: int | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> Service:
     """The legacy application on puma, as in production. `extra` adds to its environment, such as `EAGER=1`."""
-    port = free_port()
+    port = port or free_port()
     sizes = {"PORT": str(port), "WEB_CONCURRENCY": str(workers), "RAILS_MAX_THREADS": str(threads)}
     service = launch(
         name,
         ["bundle", "exec", "puma", "-C", "config/puma.rb"],
         port=port,
         log=directory / f"{name}.log",
-        environment=_environment(directory, application) | sizes | dict(extra or {}),
+        environment=rails_environment(directory, application) | sizes | dict(extra or {}),
         directory=LEGACY,
     )
     await_ready(service, lambda: _answers_http(f"{service.url}/up"))
     return service
 
 
-def start_sidekiq(directory: Path, application: Application) -> Service:
+def start_sidekiq(directory: Path, application: Application, *, extra: Mapping[str, str] | None = None) -> Service:
     """The legacy application's job worker. It has no port: 0."""
     service = launch(
         "sidekiq",
         ["bundle", "exec", "sidekiq", "-C", "config/sidekiq.yml", "-r", "."],
         port=0,
         log=directory / "sidekiq.log",
-        environment=_environment(directory, application),
+        environment=rails_environment(directory, application) | dict(extra or {}),
         directory=LEGACY,
     )
     await_ready(service, lambda: _takes_jobs(application.redis_url, service.process.pid))
     return service
 
 
-def _environment(directory: Path, application: Application) -> dict[str, str]:
+def rails_environment(directory: Path, application: Application) -> dict[str, str]:
     # Bundler writes Gemfile.lock beside the Gemfile: a copy keeps it out of the work tree.
     gemfile = directory / "Gemfile"
     shutil.copyfile(LEGACY / "Gemfile", gemfile)
@@ -135,6 +143,7 @@ class Stack:
     postgres: Postgres
     redis: Redis
     application: Application
+    graph: Graph
     rails: Service
     sidekiq: Service
 
@@ -148,11 +157,15 @@ def running_stack(*, seed_bcrypt_cost: int = 12) -> Iterator[Stack]:
         services.enter_context(postgres.service)
         server = start_redis(directory)
         services.enter_context(server.service)
-        application = Application(postgres.url(), server.url(), seed_bcrypt_cost=seed_bcrypt_cost)
+        graph = start_graph(directory)
+        services.enter_context(graph.service)
+        application = Application(
+            postgres.url(), server.url(), seed_bcrypt_cost=seed_bcrypt_cost, graph_url=graph.service.url
+        )
         prepare_database(directory, application)
         rails = services.enter_context(start_rails(directory, application))
         sidekiq = services.enter_context(start_sidekiq(directory, application))
-        yield Stack(directory, postgres, server, application, rails, sidekiq)
+        yield Stack(directory, postgres, server, application, graph, rails, sidekiq)
 
 
 def main() -> int:
@@ -165,6 +178,7 @@ def main() -> int:
             print(f"Rails       {stack.rails.url}")
             print(f"PostgreSQL  {stack.application.database_url}")
             print(f"Redis       {stack.application.redis_url}")
+            print(f"Facebook    {stack.graph.service.url}")
             print(f"JWT_SECRET  {stack.application.jwt_secret}")
             print(f"Logs        {stack.directory}")
             print("Sign in as agent1@acme.example with the password: password. Ctrl-C stops everything.", flush=True)

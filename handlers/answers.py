@@ -41,11 +41,25 @@ def instant(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds") + "Z"
 
 
+class Text(Response):
+    """A text as it is, with Rails' default headers."""
+
+    def __init__(self, content: str) -> None:
+        self.status_code = 200
+        self.background = None
+        self.body = content.encode()
+        length = (b"content-length", b"%d" % len(self.body))
+        self.raw_headers = [(b"content-type", b"text/plain; charset=utf-8"), *DEFAULT_HEADERS[1:], length]
+
+
 class Answer(Response):
-    """A JSON answer with Rails' default headers. `ETag` and `Cache-Control` are `middleware.ConditionalGet`'s."""
+    """A JSON answer with Rails' default headers. `ETag` and `Cache-Control` are `middleware.ConditionalGet`'s.
+
+    Bytes are content that is encoded already.
+    """
 
     def __init__(self, content: Any, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         self.status_code = status
         self.background = None
-        self.body = encode(content)
+        self.body = content if isinstance(content, bytes) else encode(content)
         self.raw_headers = [*DEFAULT_HEADERS, (b"content-length", b"%d" % len(self.body)), *headers]

@@ -13,20 +13,32 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from . import auth, conversations, messages
-from .errors import AnswerFaults, no_route
-from .middleware import ConditionalGet, RailsTarget, RequestContext
+from . import accounts, conversations, inboxes, logs, messages, sessions, users, webhooks
+from .deadline import Deadline
+from .errors import AnswerFaults, InternalServerError, fault, no_route
+from .middleware import ConditionalGet, HearOut, RailsTarget, RequestContext
 from .resources import Resources, Settings
 from .target import RowId
 
 register_url_convertor("row", RowId())
 
 ROUTES = [
-    Route("/auth/login", auth.login, methods=["POST"]),
+    Route("/auth/login", sessions.login, methods=["POST"]),
+    Route("/auth/refresh", sessions.refresh, methods=["POST"]),
+    Route("/auth/logout", sessions.logout, methods=["POST"]),
+    Route("/webhooks/facebook", webhooks.confirm),
+    Route("/webhooks/facebook", webhooks.receive, methods=["POST"]),
     Route("/api/v1/conversations", conversations.index),
     Route("/api/v1/conversations/{id:row}", conversations.show),
+    Route("/api/v1/conversations/{id:row}", conversations.update, methods=["PATCH"]),
     Route("/api/v1/conversations/{id:row}/messages", messages.index),
     Route("/api/v1/messages", messages.create, methods=["POST"]),
+    Route("/api/v1/users/{id:row}", users.show),
+    Route("/api/v1/users/{id:row}", users.update, methods=["PATCH"]),
+    Route("/api/v1/accounts/{id:row}/settings", accounts.show_settings),
+    Route("/api/v1/accounts/{id:row}/settings", accounts.update_settings, methods=["PATCH"]),
+    Route("/api/v1/inboxes/{id:row}", inboxes.show),
+    Route("/api/v1/inboxes/{id:row}", inboxes.update, methods=["PATCH"]),
 ]
 
 
@@ -38,9 +50,11 @@ class Messaging(Starlette):
         super().__init__(
             routes=routes,
             middleware=[
-                Middleware(RequestContext),
+                Middleware(RequestContext, failed=self.write_down),
+                Middleware(HearOut),
                 Middleware(ConditionalGet),
                 Middleware(AnswerFaults),
+                Middleware(Deadline),
                 Middleware(RailsTarget),
             ],
             exception_handlers={HTTPException: no_route},
@@ -50,9 +64,17 @@ class Messaging(Starlette):
 
     @asynccontextmanager
     async def hold_resources(self, app: Starlette) -> AsyncIterator[None]:
+        logs.configure()
         settings = self.settings or Settings.from_environment(os.environ)
         async with Resources.open(settings) as self.state.resources:
             yield
+
+    def write_down(self, error: Exception, scope: Scope, seconds: float) -> None:
+        """Why a request failed: a line of log, and a report if it was a bug of ours."""
+        told = logs.context(scope, seconds)
+        logs.write(error, told)
+        if isinstance(fault(error), InternalServerError):
+            self.state.resources.reports.tell(error, told)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Starlette writes into the scope it is given, which is the caller's and may be used for another side.

@@ -9,6 +9,7 @@ upstream    a side, as an ASGI app; `pool`, `connection`, `reply` and `dial` bel
 native      the native side: an ASGI app in this process, or an upstream that is probed
 books       where every request is counted
 admin       the operators' port
+trips       tells the application that native tripped
 supervisor  several of these processes
 app         the composition root: the only place that knows concrete classes
 """

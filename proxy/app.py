@@ -37,15 +37,16 @@ from proxy.logs import AccessLog
 from proxy.metrics import Metrics, States
 from proxy.peers import Peers
 from proxy.relay import Relay
-from proxy.router import Bounds, Router
+from proxy.router import Router
 from proxy.routes import RouteTable
 from proxy.server import Server
 from proxy.siblings import NoSiblings, Siblings, Supervised
-from proxy.sides import Sides
+from proxy.sides import Sides, fallbacks
 from proxy.signature import Secret
 from proxy.subject import Subject
 from proxy.tasks import Tasks
 from proxy.tls import Certificate
+from proxy.trips import Trips
 from proxy.tunnels import Tunnels
 from proxy.values import read_secret
 from proxy.ways import Ways
@@ -68,6 +69,7 @@ class Strangler:
         self.metrics = Metrics(names)
         self.stopping, self._replaced, self._drain = asyncio.Event(), False, config.drain
         self._store, self._journal, self._redis = _state(config)
+        self._trips = Trips(config.trips.redis, config.trips.key) if config.trips.redis else None
         self.loop = Loop(
             self._store,
             names,
@@ -98,8 +100,8 @@ class Strangler:
             Subject(config.subject),
             lambda: self.native.ready,
         )
-        bounds = Bounds(budget=config.native.budget if config.native else 0.0, keep=config.shadow.body)
-        router = Router(decide, self.legacy, self.native, bounds, self.books)
+        self.places, bounds = fallbacks(config, self.legacy.pool)
+        router = Router(decide, self.legacy, self.native, bounds, self.places, self.books)
         record = AccessLog().record if config.log.access else None
         self.app = Access(router, forwarding, record)
         relay = Relay(self.legacy, self.books, record)
@@ -120,6 +122,7 @@ class Strangler:
         return {
             "store_connected": ("1 while the flags' store answers", lambda: self.loop.connected),
             "native_ready": ("1 while native takes requests", lambda: self.native.ready),
+            "fallbacks_open": ("Requests that legacy is asked in native's place", lambda: self.places.taken),
             "shadow_queue": ("Experiments waiting", lambda: self.runner.pending),
             "shadow_strays": ("Shadow requests that ignore their cancellation", lambda: self.runner.strays),
             "tasks": ("Tasks of this worker", lambda: len(self.tasks)),
@@ -132,6 +135,8 @@ class Strangler:
         self.native.start()
         await self.runner.start()
         self.tasks.start(self.loop.run())
+        if self._trips is not None:
+            self.tasks.start(self._trips.run())
         self.tasks.start(self._fading())
         self.tasks.start(self.legacy.pool.dial.watch())
         try:
@@ -205,6 +210,8 @@ class Strangler:
 
     def _tripped(self, route: str, trip: Trip) -> None:
         self.metrics.trips.labels(route).inc()
+        if self._trips is not None:
+            self._trips.made()
 
 
 def _log_change(route: str, before: Flag, after: Flag) -> None:

@@ -27,6 +27,7 @@ from proxy.values import (
     Places,
     Rate,
     ReadableFile,
+    RedisKey,
     RedisUrl,
     RouteName,
     Rule,
@@ -102,6 +103,8 @@ class Native(Side):
     app: ImportString | None = None
     url: Urls | None = None
     budget: Duration = 5.0
+    keep: Size = 256 * 1024
+    fallbacks: Share = 5_000
 
     @property
     def limits(self) -> Limits:
@@ -120,6 +123,11 @@ class Rollback(Section):
     min_requests: Count = 50
     max_error_rate: Rate = 0.05
     max_excess: Rate = 0.02
+
+
+class Trips(Section):
+    redis: RedisUrl | None = None
+    key: RedisKey = "trips"
 
 
 class Timeouts(Section):
@@ -178,6 +186,7 @@ class Config(Section):
     secret: SecretFile | None = None
     shadow: Shadow = Shadow()
     rollback: Rollback = Rollback()
+    trips: Trips = Trips()
     log: Log = Log()
     routes: tuple[RouteConfig, ...] = ()
 

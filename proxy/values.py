@@ -24,6 +24,7 @@ T = TypeVar("T")
 SECRET = 32  # bytes that a secret has at least: as long as the HMAC-SHA256 that it keys
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_KEY = re.compile(r"[!-~]{1,200}")
 _IMPORT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _REDIS = re.compile(
     r"(redis|rediss)://([^/@]*@)?([^/@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?(/[0-9]{1,5})?|unix://.+"
@@ -177,6 +178,7 @@ RouteName = Annotated[Name, AfterValidator(_route_name)]
 ImportString = Annotated[str, _like(_IMPORT, "must be a module and a name in it, such as handlers.app:app")]
 # The value is not repeated: it may hold a password.
 RedisUrl = Annotated[str, _like(_REDIS, "must be a URL such as redis://127.0.0.1:6379/1"), AfterValidator(_redis_port)]
+RedisKey = Annotated[str, _like(_KEY, "must be a key of Redis: visible ASCII characters, at most 200")]
 Cidr = Annotated[InstanceOf[IPv4Network] | InstanceOf[IPv6Network], BeforeValidator(_text(_network))]
 SubjectSource = Annotated[InstanceOf[Source], BeforeValidator(_text(Source.parse))]
 Match = Annotated[str, BeforeValidator(_text(_match))]

@@ -16,7 +16,7 @@ PACKAGES = ("proxy", "flags", "shadow", "handlers")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 # Who may start tasks: each of them holds, awaits and cancels what it starts. A TaskGroup needs no place here.
-OWNERS = {"proxy/tasks.py", "shadow/ask.py", "shadow/runner.py", "handlers/finishing.py"}
+OWNERS = {"proxy/tasks.py", "shadow/ask.py", "shadow/runner.py", "handlers/finishing.py", "handlers/outbox.py"}
 
 
 def _name(path: Path) -> str:

@@ -11,6 +11,7 @@ require "action_cable/engine"
 
 Bundler.require(*Rails.groups)
 
+require_relative "../app/logging/json_lines"
 require_relative "../app/middleware/exceptions"
 require_relative "../app/middleware/request_log"
 
@@ -29,10 +30,20 @@ module Legacy
     config.action_cable.allowed_request_origins = ENV.fetch("CABLE_ALLOWED_ORIGINS", "").split(",")
 
     config.log_level = ENV.fetch("LOG_LEVEL", "info").to_sym
-    config.logger = ActiveSupport::Logger.new($stdout).tap { |logger| logger.formatter = Logger::Formatter.new }
+    $stdout.sync = true # what was logged is there when the process dies; puma sees to that itself, Sidekiq does not
+    config.logger = ActiveSupport::Logger.new($stdout).tap { |logger| logger.formatter = JsonLines.new }
 
     # How the conversation list is loaded: row by row, as it always was, or in a fixed number of queries.
     config.x.eager_conversations = ENV["EAGER"] == "1"
     config.x.jwt_secret = ENV["JWT_SECRET"]
+
+    # Seconds until it is asked again whether the cache must forget what it was not told of.
+    config.x.cache.look = 1.0
+
+    # Without the secret no webhook is believed, without the token no address is confirmed.
+    config.x.facebook.app_secret = ENV["FACEBOOK_APP_SECRET"]
+    config.x.facebook.verify_token = ENV["FACEBOOK_VERIFY_TOKEN"]
+    config.x.facebook.graph_url = ENV.fetch("GRAPH_URL", "https://graph.facebook.com/v19.0")
+    config.x.facebook.graph_timeout = ENV.fetch("GRAPH_TIMEOUT", "10").to_f # seconds, of each step of a call
   end
 end

@@ -10,7 +10,7 @@
 #
 # It's strongly recommended that you check this file into your version control system.
 
-ActiveRecord::Schema.define(version: 2026_01_05_090007) do
+ActiveRecord::Schema.define(version: 2026_01_12_000502) do
 
   # These are extensions that must be enabled in order to support this database
   enable_extension "plpgsql"
@@ -58,6 +58,25 @@ ActiveRecord::Schema.define(version: 2026_01_05_090007) do
     t.check_constraint "(status)::text = ANY ((ARRAY['open'::character varying, 'pending'::character varying, 'resolved'::character varying])::text[])", name: "conversations_status_is_known"
   end
 
+  create_table "finished_jobs", force: :cascade do |t|
+    t.bigint "message_id", null: false
+    t.string "job", null: false
+    t.datetime "created_at", precision: 6, null: false
+    t.index ["message_id", "job"], name: "index_finished_jobs_on_message_id_and_job", unique: true
+  end
+
+  create_table "idempotency_keys", force: :cascade do |t|
+    t.bigint "account_id", null: false
+    t.bigint "user_id", null: false
+    t.string "key", null: false
+    t.string "fingerprint", null: false
+    t.integer "status"
+    t.text "body"
+    t.datetime "created_at", precision: 6, null: false
+    t.index ["account_id", "user_id", "key"], name: "index_idempotency_keys_on_account_id_and_user_id_and_key", unique: true
+    t.index ["created_at"], name: "index_idempotency_keys_on_created_at"
+  end
+
   create_table "inboxes", force: :cascade do |t|
     t.bigint "account_id", null: false
     t.string "name", null: false
@@ -66,9 +85,15 @@ ActiveRecord::Schema.define(version: 2026_01_05_090007) do
     t.jsonb "config", default: {}, null: false
     t.datetime "created_at", precision: 6, null: false
     t.datetime "updated_at", precision: 6, null: false
+    t.index "((config ->> 'pageId'::text))", name: "index_inboxes_by_facebook_page", unique: true, where: "((channel)::text = 'facebook'::text)"
     t.index ["account_id"], name: "index_inboxes_on_account_id"
     t.check_constraint "(channel)::text = ANY ((ARRAY['web'::character varying, 'facebook'::character varying])::text[])", name: "inboxes_channel_is_known"
     t.check_constraint "(status)::text = ANY ((ARRAY['active'::character varying, 'disconnected'::character varying])::text[])", name: "inboxes_status_is_known"
+  end
+
+  create_table "keys_to_forget", force: :cascade do |t|
+    t.string "key", null: false
+    t.datetime "created_at", precision: 6, null: false
   end
 
   create_table "messages", force: :cascade do |t|
@@ -114,6 +139,14 @@ ActiveRecord::Schema.define(version: 2026_01_05_090007) do
     t.index ["user_id", "message_id"], name: "index_notifications_on_user_id_and_message_id", unique: true
   end
 
+  create_table "outbox", force: :cascade do |t|
+    t.string "queue", default: "default", null: false
+    t.string "job", null: false
+    t.jsonb "args", null: false
+    t.string "jid", default: -> { "substr(replace((gen_random_uuid())::text, '-'::text, ''::text), 1, 24)" }, null: false
+    t.datetime "created_at", precision: 6, null: false
+  end
+
   create_table "users", force: :cascade do |t|
     t.bigint "account_id", null: false
     t.string "email", null: false
@@ -135,6 +168,7 @@ ActiveRecord::Schema.define(version: 2026_01_05_090007) do
   add_foreign_key "conversations", "contacts"
   add_foreign_key "conversations", "inboxes"
   add_foreign_key "conversations", "users", column: "assignee_id", on_delete: :nullify
+  add_foreign_key "finished_jobs", "messages", on_delete: :cascade
   add_foreign_key "inboxes", "accounts"
   add_foreign_key "messages", "accounts"
   add_foreign_key "messages", "contacts"

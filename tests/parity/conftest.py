@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -15,21 +17,24 @@ from redis import Redis
 from demo.service import Service, await_ready, free_port, launch
 from demo.stack import Application, Postgres, start_rails, start_redis
 from tests.handlers.copying import copied
-from tests.parity import stage, tokens
+from tests.parity import rules, stage, tokens
+from tests.parity.apart import Apart, Line
 from tests.parity.sides import LEGACY, NATIVE, Sides
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-def start_native(directory: Path, application: Application) -> Service:
-    """The native application by itself, as `handlers.app:app` under uvicorn."""
+def start_native(
+    directory: Path, application: Application, *, name: str = "native", extra: Mapping[str, str] | None = None
+) -> Service:
+    """The native application by itself, as `handlers.app:app` under uvicorn. `extra` adds to its environment."""
     port = free_port()
     service = launch(
-        "native",
+        name,
         [sys.executable, "-m", "uvicorn", "handlers.app:app", "--port", str(port), "--no-server-header"],
         port=port,
-        log=directory / "native.log",
-        environment=application.environment() | {"PYTHONPATH": str(ROOT)},
+        log=directory / f"{name}.log",
+        environment=application.environment() | {"PYTHONPATH": str(ROOT)} | dict(extra or {}),
         directory=ROOT,
     )
     await_ready(service, lambda: "startup complete" in service.log.read_text())
@@ -53,10 +58,49 @@ def own(
 def sides(own: Application, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sides]:
     with contextlib.ExitStack() as services:
         directory = tmp_path_factory.mktemp("sides")
-        rails = services.enter_context(start_rails(directory, own, name="parity-rails"))
-        native = services.enter_context(start_native(directory, own))
+        patient = {"CACHE_WAIT": "5"}  # this machine may be busy, and what is kept is to be found
+        rails = services.enter_context(start_rails(directory, own, name="parity-rails", extra=patient))
+        native = services.enter_context(start_native(directory, own, extra=patient))
         authorizations = tokens.authorizations(own.jwt_secret, int(time.time()))
-        yield Sides({LEGACY: rails.port, NATIVE: native.port}, authorizations)
+        client = services.enter_context(Redis.from_url(own.redis_url))
+
+        def forget() -> None:
+            client.incr("cache:epoch:legacy")
+            client.incr("cache:epoch:native")
+
+        yield Sides({LEGACY: rails.port, NATIVE: native.port}, authorizations, forget)
+
+
+@pytest.fixture(scope="session")
+def own_states(
+    application: Application, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Application]]:
+    """The seeds with the stage for one side, a copy of these for the other, and a Redis for each."""
+    with contextlib.ExitStack() as services:
+        servers = [start_redis(tmp_path_factory.mktemp("apart")) for _ in range(2)]
+        for server in servers:
+            services.enter_context(server.service)
+        legacy = copied(application, postgres, "apart_legacy", servers[0].url())
+        with psycopg.connect(legacy.database_url, autocommit=True) as connection:
+            stage.build(connection)
+        native = copied(legacy, postgres, "apart_native", servers[1].url())
+        states = {LEGACY: legacy, NATIVE: native}
+        yield states
+
+
+@pytest.fixture(scope="session")
+def apart(own_states: dict[str, Application], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
+    since = rules.beginning(datetime.now(UTC))
+    with contextlib.ExitStack() as services:
+        directory = tmp_path_factory.mktemp("apart")
+        rails = services.enter_context(start_rails(directory, own_states[LEGACY], name="apart-rails"))
+        native = services.enter_context(start_native(directory, own_states[NATIVE], name="apart-native"))
+        threads = services.enter_context(ThreadPoolExecutor(2))
+        authorizations = tokens.authorizations(own_states[NATIVE].jwt_secret, int(since.timestamp()))
+        lines = {LEGACY: Line(rails.port), NATIVE: Line(native.port)}
+        yield Apart(lines, authorizations, since, threads)
+        for line in lines.values():
+            line.close()
 
 
 @pytest.fixture

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 AWKWARD = 900_001  # texts and names of every kind
 ELSEWHERE = 900_002  # in another account
 SILENT = 900_003  # without messages or assignee
 WRITTEN_TO = 900_004  # where the tests write
+DEPUTY = 900_005  # an admin, beside the one of the seeds
+SECRET = "never-to-be-shown"
 TIED = range(900_010, 900_016)  # all of the same moment
 
 TEXTS = [
@@ -35,6 +38,7 @@ def build(connection: psycopg.Connection) -> None:
            select 900001, 1, 'zoë@acme.example', password_digest, %s, 'agent', now(), now() from users where id = 2""",
         [NAME],
     )
+    people_and_inboxes(connection)
     other = "(select min(id) from inboxes where account_id = 2), (select min(id) from contacts where account_id = 2)"
     for id, account, rest, at in [
         (AWKWARD, 1, "1, 900001, 900001", "2030-01-01 00:00:00.000999"),
@@ -56,4 +60,25 @@ def build(connection: psycopg.Connection) -> None:
                values (%s, 1, 1, %s, %s, %s, %s, %s, 'delivered',
                        '0999-01-01 00:00:00.0009', '9999-12-31 23:59:59.9999')""",
             [900_000 + number, AWKWARD, *sender, text],
+        )
+
+
+def people_and_inboxes(connection: psycopg.Connection) -> None:
+    """Users and inboxes that the tables can name by the same ids: an awkward one, one elsewhere, and a plain one."""
+    for id, account, role in [(ELSEWHERE, 2, "agent"), (SILENT, 1, "agent"), (DEPUTY, 1, "admin")]:
+        connection.execute(
+            """insert into users (id, account_id, email, password_digest, name, role, created_at, updated_at)
+               select %s, %s, %s, password_digest, 'Somebody', %s, now(), now() from users where id = 2""",
+            [id, account, f"{id}@example.org", role],
+        )
+    secrets = {"pageId": "page <&>", "pageToken": SECRET, "appSecret": SECRET}
+    for id, account, name, channel, config in [
+        (AWKWARD, 1, NAME, "facebook", secrets),
+        (ELSEWHERE, 2, "Elsewhere", "facebook", secrets | {"pageId": "elsewhere"}),
+        (SILENT, 1, "Plain", "web", {}),
+    ]:
+        connection.execute(
+            """insert into inboxes (id, account_id, name, channel, config, created_at, updated_at)
+               values (%s, %s, %s, %s, %s, '2026-01-02 03:04:05.678999', '9999-12-31 23:59:59.9999')""",
+            [id, account, name, channel, Jsonb(config)],
         )

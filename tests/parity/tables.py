@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
@@ -49,7 +50,7 @@ def unreadable(target: str) -> list[Case]:
         Case("unknown parameters", 200, f"{target}?page=2&x[]=1&x[]=2&y[z]=1&=&&;"),
         Case("extension", 404, f"{target}.json"),
         Case("upper case", 404, target.upper()),
-        Case("encoded letter of a literal", 404, target.replace("conversations", "%63onversations")),
+        Case("encoded letter of a literal", 404, target.replace("/api/", "/%61pi/")),
         Case("encoded slash", 404, target.replace("/v1/", "/v1%2F")),
         Case("dot segments", 404, target.replace("/v1/", "/v0/../v1/")),
         Case("more segments", 404, f"{target}/more/of/them"),
@@ -137,47 +138,53 @@ def limits(target: str) -> list[Case]:
     ]
 
 
-def ids(form: str) -> list[Case]:
-    """Ids in a path, put into `form`."""
-    found = {"encoded digits": f"%39{str(AWKWARD)[1:]}"}
+def no_ids(form: str, known: int = AWKWARD, **rest: Any) -> list[Case]:
+    """What is no id of a row, though it may look like the known one; put into `form`."""
     missing = {
         "unknown": "77777777",
         "of another account": str(ELSEWHERE),
         "zero": "0",
         "negative": "-1",
-        "signed": "+1",
-        "leading zero": f"0{AWKWARD}",
+        "signed": f"+{known}",
+        "leading zero": f"0{known}",
         "highest": str(HIGHEST),
         "beyond 64 bits": str(HIGHEST + 1),
         "huge": "9" * 300,
         "word": "abc",
-        "word after digits": f"{AWKWARD}abc",
-        "fraction": f"{AWKWARD}.0",
+        "word after digits": f"{known}abc",
+        "fraction": f"{known}.0",
         "underscored": "900_001",
-        "NUL": f"{AWKWARD}%00",
-        "space": f"%20{AWKWARD}",
-        "line end": f"{AWKWARD}%0A",
+        "NUL": f"{known}%00",
+        "space": f"%20{known}",
+        "line end": f"{known}%0A",
         "encoded slash": "1%2F2",
         "encoded question mark": "1%3F",
         "encoded dot": "1%2E5",
-        "plus": f"{AWKWARD}+",
+        "plus": f"{known}+",
         "arabic digits": quote("١"),
         "emoji": quote("🎉"),
         "escape of no digits": "%zz",
-        "half an escape": f"{AWKWARD}%4",
-        "semicolon": f"{AWKWARD};a=1",
+        "half an escape": f"{known}%4",
+        "semicolon": f"{known};a=1",
         "exponent": "9e5",
     }
     return [
-        *(Case(f"id with {name}", 200, form.format(id)) for name, id in found.items()),
-        *(Case(f"id {name}", 404, form.format(id)) for name, id in missing.items()),
-        Case("id of invalid UTF-8", 400, form.format("%ff")),
+        *(Case(f"id {name}", 404, form.format(id), **rest) for name, id in missing.items()),
+        Case("id of invalid UTF-8", 400, form.format("%ff"), **rest),
+    ]
+
+
+def ids(form: str, seeded: Sequence[int] = (1, 2, 432)) -> list[Case]:
+    """Ids in a path, put into `form`."""
+    return [
+        Case("id with encoded digits", 200, form.format(f"%39{str(AWKWARD)[1:]}")),
+        *no_ids(form),
         Case("own row of another account", 404, form.format(AWKWARD), token="stranger"),
         Case("their row of their account", 200, form.format(ELSEWHERE), token="stranger"),
         Case("account without rows", 404, form.format(AWKWARD), token="no such account"),
         Case("user gone", 200, form.format(AWKWARD), token="gone"),
-        Case("without messages or assignee", 200, form.format(SILENT)),
-        *(Case(f"seeded row {id}", 200, form.format(id)) for id in (1, 2, 432)),
+        Case("a plainer row", 200, form.format(SILENT)),
+        *(Case(f"seeded row {id}", 200, form.format(id)) for id in seeded),
     ]
 
 
@@ -250,35 +257,36 @@ MEDIA_TYPES_REFUSED = [
 ]
 
 
-def bodies(target: str, good: bytes, token: str | None, good_status: int) -> list[Case]:
-    """What a body may be, on a route that takes one."""
+def bodies(
+    target: str, good: bytes, token: str | None, good_status: int, method: str = "POST", empty_status: int = 400
+) -> list[Case]:
+    """What a body may be, on a route that takes one. `empty_status` is the answer to an object without fields."""
 
-    def post(name: str, status: int, body: bytes | None, **rest: Any) -> Case:
-        return Case(name, status, target, "POST", token, body, **rest)
+    def sent(name: str, status: int, body: bytes | None, **rest: Any) -> Case:
+        return Case(name, status, target, method, token, body, **rest)
 
     return [
-        post("no body", 400, None),
-        post("empty body", 400, b""),
-        post("empty body of another type", 400, b"", media_type="text/plain"),
-        post("empty object", 400, b"{}"),
-        *(post(f"malformed: {name}", 400, body) for name, body in MALFORMED.items()),
-        *(post(f"no object: {name}", 400, body) for name, body in NO_OBJECT.items()),
-        *(post(f"media type {kind}", 415, good, media_type=kind) for kind in MEDIA_TYPES_REFUSED),
-        *(post(f"media type {kind}", good_status, good, media_type=kind) for kind in MEDIA_TYPES_TAKEN),
-        post("as long as may be", 400, b"{" + b" " * (2**20 - 2) + b"}"),
-        post("too long", 413, b"{" + b" " * (2**20 - 1) + b"}"),
-        post("too long and of another type", 415, b" " * (2**20 + 1), media_type="text/plain"),
-        post("two media types", good_status, good, headers=(("Content-Type", "text/plain"),)),
-        post(
+        sent("no body", empty_status, None),
+        sent("empty body", empty_status, b""),
+        sent("empty body of another type", empty_status, b"", media_type="text/plain"),
+        sent("empty object", empty_status, b"{}"),
+        *(sent(f"malformed: {name}", 400, body) for name, body in MALFORMED.items()),
+        *(sent(f"no object: {name}", 400, body) for name, body in NO_OBJECT.items()),
+        *(sent(f"media type {kind}", 415, good, media_type=kind) for kind in MEDIA_TYPES_REFUSED),
+        *(sent(f"media type {kind}", good_status, good, media_type=kind) for kind in MEDIA_TYPES_TAKEN),
+        sent("as long as may be", empty_status, b"{" + b" " * (2**20 - 2) + b"}"),
+        sent("too long", 413, b"{" + b" " * (2**20 - 1) + b"}"),
+        sent("too long and of another type", 415, b" " * (2**20 + 1), media_type="text/plain"),
+        sent("two media types", good_status, good, headers=(("Content-Type", "text/plain"),)),
+        sent(
             "two media types, the other first",
             415,
             good,
             media_type="text/plain",
             headers=(("Content-Type", "application/json"),),
         ),
-        post("malformed of another type", 415, b"{", media_type="text/plain"),
+        sent("malformed of another type", 415, b"{", media_type="text/plain"),
         Case("PUT instead", 404, target, "PUT", token, good),
-        Case("GET instead", 404, target, "GET", token),
-        Case("HEAD instead", 404, target, "HEAD", token),
-        Case("unreadable query", 400, f"{target}?a=%", "POST", token, good),
+        *(Case(f"{read} instead", 404, target, read, token) for read in ("GET", "HEAD") if method == "POST"),
+        Case("unreadable query", 400, f"{target}?a=%", method, token, good),
     ]

@@ -10,7 +10,8 @@ import string
 from typing import Any
 
 ACME, GLOBEX = 1, 2
-AGENT, STRANGER = 2, 16  # agent1@acme.example, agent1@globex.example
+ADMIN, AGENT = 1, 2  # admin@acme.example, agent1@acme.example
+THEIR_ADMIN, STRANGER = 15, 16  # admin@globex.example, agent1@globex.example
 GONE = 999_999_999
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 
@@ -120,6 +121,8 @@ def authorizations(secret: str, now: int) -> dict[str, str]:
     }
     return made | {
         "agent": f"Bearer {agent}",
+        "admin": bearer(sub=str(ADMIN)),
+        "their admin": bearer(sub=str(THEIR_ADMIN), account_id=GLOBEX),
         "stranger": bearer(sub=str(STRANGER), account_id=GLOBEX),
         "gone": bearer(sub=str(GONE)),
         "user of another account": bearer(sub=str(STRANGER)),

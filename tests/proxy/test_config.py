@@ -64,7 +64,7 @@ def test_values_arrive_in_the_units_of_the_program(file: Path) -> None:
         """
 listen: "[::1]:8080"
 legacy: {url: http://rails:3000, connect: 500ms, queue: 0}
-native: {app: handlers.app:app, url: http://native:3100, budget: 2s}
+native: {app: handlers.app:app, url: http://native:3100, budget: 2s, keep: 64KiB, fallbacks: 12.5%}
 subject: [header:X-User, address]
 trusted_proxies: [10.0.0.0/8, "2001:db8::/32", 192.0.2.7]
 shadow: {body: 1MiB}
@@ -81,6 +81,7 @@ routes:
         (Address("native", 3100),),
         2.0,
     )
+    assert (config.native.keep, config.native.fallbacks) == (64 * 1024, 1_250)
     assert config.subject == (Source("header", "X-User"), Source("address"))
     assert config.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"), ip_network("192.0.2.7/32"))
     assert config.shadow.body == 1024**2
@@ -200,6 +201,8 @@ WRONG: list[tuple[str, object, str]] = [
     ("native.url[1]", None, "must be text"),
     ("native.first_byte", "1s", "unknown key"),
     ("native.budget", "5", "has no unit"),
+    ("native.keep", 65536, "has no unit"),
+    ("native.fallbacks", 0.5, "has no unit; write 0.5%"),
     ("drain", 30, "has no unit; write 30s"),
     ("proxy_protocol", "yes", "must be true or false"),
     ("tls", True, "must be a group of keys"),
@@ -638,7 +641,9 @@ def test_the_defaults_on_the_page_are_the_defaults(file: Path) -> None:
 def test_the_example_is_right_in_an_empty_environment() -> None:
     config = load(ROOT / "config.yaml", {})
     assert [route.name for route in config.routes] == [
-        "auth.login", "conversations.list", "conversations.show", "messages.list", "messages.create"
+        "auth.login", "auth.refresh", "auth.logout", "conversations.list", "conversations.show", "conversations.update",
+        "messages.list", "messages.create", "users.show", "users.update", "settings.show", "settings.update",
+        "inboxes.show", "inboxes.update", "facebook.confirm", "facebook.receive",
     ]  # fmt: skip
     assert all(route.share == route.shadow == 0 for route in config.routes)
     assert config.redis is None
