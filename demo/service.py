@@ -128,29 +128,35 @@ def await_ready(service: Service, ready: Callable[[], bool], within: float = REA
 
 def run(name: str, command: Sequence[str | Path], *, environment: Mapping[str, str], directory: Path) -> None:
     """Run a command to its end; whoever interrupts us ends it with all that it has started itself."""
-    # Started in a thread, because a signal that is heard within Popen would leave a child that nobody knows.
-    with ThreadPoolExecutor(1) as threads:
-        starting = threads.submit(
-            subprocess.Popen,
-            command,
-            cwd=directory,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> None:
+        started.append(
+            subprocess.Popen(
+                command,
+                cwd=directory,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
         )
-        try:
-            said, _ = starting.result().communicate()
-        except BaseException:
-            if starting.exception() is None:
-                os.killpg(starting.result().pid, signal.SIGKILL)
-                starting.result().communicate()  # until the last of them has let go of the pipe
-            raise
-    if starting.result().returncode != 0:
-        raise ServiceError(f"{name} ended with status {starting.result().returncode}:\n{said[-LOG_TAIL:]}")
+
+    try:
+        # In a thread, whose end is waited for: a signal that is heard within Popen would leave a child nobody knows.
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(start).result()
+        said, _ = started[0].communicate()
+    except BaseException:
+        for process in started:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()  # until the last of them has let go of the pipe
+        raise
+    if started[0].returncode != 0:
+        raise ServiceError(f"{name} ended with status {started[0].returncode}:\n{said[-LOG_TAIL:]}")
 
 
 def free_port() -> int:
