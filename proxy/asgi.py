@@ -37,14 +37,18 @@ def http_scope(
     }
 
 
-def origin_form(url: bytes) -> tuple[bytes, bytes | None]:
+def origin_form(url: bytes, method: bytes) -> tuple[bytes, bytes | None]:
     """The path and query of a request target, untouched, and the authority if it is in absolute form."""
     if url.startswith(b"/") or url == b"*":
         return url, None
     rest = url.partition(b"://")[2]
     authority = re.split(rb"[/?#]", rest, maxsplit=1)[0]
     target = rest[len(authority) :]
-    return target if target.startswith(b"/") else b"/" + target, authority.rpartition(b"@")[2]
+    if not target and method == b"OPTIONS":
+        target = b"*"  # of the server as a whole (RFC 9112 §3.2.4)
+    elif not target.startswith(b"/"):
+        target = b"/" + target
+    return target, authority.rpartition(b"@")[2]
 
 
 def asgi_cycle(server: HttpToolsProtocol, scope: Scope, *, invites: bool, keep_alive: bool) -> RequestResponseCycle:

@@ -13,10 +13,10 @@ from proxy.headers import BODILESS, Header
 from proxy.limits import Limits
 from proxy.listener import FRAMING, Listener, keeps_alive
 from proxy.request import Request
-from proxy.strict import answer_fault
+from proxy.strict import LARGE_ANSWER, Head, answer_fault
 from proxy.timekeeper import Timekeeper
 from proxy.transports import is_quiet
-from proxy.whole import whole_answer
+from proxy.whole import Taker, whole_answer
 
 
 class Connection(asyncio.Protocol):
@@ -29,11 +29,10 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self._listener: Listener | None = None
         self._headers: list[Header] = []
-        self._phrase = b""
+        self._phrase, self._head = b"", Head()
         self._writable: Callable[[], None] | None = None
-        self._whole: Callable[[int, bytes], bool] | None = None
-        self._read_paused = self._head_only = self._framed = self._ended = False
-        self.write_paused = self.closed = False
+        self._whole: Taker | None = None
+        self._read_paused = self._head_only = self._framed = self._ended = self.write_paused = self.closed = False
         self.keeps_alive = True
         self.asked = 0  # questions so far: the first one goes out on a fresh connection
         self.opened_at = self.loop.time()
@@ -45,13 +44,7 @@ class Connection(asyncio.Protocol):
 
     # Whoever asks
 
-    def ask(
-        self,
-        request: Request,
-        listener: Listener,
-        limits: Limits,
-        whole: Callable[[int, bytes], bool] | None = None,
-    ) -> None:
+    def ask(self, request: Request, listener: Listener, limits: Limits, whole: Taker | None = None) -> None:
         """Send a request's head. `whole`: who takes an answer that came in one piece, as status and bytes, without the
         listener hearing of its parts; if it says so."""
         self.asked += 1
@@ -129,6 +122,7 @@ class Connection(asyncio.Protocol):
         if self._whole is not None and not listener.touched and self._passes_whole(self._whole, data):
             return None
         listener.touched = True
+        self._head.came(len(data))
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -141,15 +135,7 @@ class Connection(asyncio.Protocol):
             self._settle(listener)
             return listener.wake()
         listener.wake()
-        if self._listener is None:
-            return None
-        if listener.full:
-            self._read_paused = True
-            self._time.off()
-            self._require_transport().pause_reading()
-        elif listener.status:
-            self._time.await_more()
-        return None
+        return self._await_more(listener) if self._listener is not None else None
 
     def eof_received(self) -> None:
         """The side has said that this was all. Not so where TLS did not say it, too: it was cut off (RFC 9112 §9.8)."""
@@ -184,7 +170,7 @@ class Connection(asyncio.Protocol):
         self._phrase += phrase  # it comes in pieces where the connection's pieces end
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        self._headers.append((name.lower(), value.rstrip(b" ")))
 
     def on_headers_complete(self) -> None:
         listener, parser = self._listener, self._parser
@@ -194,6 +180,9 @@ class Connection(asyncio.Protocol):
             self.keeps_alive = False  # a second answer to one question
             return None
         status = parser.get_status_code()
+        size_fault = self._head.goes_on if status < 200 else self._head.ended
+        if size_fault(phrase, headers) is not None:
+            return self.fail(Broken(LARGE_ANSWER))
         if (why := answer_fault(parser.get_http_version(), status, phrase, headers)) is not None:
             return self.fail(Broken(why))
         if status < 200:
@@ -207,6 +196,7 @@ class Connection(asyncio.Protocol):
         return None
 
     def on_body(self, body: bytes) -> None:
+        self._head.moved()
         if self._listener is not None and not self._listener.complete:
             self._listener.feed(body)
         else:
@@ -215,12 +205,15 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         listener, parser = self._listener, self._parser
         if listener is not None and parser is not None and listener.status and not listener.complete:
+            if self._head.ended(b"", self._headers) is not None:
+                return self.fail(Broken(LARGE_ANSWER))
             self.keeps_alive = parser.should_keep_alive()
             listener.end(self._headers)  # what came after the body is its trailers
+        return None
 
     # Within
 
-    def _passes_whole(self, whole: Callable[[int, bytes], bool], data: bytes) -> bool:
+    def _passes_whole(self, whole: Taker, data: bytes) -> bool:
         found = whole_answer(data)
         if found is None:
             return False
@@ -232,8 +225,19 @@ class Connection(asyncio.Protocol):
         self._time.off()
         return True
 
+    def _await_more(self, listener: Listener) -> None:
+        if self._head.fault() is not None:
+            self.fail(Broken(LARGE_ANSWER))
+        elif listener.full:
+            self._read_paused = True
+            self._time.off()
+            self._require_transport().pause_reading()
+        elif listener.status and not self._head.since:  # trailers alone put nothing off
+            self._time.await_more()
+
     def _settle(self, listener: Listener) -> None:
         self._listener = self._whole = self._writable = None
+        self._head.over()
         self._time.off()
         listener.answered()
 

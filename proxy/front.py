@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from proxy.asgi import asgi_cycle, close_delimited, http_scope, origin_form, unless_left
 from proxy.headers import Header
-from proxy.patience import Patient
+from proxy.pipeline import FEW, Pipelined
 from proxy.relay import Asked
 from proxy.relayed import Relayed
 from proxy.request import Request
@@ -22,13 +22,11 @@ from proxy.strict import MALFORMED, PIPELINED, Head, fault
 from proxy.upgrades import BodyParser, body_framing, wants_websocket
 from proxy.ways import Ways
 
-PIPELINE = 16  # requests that wait behind the one being answered; what comes after them is not read
 
-
-class Front(Patient):
+class Front(Pipelined):
     """One user's connection, whose requests are answered in their order.
 
-    What is pipelined behind the one that is being answered waits in uvicorn's `pipeline`, on the ASGI way.
+    What is pipelined behind the one that is being answered waits for the ASGI way.
     """
 
     def __init__(
@@ -48,9 +46,11 @@ class Front(Patient):
 
     # asyncio.Protocol
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes, portioned: bool = False) -> None:
         if self._refused:
-            return
+            return None
+        if not portioned and (len(data) > FEW or self._serving is not None):
+            return self._take(data)
         self._head.came(len(data))
         try:
             self.parser.feed_data(data)
@@ -68,6 +68,7 @@ class Front(Patient):
         fresh, self._fresh = self._fresh, None
         if fresh is not None and fresh is self._serving:  # and not given up: what came of it is well-formed
             fresh.start()
+        return None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connections.discard(self)
@@ -85,7 +86,7 @@ class Front(Patient):
         self._heading = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
+        self.headers.append((name.lower(), value.rstrip(b" ")))  # the parser has seen to what is ahead of it
 
     def on_headers_complete(self) -> None:
         parser, headers = self.parser, self.headers
@@ -97,12 +98,12 @@ class Front(Patient):
         self._fault = self._head.ended(self.url, headers) or fault(version, method, self.url, headers)
         if self._fault is not None:
             raise ValueError  # ends the parsing
-        target, authority = origin_form(self.url)
+        target, authority = origin_form(self.url, method)
         if authority is not None:  # it outranks Host (RFC 9112 §3.2.2)
             headers = [(b"host", authority), *(header for header in headers if header[0] != b"host")]
         if not parser.should_upgrade():
             self._begin(method.decode(), version, target, headers)
-        elif wants_websocket(method.decode(), headers):
+        elif version == "1.1" and wants_websocket(method.decode(), headers):  # HTTP/1.0 asks for none (RFC 9110 §7.8)
             self._upgrading = self._scope(method.decode(), version, target, headers)
         else:
             self._unframed = body_framing(headers)
@@ -183,8 +184,6 @@ class Front(Patient):
         cycle = asgi_cycle(self, scope, invites=invites, keep_alive=keep_alive)
         self._receiving = cycle
         if busy:
-            if len(self.pipeline) >= PIPELINE:
-                self.pause_reading()
             return self.pipeline.appendleft((cycle, self.app))
         return self._start_asgi_task(cycle, self.app)
 
@@ -201,8 +200,8 @@ class Front(Patient):
         elif not keep:
             self._close()
         elif self.pipeline:
-            self.flow.resume_reading()
             self._start_asgi_task(*self.pipeline.pop())
+            self._go_on()
         elif self._refused:
             self._tell(self._fault or MALFORMED)
         else:
@@ -216,6 +215,7 @@ class Front(Patient):
             self.connections.discard(self)
             tunnel = self._ways.upgrade(scope, self.transport, self.connections)
             self.transport.set_protocol(tunnel)
+            rest += self._unparsed
             self._forget()
             if rest:
                 tunnel.data_received(rest)
@@ -226,7 +226,7 @@ class Front(Patient):
         if framing:
             self.parser = httptools.HttpRequestParser(BodyParser(self))
             self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
-        return self.data_received(rest) if rest else None
+        return self.data_received(rest, portioned=True) if rest else None
 
     def _part_came(self) -> None:
         """A piece of the connection ended within a head, or within a message."""
@@ -238,5 +238,5 @@ class Front(Patient):
 
     def _forget(self) -> None:
         """Break the circles that lead back here: a connection that is over waits for no garbage collector."""
-        self._receiving = None
+        self._receiving, self._unparsed = None, b""
         del self.parser

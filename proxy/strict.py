@@ -68,6 +68,7 @@ _ALIAS = Fault(400, "A header that frames the body is written with a hyphen, not
 _LONG_TARGET = Fault(414, "The target is too long: a path may have 8 KiB, a query 10 KiB, both 12 KiB.")
 _LONG_NAME = Fault(431, "A header's name is longer than 256 bytes.")
 _LARGE = Fault(431, "The headers, or the trailers, are larger than 64 KiB.")
+LARGE_ANSWER = "its head, or its trailers, are larger than 64 KiB"
 
 _WATCHED = frozenset({b"host", b"content-length", b"transfer-encoding", b"content_length", b"transfer_encoding"})
 # The parser speaks RTSP and Icecast too, and PRI begins HTTP/2.
@@ -117,33 +118,48 @@ def answer_fault(version: str, status: int, phrase: bytes, headers: Sequence[Hea
 
 
 class Head:
-    """Bounds what a user sends between the pieces of bodies: a head or trailers that grow without end."""
+    """Bounds what is sent between the pieces of bodies: heads or trailers that grow without end.
 
-    __slots__ = ("_piece", "_since")
+    `since`: how much has come since the last piece of a body, or the last end of a head but an interim answer's.
+    """
+
+    __slots__ = ("_interim", "_piece", "since")
 
     def __init__(self) -> None:
-        self._piece = self._since = 0
+        self._interim = self._piece = self.since = 0
 
     def came(self, size: int) -> None:
         """Ahead of parsing a piece of the connection's bytes."""
         self._piece = size
-        self._since += size
+        self.since += size
 
     def moved(self) -> None:
         """The parser has told of a piece of a body, or of the end of a message."""
-        self._since = 0
+        self.since = 0
 
     def ended(self, target: bytes, headers: Sequence[Header]) -> Fault | None:
-        """What is wrong with the size of a head that is whole."""
-        since, self._since = self._since, 0
+        """What is wrong with the size of a head that is whole, or of trailers."""
+        since, self.since = self.since, 0
         if self._piece <= HEAD and since <= HEAD:
             return None  # so it cannot be larger
-        size = len(target) + sum(len(name) + len(value) + 4 for name, value in headers)
-        return _LARGE if size > HEAD else None
+        return _LARGE if self._interim + _size(target, headers) > HEAD else None
+
+    def goes_on(self, phrase: bytes, headers: Sequence[Header]) -> Fault | None:
+        """The same for an interim answer, which counts with the answer that it is ahead of."""
+        self._interim += _size(b"HTTP/1.1 100 " + phrase, headers) + 4
+        return _LARGE if self._interim > HEAD else None
 
     def fault(self) -> Fault | None:
         """After a piece has been parsed."""
-        return _LARGE if self._since > HEAD else None
+        return _LARGE if self.since > HEAD else None
+
+    def over(self) -> None:
+        """The whole exchange is."""
+        self._interim = self.since = 0
+
+
+def _size(line: bytes, headers: Sequence[Header]) -> int:
+    return len(line) + sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def _version_fault(version: str) -> Fault | None:

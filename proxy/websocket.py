@@ -157,7 +157,8 @@ class SideEnd(End):
         self._phrase += phrase
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name, value))
+        if self._refusal is None:  # a refusal's trailers are not passed on
+            self._headers.append((name, value.rstrip(b" ")))
 
     def on_headers_complete(self) -> None:
         came, phrase = self._headers, self._phrase

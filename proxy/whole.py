@@ -7,8 +7,12 @@ answers that everybody reads alike are recognised; for all others there is the p
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from proxy.headers import BODILESS
+from proxy.strict import HEAD
+
+Taker = Callable[[int, bytes], bool]  # of such an answer, as status and bytes; it says whether it takes it
 
 # Lines that end at this hop, or that need a closer look; names that merely begin so get that look for nothing.
 _ODD = (
@@ -32,7 +36,8 @@ def whole_answer(data: bytes) -> tuple[int, bytes] | None:
     if head is None:
         return None
     status, before, length, behind = head.groups()
-    if head.end() + int(length) != len(data) or int(status) in BODILESS or (before and behind):
+    end = head.end()
+    if end + int(length) != len(data) or end > HEAD or int(status) in BODILESS or (before and behind):
         return None
     if before or behind:
         start, end = head.span(2 if before else 4)

@@ -20,7 +20,12 @@ from proxy.asgi import http_scope, origin_form
     ],
 )
 def test_a_target_is_asked_in_origin_form(url: bytes, target: bytes, authority: bytes | None) -> None:
-    assert origin_form(url) == (target, authority)
+    assert origin_form(url, b"GET") == (target, authority)
+
+
+@pytest.mark.parametrize(("url", "target"), [(b"http://a", b"*"), (b"http://a/", b"/"), (b"*", b"*")])
+def test_options_without_a_path_are_those_of_the_server(url: bytes, target: bytes) -> None:
+    assert origin_form(url, b"OPTIONS")[0] == target
 
 
 def test_a_scope_tells_a_target_as_asgi_reads_it_and_as_it_came() -> None:

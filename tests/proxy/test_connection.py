@@ -14,7 +14,8 @@ from proxy.headers import Header
 from proxy.pool import Limits, Pool
 from proxy.reply import HIGH_WATER, Reply
 from proxy.request import Request
-from tests.fidelity.cases import TE, answer, chunked
+from proxy.strict import HEAD as HEAD_BOUND
+from tests.fidelity.cases import TE, answer, chunked, length
 from tests.fidelity.origin import Origin, running_origin
 from tests.fidelity.wire import Close, Gone, Hear, Reset, Script, Signals, Whole
 from tests.proxy.slow import DeafSide, deaf
@@ -383,3 +384,76 @@ async def test_who_has_been_answered_hears_no_more_of_the_connection(raw: bytes)
         await eventually(lambda: heard.complete or bool(told))
         connection.close()
         assert told == ([] if heard.complete else ["whole"])
+
+
+# Size
+
+LINE = b"X-A: %b\r\n" % (b"a" * 1000)
+ENDLESS = {
+    "headers": (b"HTTP/1.1 200 OK\r\n", LINE),
+    "a header": (b"HTTP/1.1 200 OK\r\nX-A: ", b"a" * 1000),
+    "a phrase": (b"HTTP/1.1 200 ", b"a" * 1000),
+    "interim answers": (b"", answer("103 Early Hints", b"Link: </a.css>")),
+    "interim answers of nothing": (b"", b"HTTP/1.1 102 \r\n\r\n"),
+    "trailers": (answer("200 OK", TE, body=b"2\r\nok\r\n0\r\n"), LINE),
+    "a chunk's extension": (answer("200 OK", TE, body=b"2\r\nok\r\n2;a="), b"a" * 1000),
+}
+
+
+@pytest.mark.parametrize("piece", [1 << 12, 1 << 20], ids=["in pieces", "at once"])
+@pytest.mark.parametrize("what", ENDLESS)
+async def test_an_answer_whose_lines_do_not_end_is_broken(what: str, piece: int) -> None:
+    begins, goes_on = ENDLESS[what]
+    raw, signals = begins + goes_on * (4 * HEAD_BOUND // len(goes_on)), Signals()
+    steps = [step for at in range(0, len(raw), piece) for step in (raw[at : at + piece], Hear("next"))]
+    signals["next"].set()
+    async with connection_to((Whole(), *steps, Gone()), signals=signals) as (connection, _):
+        reply = ask(connection)
+        await eventually(lambda: reply.failure is not None)
+        with pytest.raises(Broken, match="its head, or its trailers, are larger than 64 KiB"):
+            await whole(reply)
+        assert connection.closed
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        answer("200 OK", *[LINE[:-2]] * 100, b"Content-Length: 0"),
+        answer("200 " + "a" * 100_000, b"Content-Length: 0"),
+        answer("103 Early Hints", *[LINE[:-2]] * 40) * 2 + answer("200 OK", b"Content-Length: 0"),
+        answer("103 Early Hints", *[LINE[:-2]] * 40) + answer("200 OK", *[LINE[:-2]] * 40, b"Content-Length: 0"),
+        answer("200 OK", TE, body=chunked(b"ok", trailers=LINE * 100)),
+    ],
+    ids=["headers", "a phrase", "interim answers", "an interim answer and the answer", "trailers"],
+)
+async def test_an_answer_beyond_its_bound_is_broken_though_it_ends(raw: bytes) -> None:
+    async with connection_to((Whole(), raw, Gone())) as (connection, _):
+        with pytest.raises(Broken, match="larger than 64 KiB"):
+            await whole(ask(connection))
+        assert connection.closed
+
+
+async def test_bodies_and_earlier_answers_count_for_no_head() -> None:
+    large = answer("103 Early", *[LINE[:-2]] * 20) + answer("200 OK", *[LINE[:-2]] * 20, length(BIG), body=bytes(BIG))
+    pieces = chunked(*[b"a" * 100] * 10_000, trailers=LINE * 40)
+    raws = [large, answer("200 OK", *[LINE[:-2]] * 40, TE, body=pieces)]
+    async with connection_to(*[(Whole(), raw) for raw in raws * 2]) as (connection, _):
+        for size in [BIG, 1_000_000] * 2:
+            assert len(await whole(ask(connection))) == size
+            assert connection.reusable
+
+
+async def test_trailers_put_no_end_off() -> None:
+    signals = Signals()
+    drops = [step for number in range(100) for step in (Hear(str(number)), b"X-A: 1\r\n")]
+    script = (Whole(), answer("200 OK", TE, body=b"2\r\nok\r\n0\r\n"), *drops)
+    async with connection_to(script, signals=signals) as (connection, _):
+        reply = ask(connection, between_bytes=0.1)
+        assert await reply.read() == b"ok"
+        for number in range(100):
+            asyncio.get_running_loop().call_later(0.01 * number, signals[str(number)].set)
+        with pytest.raises(NoAnswer, match=r"nothing more came within 0\.1 s"):
+            await reply.read()
+        assert not signals["99"].is_set()
+        for number in range(100):
+            signals[str(number)].set()

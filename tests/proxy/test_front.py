@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.front import PIPELINE, Front
+from proxy.front import Front
 from proxy.patience import Patience
+from proxy.pipeline import PIPELINE
 from proxy.reply import HIGH_WATER
 from tests.fidelity.cases import TE, answer, ask, chunked, length
 from tests.fidelity.framing import answers
@@ -64,6 +65,33 @@ async def test_what_is_not_http_is_refused_and_reaches_nobody(fault: str, stage:
         [refused] = answers(user.raw, [b"GET"], ended=True)
         assert refused.start == b"HTTP/1.1 400 Bad Request"
     assert origin.received == []
+
+
+async def test_spaces_behind_a_value_are_no_part_of_it(stage: Stage, origin: Origin) -> None:
+    origin.begin(
+        (
+            Until(b"\r\n\r\n"),
+            b"HTTP/1.1 100 Continue\r\n\r\n",
+            Whole(),
+            answer("200 OK", TE + b" ", body=chunked(b"ok")),
+        )
+    )
+    async with connected(stage.port) as user:
+        await user.send(ask("POST /x", b"X-A: 1 ", b"Expect: 100-continue  ", TE + b" ").replace(b".test", b".test "))
+        await user.until(lambda: user.raw.endswith(b"HTTP/1.1 100 Continue\r\n\r\n"))  # the side's own, at once
+        await user.send(chunked(b"abc"))
+        await user.until(lambda: user.raw.endswith(b"0\r\n\r\n"))
+    [message] = origin.received
+    assert message.body == b"abc"
+    assert {(b"x-a", b"1"), (b"host", b"example.test"), (b"expect", b"100-continue")} <= set(message.headers)
+
+
+async def test_http_1_0_asks_for_no_upgrade(stage: Stage, origin: Origin) -> None:
+    async with connected(stage.port) as user:
+        await user.send(UPGRADE.replace(b"HTTP/1.1", b"HTTP/1.0"))
+        await user.until(lambda: user.ended is not None)
+        assert [answer.status for answer in answers(user.raw, [b"GET"], ended=True)] == [200]
+    assert not any(name in (b"upgrade", b"connection") for name, _ in origin.received[0].headers)
 
 
 async def test_a_bad_chunk_ends_an_upload_visibly(stage: Stage, origin: Origin) -> None:
@@ -192,16 +220,87 @@ async def test_a_long_pipeline_is_read_as_it_is_answered(stage: Stage, origin: O
     assert [message.start.split()[1] for message in origin.received] == [b"/%d" % number for number in range(many)]
 
 
-async def test_a_pipeline_without_end_is_not_read_without_end(stage: Stage, origin: Origin) -> None:
+@pytest.mark.parametrize(
+    "asked", [ask("GET /x", b"X-A: " + b"a" * 1024), b"GET / HTTP/1.1\r\nHost:a\r\n\r\n"], ids=["large", "tiny"]
+)
+async def test_a_pipeline_without_end_is_not_read_without_end(asked: bytes, stage: Stage, origin: Origin) -> None:
     origin.begin((Whole(), Gone()))
     async with taking(stage) as user:
-        user.ask(ask("GET /x", b"X-A: " + b"a" * 1024) * 32 * 1024)
+        user.ask(asked * (32 * 1024 * 1024 // len(asked)))
         await origin.until(lambda: len(origin.received) == 1)
         [front] = stage.fronts
-        assert PIPELINE <= await settled(lambda: len(front.pipeline)) < PIPELINE + 1024
+        assert PIPELINE <= await settled(lambda: len(front.pipeline)) < 2 * PIPELINE
         assert user.unsent > 0
     await origin.until(lambda: origin.open == 0)  # that it has left is seen all the same
     await eventually(lambda: stage.connections == 0)
+
+
+TINY = b"GET /%d HTTP/1.1\r\nHost:a\r\n\r\n"
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["with it", "after it"])
+async def test_of_many_tiny_requests_few_are_taken_apart_before_it_is_their_turn(
+    together: bool, stage: Stage, origin: Origin
+) -> None:
+    many, signals = 2_000, Signals()
+    origin.begin((Whole(), Hear("go"), *OK[1:]), OK, signals=signals)
+    first, rest = TINY % 0, b"".join(TINY % number for number in range(1, many))
+    async with connected(stage.port) as user:
+        await user.send(first + rest if together else first)
+        await origin.until(lambda: len(origin.received) == 1)
+        if not together:
+            await user.send(rest)
+        [front] = stage.fronts
+        assert await settled(lambda: len(front.pipeline)) == PIPELINE
+        signals["go"].set()
+        most = 0
+        while user.raw.count(b"\r\n\r\nok") < many:
+            most = max(most, len(front.pipeline))
+            await asyncio.sleep(0)
+    assert most <= PIPELINE
+    assert [message.start.split()[1] for message in origin.received] == [b"/%d" % number for number in range(many)]
+
+
+async def test_a_body_that_holds_what_looks_like_requests_passes_behind_a_request_that_waits(
+    stage: Stage, origin: Origin
+) -> None:
+    signals, body = Signals(), TINY % 1 * 5 * PIPELINE
+    origin.begin((Whole(), Hear("go"), *OK[1:]), OK, signals=signals)
+    async with connected(stage.port) as user:
+        await user.send(
+            ask("GET /x") + TINY % 2 * 2 * PIPELINE + ask("POST /y", length(len(body)), body=body) + TINY % 3
+        )
+        await origin.until(lambda: len(origin.received) == 1)
+        signals["go"].set()
+        await user.until(lambda: user.raw.count(b"\r\n\r\nok") == 2 * PIPELINE + 3)
+    assert origin.received[-2].body == body
+    assert origin.received[-1].start == b"GET /3 HTTP/1.1"
+
+
+@pytest.mark.parametrize(("last", "status"), [(b"no HTTP\r\n\r\n", 400), (UPGRADE, 400)], ids=["no HTTP", "an upgrade"])
+async def test_what_is_refused_behind_a_full_pipeline_is_refused_in_its_turn(
+    last: bytes, status: int, stage: Stage, origin: Origin
+) -> None:
+    many, signals = 4 * PIPELINE, Signals()
+    origin.begin((Whole(), Hear("go"), *OK[1:]), OK, signals=signals)
+    async with connected(stage.port) as user:
+        await user.send(b"".join(TINY % number for number in range(many)) + last + TINY % many)
+        await origin.until(lambda: len(origin.received) == 1)
+        signals["go"].set()
+        await user.until(lambda: user.ended is not None)
+        told = [each.status for each in answers(user.raw, [b"GET"] * (many + 1), ended=True)]
+    assert told == [*[200] * many, status]
+    assert len(origin.received) == many
+
+
+async def test_who_leaves_while_the_pipeline_is_full_is_missed(stage: Stage, origin: Origin) -> None:
+    origin.begin((Whole(), Tell("asked"), Gone()), signals=(signals := Signals()))
+    async with connected(stage.port) as user:
+        await user.send(b"".join(TINY % number for number in range(10 * PIPELINE)))
+        await signals["asked"].wait()
+    await origin.until(lambda: origin.finished == 1)
+    await stage.quiet()
+    assert len(origin.received) == 1
 
 
 @pytest.mark.parametrize("together", [True, False])
