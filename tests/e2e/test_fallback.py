@@ -151,7 +151,7 @@ def assert_done_once(crowd: Crowd, database: psycopg.Connection, redis: Redis, h
     assert heard.told == Counter(ids)
 
 
-@pytest.fixture(params=[600, pytest.param(10_000, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
+@pytest.fixture(params=[300, pytest.param(10_000, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
 def requests(request: pytest.FixtureRequest) -> int:
     number: int = request.param
     return number

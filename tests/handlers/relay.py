@@ -51,7 +51,11 @@ class Relay:
         await self.cut()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(self._url.hostname, self._url.port)
+        try:
+            there, back = await asyncio.open_connection(self._url.hostname, self._url.port)
+        except OSError:  # the server is gone
+            writer.transport.abort()
+            return
         self._open |= {writer, back}
         async with asyncio.TaskGroup() as group:
             group.create_task(self._pass_on(reader, back))

@@ -9,6 +9,7 @@ AWKWARD = 900_001  # texts and names of every kind
 ELSEWHERE = 900_002  # in another account
 SILENT = 900_003  # without messages or assignee
 WRITTEN_TO = 900_004  # where the tests write
+CHANGED = 900_005  # whose status and assignee the tests change
 DEPUTY = 900_005  # an admin, beside the one of the seeds
 SECRET = "never-to-be-shown"
 TIED = range(900_010, 900_016)  # all of the same moment
@@ -45,6 +46,7 @@ def build(connection: psycopg.Connection) -> None:
         (ELSEWHERE, 2, f"{other}, null", "2030-01-02"),
         (SILENT, 1, "1, 900001, null", "1970-01-01 00:00:00.000001"),
         (WRITTEN_TO, 1, "1, 900001, null", "2000-01-03 12:00:00.9999"),
+        (CHANGED, 1, "1, 900001, null", "2000-01-02 12:00:00.9999"),
         *((id, 1, "1, 900001, null", "2029-12-31 12:00:00.123456") for id in TIED),
     ]:
         connection.execute(

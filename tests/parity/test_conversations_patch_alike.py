@@ -9,12 +9,11 @@ from redis import Redis
 
 from tests.parity.changing import change, during, row, unchanged
 from tests.parity.sides import LEGACY, NATIVE, Case, Sides
-from tests.parity.stage import AWKWARD, ELSEWHERE, SILENT, TIED
+from tests.parity.stage import AWKWARD, CHANGED, ELSEWHERE, SILENT
 from tests.parity.tables import HIGHEST, bodies, given, no_ids, strangers, table
 from tests.parity.tokens import ADMIN, AGENT, STRANGER
 
 FORM = "/api/v1/conversations/{}"
-CHANGED = TIED[1]
 TARGET = FORM.format(CHANGED)
 
 STATUSES: dict[str, Any] = {
