@@ -21,9 +21,10 @@ _ODD = (
 )
 _NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"  # RFC 9110 §5.6.2
 _TEXT = rb"[\t\x20-\x7e\x80-\xff]*+\r\n"
-_LINES = rb"(?:%b%b:%b)*+" % (_ODD, _NAME, _TEXT)
+# Not possessive: before Python 3.11.5 a possessive group forgets its way back (cpython issue 106052).
+_LINES = rb"(?:%b%b:%b)*" % (_ODD, _NAME, _TEXT)
 # With the one line that many servers send though it means nothing: it is left out.
-_MORE = rb"%b(?:((?i:connection: keep-alive)\r\n)%b)?+" % (_LINES, _LINES)
+_MORE = rb"%b(?:((?i:connection: keep-alive)\r\n)%b)?" % (_LINES, _LINES)
 _HEAD = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9]{2}) %b%b(?i:content-length):[ \t]*([0-9]{1,18})[ \t]*\r\n%b\r\n" % (_TEXT, _MORE, _MORE)
 )
