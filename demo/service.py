@@ -8,8 +8,8 @@ import random
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -129,28 +129,37 @@ def await_ready(service: Service, ready: Callable[[], bool], within: float = REA
 def run(name: str, command: Sequence[str | Path], *, environment: Mapping[str, str], directory: Path) -> None:
     """Run a command to its end; whoever interrupts us ends it with all that it has started itself."""
     started: list[subprocess.Popen[str]] = []
+    failed: list[Exception] = []
+    over = threading.Event()
 
     def start() -> None:
-        started.append(
-            subprocess.Popen(
-                command,
-                cwd=directory,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                start_new_session=True,
+        try:
+            started.append(
+                subprocess.Popen(
+                    command,
+                    cwd=directory,
+                    env=dict(environment),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    errors="replace",
+                    start_new_session=True,
+                )
             )
-        )
+        except Exception as error:
+            failed.append(error)
+        over.set()
 
     try:
-        # In a thread, whose end is waited for: a signal that is heard within Popen would leave a child nobody knows.
-        with ThreadPoolExecutor(1) as threads:
-            threads.submit(start).result()
+        # In a thread: a signal that is heard within Popen would leave a child that nobody knows.
+        threading.Thread(target=start, daemon=True).start()
+        over.wait()
+        if failed:
+            raise failed[0]
         said, _ = started[0].communicate()
     except BaseException:
+        over.wait(5.0)  # in vain if the signal was heard before there was a thread
         for process in started:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()  # until the last of them has let go of the pipe
