@@ -13,11 +13,10 @@ from . import entries, inputs
 from .answers import Answer, instant
 from .auth import authenticate, permitted
 from .cached import cached
-from .inputs import Input
+from .inputs import Input, Name
 from .unit import Reading, Scoped, unit_of_work
 
 STATUSES = ("active", "disconnected")
-LONGEST_NAME = 100
 
 
 def inbox(row: TupleRow) -> dict[str, Any]:
@@ -51,16 +50,12 @@ async def show(request: Request) -> Answer:
     return await cached(request, caller, entries.inbox(id), load)
 
 
-def check_name(value: object) -> str:
-    return inputs.check_text(value, LONGEST_NAME)
-
-
 def check_status(value: object) -> str:
     return inputs.check_choice(value, STATUSES)
 
 
 class InboxChanges(Input):
-    name: Annotated[str | None, PlainValidator(check_name)] = None
+    name: Name = None
     status: Annotated[str | None, PlainValidator(check_status)] = None
 
 

@@ -24,6 +24,7 @@ STRING = re.compile(rf'"[^"\\]*+(?:{ESCAPE}[^"\\]*+)*+"')
 STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 NO_BRACKETS = re.compile(r"[^\[\]{}]+")
 END_OF_MEDIA_TYPE = re.compile(rb"[;,]")
+LONGEST_NAME = 100
 LIMITS = {str(limit): limit for limit in range(1, 101)}
 
 
@@ -58,6 +59,13 @@ def check_text(value: object, longest: int) -> str:
     if len(value) > longest:
         raise PydanticCustomError("wrong", "is too long (maximum is {longest} characters)", {"longest": longest})
     return value
+
+
+def check_name(value: object) -> str:
+    return check_text(value, LONGEST_NAME)
+
+
+Name = Annotated[str | None, PlainValidator(check_name)]  # of a change, which may leave it out but not void it
 
 
 def check_choice(value: object, choices: tuple[str, ...]) -> str:

@@ -13,11 +13,10 @@ from . import entries, inputs
 from .answers import Answer
 from .auth import authenticate, permitted
 from .cached import cached
-from .inputs import Input
+from .inputs import Input, Name
 from .unit import Reading, Scoped, unit_of_work
 
 ROLES = ("agent", "admin")
-LONGEST_NAME = 100
 
 
 def user(row: TupleRow) -> dict[str, Any]:
@@ -40,16 +39,12 @@ async def show(request: Request) -> Answer:
     return await cached(request, caller, entries.user(id), load)
 
 
-def check_name(value: object) -> str:
-    return inputs.check_text(value, LONGEST_NAME)
-
-
 def check_role(value: object) -> str:
     return inputs.check_choice(value, ROLES)
 
 
 class UserChanges(Input):
-    name: Annotated[str | None, PlainValidator(check_name)] = None
+    name: Name = None
     role: Annotated[str | None, PlainValidator(check_role)] = None
 
 

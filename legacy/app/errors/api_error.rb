@@ -6,7 +6,6 @@ class ApiError < StandardError
   class InvalidCredentials < ApiError; end
   class RefreshTokenExpired < ApiError; end
   class Forbidden < ApiError; end
-  class Forbidden < ApiError; end
   class NotFound < ApiError; end
   class UnsupportedMediaType < ApiError; end
   class PayloadTooLarge < ApiError; end
@@ -39,7 +38,6 @@ class ApiError < StandardError
     Unauthorized => :unauthorized,
     InvalidCredentials => :unauthorized,
     RefreshTokenExpired => :unauthorized,
-    Forbidden => :forbidden,
     Forbidden => :forbidden,
     NotFound => :not_found,
     UnsupportedMediaType => :unsupported_media_type,
