@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import cache
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
@@ -20,6 +19,9 @@ from .inputs import Input, wrong
 from .unit import Reading, Scoped, unit_of_work
 
 LOCALES = ("de", "en", "es", "fr", "it", "ja", "nl", "pt")
+# IANA's names, as this machine has them: "localtime" is the machine's own. Hundreds of files are looked into for them,
+# which no request should wait for.
+TIMEZONES = frozenset(available_timezones() - {"localtime"})
 
 
 def settings(row: TupleRow) -> dict[str, Any]:
@@ -45,18 +47,12 @@ async def show_settings(request: Request) -> Answer:
     return await cached(request, caller, entries.settings(id), load)
 
 
-@cache
-def timezones() -> frozenset[str]:
-    """The names of IANA's database, as this machine has it: "localtime" is the machine's own."""
-    return frozenset(available_timezones() - {"localtime"})
-
-
 def check_locale(value: object) -> str | None:
     return None if value is None else inputs.check_choice(value, LOCALES)
 
 
 def check_timezone(value: object) -> str | None:
-    if value is not None and (not isinstance(value, str) or value not in timezones()):
+    if value is not None and (not isinstance(value, str) or value not in TIMEZONES):
         raise wrong("is not included in the list")
     return value
 
@@ -75,15 +71,16 @@ class SettingsChanges(Input):
     auto_reply: Annotated[bool | None, PlainValidator(check_switch)] = Field(None, alias="autoReply")
 
 
-# Merged where they are stored, by setting: of two changes at once neither takes the other's back.
+# The caller's row is locked first: it stays an admin's until the change is committed. Settings are merged where they
+# are stored: of two changes at once neither takes the other's back.
 UPDATE = Scoped("""
-with caller as (
-     select role = 'admin' as allowed from users where id = %(user_id)s and account_id = %(account_id)s),
+with caller as materialized (
+     select role = 'admin' as allowed from users where id = %(user_id)s and account_id = %(account_id)s for share),
 wanted as materialized (
      select id, settings, settings - %(taken_back)s::text[] || %(set)s::jsonb as new_settings
-       from accounts
+       from caller, accounts
       where id = %(id)s and id = %(account_id)s
-        for no key update),
+        for no key update of accounts),
 changed as (
      update accounts
         set settings = wanted.new_settings, updated_at = %(now)s

@@ -59,16 +59,17 @@ class InboxChanges(Input):
     status: Annotated[str | None, PlainValidator(check_status)] = None
 
 
-# Locked before it is compared: of two changes at once, the second is compared with what the first has left.
+# The caller's row is locked first: it stays an admin's until the change is committed. The inbox is locked before it is
+# compared: of two changes at once, the second is compared with what the first has left.
 UPDATE = Scoped("""
-with caller as (
-     select role = 'admin' as allowed from users where id = %(user_id)s and account_id = %(account_id)s),
+with caller as materialized (
+     select role = 'admin' as allowed from users where id = %(user_id)s and account_id = %(account_id)s for share),
 found as materialized (
      select id, name, channel, status, config ->> 'pageId' as page_id, created_at, updated_at,
             coalesce(%(name)s, name) as new_name, coalesce(%(status)s, status) as new_status
-       from inboxes
+       from caller, inboxes
       where id = %(id)s and account_id = %(account_id)s
-        for no key update),
+        for no key update of inboxes),
 wanted as (
      select *, (name, status) is distinct from (new_name, new_status) as differs from found),
 changed as (

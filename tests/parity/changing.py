@@ -59,6 +59,8 @@ def await_waiting(database: psycopg.Connection, count: int) -> None:
     """Return once so many other connections wait for a lock."""
     deadline = time.monotonic() + 30
     while True:
+        # Within a transaction the connections would stay those of the first look, without any that is opened since.
+        database.execute("select pg_stat_clear_snapshot()")
         found = database.execute(
             """select count(*) from pg_stat_activity
                 where datname = current_database() and wait_event_type = 'Lock'"""

@@ -11,7 +11,13 @@ module Authorization
     @current_user ||= in_account(User).find_by(id: claims.user_id) or raise ApiError::Unauthorized
   end
 
-  def require_admin
-    raise ApiError::Forbidden unless current_user.admin?
+  # Yields in a transaction in which the caller is an admin, and stays one until its end.
+  def as_admin
+    User.transaction do
+      caller = in_account(User).lock("FOR SHARE").find_by(id: claims.user_id) or raise ApiError::Unauthorized
+      raise ApiError::Forbidden unless caller.admin?
+
+      yield
+    end
   end
 end

@@ -13,8 +13,7 @@ module Api
         requested = SettingsChanges.validated(json_body)
         current_user # whose row must still be there
         account = find_own_account(params[:id])
-        require_admin
-        Accounts::UpdateSettings.call(account, requested.changes)
+        as_admin { Accounts::UpdateSettings.call(account, requested.changes) }
         render json: { data: SettingsSerializer.new(account) }
       end
     end

@@ -13,8 +13,7 @@ module Api
         requested = InboxChanges.validated(json_body)
         current_user # whose row must still be there
         inbox = find_in_account(Inbox, params[:id])
-        require_admin
-        Inboxes::Update.call(inbox, requested.changes)
+        as_admin { Inboxes::Update.call(inbox, requested.changes) }
         render json: { data: InboxSerializer.new(inbox) }
       end
     end
