@@ -82,9 +82,11 @@ async def test_what_nobody_was_given_is_no_token(held: Resources, redis: Redis) 
     assert redis.keys() == []
 
 
+LINKS = 16  # rotations that a token is followed along
 Step = tuple[str, int]
 STEPS = strategies.tuples(
-    strategies.sampled_from(["rotate", "rotate", "look", "revoke", "forget"]), strategies.integers(0, 4)
+    strategies.sampled_from(["rotate", "rotate", "look", "revoke", "forget"]),
+    strategies.integers(0, 4) | strategies.integers(LINKS, LINKS + 2),
 )
 
 
@@ -99,10 +101,12 @@ def test_whatever_is_done_in_whatever_order_one_token_of_a_session_is_good(redis
     """Against a model: the tokens in the order in which they were made, and how many of them are forgotten."""
     redis.flushdb()
     redis.set("refresh:token:0", 7)
-    made, forgotten, ended = 1, 0, False
+    for number in range(LINKS - 1):
+        redis.eval(ROTATE, 0, f"{number}", json.dumps({"accessToken": "x", "refreshToken": f"{number + 1}"}))
+    made, forgotten, ended = LINKS, 0, False
     for step, number in steps:
         token, newest = max(0, made - number), made - 1  # the first is one that nobody was given yet
-        known = not ended and (token == newest or forgotten <= token < newest)
+        known = not ended and (token == newest or forgotten <= token < newest <= token + LINKS)
         if step == "forget":  # ten seconds pass since some of the rotations, the oldest first
             forgotten = max(forgotten, min(token, newest))
             for old in range(forgotten):

@@ -109,6 +109,23 @@ def test_a_refresh_asked_again_never_hands_out_a_token_that_has_been_rotated(sid
     sides.compare(asking(REFRESH, token))
 
 
+def test_a_token_stands_for_its_session_for_sixteen_rotations_and_no_longer(
+    sides: Sides, redis: Redis, token: str
+) -> None:
+    made = [token]
+    for number in range(17):
+        _, pair = refreshed(sides, SIDES[number % 2], made[-1])
+        made.append(pair["refreshToken"])
+    # Each of its links is still remembered, and who asks for the first is nevertheless not led along all of them.
+    assert len(redis.keys("refresh:rotated:*")) == 17
+    is_dead(sides, made[0])
+    sides.compare(asking(LOGOUT, made[0]))
+    assert redis.keys("refresh:token:*") == [f"refresh:token:{made[-1]}"]
+    sides.compare(asking(REFRESH, made[1]))
+    sides.compare(asking(LOGOUT, made[1]))
+    assert redis.keys("refresh:token:*") == []
+
+
 @pytest.mark.parametrize(("signs_in", "goes_on", "ends"), [*itertools.product(SIDES, SIDES, SIDES)])
 def test_a_session_begun_continued_and_ended_on_any_side_is_ended_on_both(
     sides: Sides, signs_in: str, goes_on: str, ends: str

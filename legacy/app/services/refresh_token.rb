@@ -13,11 +13,14 @@ module RefreshToken
   # it was rotated to if it was; nothing of a token that is no good.
   ROTATE = <<~LUA
     local token, pair = ARGV[1], false
-    local remembered = redis.call("GET", "refresh:rotated:" .. token)
-    -- On to the newest: a pair whose token has been rotated as well would sign its user out.
-    while remembered do
+    -- On to the newest: a pair whose token has been rotated as well would sign its user out. Nobody in good faith is 16
+    -- rotations behind, and whoever is would have us follow them each time: such a token is no good.
+    for _ = 1, 16 do
+      local remembered = redis.call("GET", "refresh:rotated:" .. token)
+      if not remembered then
+        break
+      end
       pair, token = remembered, cjson.decode(remembered).refreshToken
-      remembered = redis.call("GET", "refresh:rotated:" .. token)
     end
     local user_id = redis.call("GET", "refresh:token:" .. token)
     if not user_id then
@@ -32,13 +35,18 @@ module RefreshToken
     return {user_id, pair}
   LUA
 
-  # ARGV: a token. It ends with all that it was rotated to; what was rotated to it leads nowhere from then on.
+  # ARGV: a token. It ends with all that it was rotated to, if that can be followed as above; what was rotated to it
+  # leads nowhere from then on.
   REVOKE = <<~LUA
-    local token = ARGV[1]
-    while token do
+    local token, keys = ARGV[1], {}
+    for _ = 0, 16 do
+      table.insert(keys, "refresh:token:" .. token)
+      table.insert(keys, "refresh:rotated:" .. token)
       local remembered = redis.call("GET", "refresh:rotated:" .. token)
-      redis.call("DEL", "refresh:token:" .. token, "refresh:rotated:" .. token)
-      token = remembered and cjson.decode(remembered).refreshToken
+      if not remembered then
+        return redis.call("DEL", unpack(keys))
+      end
+      token = cjson.decode(remembered).refreshToken
     end
   LUA
 
