@@ -3,6 +3,6 @@
 `app` composes and routes. One file per resource (`conversations`, `users`, `sessions`, …) holds its request models, its
 SQL and its handlers, which read in the order of work: authenticate, validate, one unit of work, serialize. They rest on
 `unit` (the database, and what may be told after a commit), `inputs` (typed requests), `answers` (Rails' bytes),
-`errors` (faults), `events` (effects) and `cached` (answers that both sides keep in Redis: `entries`, `leases`,
+`errors` (faults), `events` (broadcasts) and `cached` (answers that both sides keep in Redis: `entries`, `leases`,
 `cache`). Of whatever stands in front of it the application knows two headers: docs/contract.md.
 """

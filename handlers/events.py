@@ -1,7 +1,7 @@
 """What others hear of after a commit: broadcasts, each on its own.
 
-Jobs must not be lost and are no effects: they are committed with what they follow (`outbox`). The cache hears of
-a change before the commit already (`cache`).
+Jobs must not be lost: they are committed with what they follow (`outbox`). The cache hears of a change before the
+commit already (`cache`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from redis.asyncio import Redis
 from .answers import encode
 
 log = structlog.get_logger("handlers")
-
-Command = tuple[str | bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,53 +44,44 @@ class Broadcast:
     payload: dict[str, Any]
 
 
-Effect = Broadcast
-
-
-def effects(event: Event) -> tuple[Effect, ...]:
+def broadcast(event: Event) -> Broadcast:
     match event:
         case MessageCreated(message):
-            room = f"conversation:{message['conversationId']}"
-            return (Broadcast(room, {"event": "message.created", "data": message}),)
+            return Broadcast(room(message["conversationId"]), {"event": "message.created", "data": message})
         case ConversationUpdated(conversation):
-            room = f"conversation:{conversation['id']}"
-            return (Broadcast(room, {"event": "conversation.updated", "data": conversation}),)
+            return Broadcast(room(conversation["id"]), {"event": "conversation.updated", "data": conversation})
 
 
-def command(effect: Effect, cable_prefix: str) -> Command:
-    """The effect as Redis understands it."""
-    match effect:
-        case Broadcast(stream, payload):
-            channel = f"{cable_prefix}:{stream}" if cable_prefix else stream
-            return "publish", channel, encode(payload)
+def room(conversation_id: int) -> str:
+    return f"conversation:{conversation_id}"
 
 
-def describe(effect: Effect) -> str:
-    """For logs, which are no place for what people write to each other."""
-    match effect:
-        case Broadcast(stream):
-            return f"broadcast to {stream}"
+def command(told: Broadcast, cable_prefix: str) -> tuple[str, str, bytes]:
+    """The broadcast as Redis understands it."""
+    channel = f"{cable_prefix}:{told.stream}" if cable_prefix else told.stream
+    return "publish", channel, encode(told.payload)
 
 
 async def hand_on(
     events: Iterable[Event], redis: Redis, cable_prefix: str, request_id: str, seconds: float = 1.0
 ) -> None:
-    """Carries out every effect, all in one round trip that may take so many seconds.
+    """Broadcasts all of them in one round trip, which may take so many seconds.
 
-    One that fails is logged; the others do not notice.
+    One that fails is logged; the others do not notice. What people write to each other is no matter for a log.
     """
-    todo = [effect for event in events for effect in effects(event)]
+    todo = [broadcast(event) for event in events]
     if not todo:
         return
     pipeline = redis.pipeline(transaction=False)
     try:
-        for effect in todo:
-            pipeline.execute_command(*command(effect, cable_prefix))
+        for each in todo:
+            pipeline.execute_command(*command(each, cable_prefix))
         async with asyncio.timeout(seconds):
             outcomes = await pipeline.execute(raise_on_error=False)
     except Exception as error:  # whatever it is: the work is committed, and its answer stays what it is
-        log.error("effects_lost", request_id=request_id, effects=[*map(describe, todo)], error=repr(error))
+        streams = [each.stream for each in todo]
+        log.error("broadcasts_lost", request_id=request_id, streams=streams, error=repr(error))
         return
-    for effect, outcome in zip(todo, outcomes, strict=True):
+    for each, outcome in zip(todo, outcomes, strict=True):
         if isinstance(outcome, Exception):
-            log.error("effect_lost", request_id=request_id, effect=describe(effect), error=repr(outcome))
+            log.error("broadcast_lost", request_id=request_id, stream=each.stream, error=repr(outcome))

@@ -1,8 +1,8 @@
 """Jobs that follow from what a unit of work keeps: rows of its transaction, handed to Sidekiq after the commit.
 
 A statement that writes something leaves the jobs for it in `outbox`, so that neither is ever there without the other.
-The row goes when Redis has taken the job. Who dies between the two leaves it to the next look, of whichever process:
-a job may be handed over twice then, under the same `jid`.
+The row goes when Redis has taken the job. Who dies between the two leaves it to the next look, of whichever process
+of either side (Rails' is legacy/app/models/waiting_job.rb): a job may be handed over twice then, under the same `jid`.
 """
 
 from __future__ import annotations

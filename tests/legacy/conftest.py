@@ -12,6 +12,8 @@ import redis
 from psycopg.rows import dict_row
 
 from demo.graph import start_graph
+from demo.mortal import Mortal
+from demo.service import Service
 from demo.stack import Application, Postgres, start_rails, start_redis, start_sidekiq
 from tests.handlers.copying import copied
 from tests.legacy.facebook import World
@@ -32,8 +34,13 @@ def world(application: Application, postgres: Postgres, tmp_path_factory: pytest
             "legacy": services.enter_context(start_rails(directory, own, workers=0)),
             "native": services.enter_context(start_native(directory, own)),
         }
-        sidekiq = services.enter_context(start_sidekiq(directory, own, extra={"GRAPH_TIMEOUT": "1"}))
+
+        def start() -> Service:
+            (directory / "sidekiq.log").unlink(missing_ok=True)  # which tells what it has begun and ended
+            return start_sidekiq(directory, own, extra={"GRAPH_TIMEOUT": "1"})
+
+        worker = services.enter_context(Mortal(start))
         database = psycopg.connect(own.database_url, autocommit=True, row_factory=dict_row)
         services.enter_context(database)
         store = services.enter_context(redis.Redis.from_url(own.redis_url, decode_responses=True))
-        yield World(own, sides, sidekiq, graph, redis_server, database, store)
+        yield World(own, sides, worker, graph, redis_server, database, store)

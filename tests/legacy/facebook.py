@@ -17,6 +17,7 @@ import redis
 
 from demo import graph, stack
 from demo.graph import Graph
+from demo.mortal import Mortal
 from demo.service import Service
 from demo.stack import Application
 from handlers import tokens
@@ -34,11 +35,15 @@ WITHIN = 30.0
 class World:
     application: Application
     sides: dict[str, Service]
-    sidekiq: Service
+    worker: Mortal
     graph: Graph
     redis_server: stack.Redis
     database: psycopg.Connection[Row]
     store: redis.Redis
+
+    @property
+    def sidekiq(self) -> Service:
+        return self.worker.service
 
     def eventually(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + WITHIN

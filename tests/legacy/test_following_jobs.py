@@ -176,6 +176,24 @@ def test_a_subscriber_that_fails_holds_back_no_other(world: World, conversation:
     assert world.row(told, id)["told"] == world.row("select count(*) - 1 as n from users where account_id = 1")["n"]
 
 
+def test_notes_of_more_than_a_month_ago_go_two_by_two_with_those_that_come(world: World, conversation: int) -> None:
+    def perform() -> int:
+        id = write(world, conversation, "word")
+        world.perform("RunAutomationRulesJob", id)
+        return id
+
+    ids = [perform() for _ in range(2)]
+    month_old = """update finished_jobs set created_at = now() - interval '30 days 1 minute'
+                    where id in (select id from finished_jobs order by id limit 3) returning id"""
+    old = [row["id"] for row in world.rows(month_old)]
+    left = "select count(*) as left from finished_jobs where id = any (%s)"
+    ids += [perform()]
+    assert world.row(left, old) == {"left": 1}
+    ids += [perform(), perform()]
+    assert world.row(left, old) == {"left": 0}
+    assert len(world.rows("select from finished_jobs where message_id = any (%s)", ids[2:])) == 3
+
+
 def test_a_job_that_fails_in_the_middle_leaves_nothing_and_is_done_whole_later(world: World, conversation: int) -> None:
     before = replies(world)
     world.database.execute("alter table metrics add constraint never check (name <> 'replies') not valid")

@@ -286,6 +286,7 @@ def test_a_message_is_stored_shown_and_told_to_the_other_agents(
 
 
 BLANK, NO_STRING, NO_INTEGER = "can't be blank", "must be a string", "must be an integer"
+FOLLOWING = ["NotifyAgentsJob", "RunAutomationRulesJob", "CountReplyJob"]
 TOO_LONG = "is too long (maximum is 10000 characters)"
 
 
@@ -434,7 +435,11 @@ def test_a_job_is_enqueued_once_however_long_redis_takes(stack_directory: Path, 
         create()
         with redis.Redis.from_url(redis_server.url(), decode_responses=True) as store:
             queued = [json.loads(job) for job in store.lrange("queue:default", 0, -1)]
-        for name in ("NotifyAgentsJob", "RunAutomationRulesJob", "CountReplyJob"):
+        with psycopg.connect(stalled.database_url, autocommit=True) as connection:
+            kept = connection.execute("delete from outbox returning job, args").fetchall()
+        # Nobody is there who would hand it over later: its jobs are kept, all of them, and those of no other.
+        assert sorted(kept) == sorted((name, [second]) for name in [*FOLLOWING, "FacebookSendJob"])
+        for name in FOLLOWING:
             ids = [job["args"] for job in queued if job["class"] == name]
             assert ids.count([first]) == 1
             # Whether Redis took this one, nobody knows who was not answered.

@@ -74,6 +74,7 @@ def test_the_address_is_confirmed_alike(sides: Sides, case: Case) -> None:
         tells("no entries", 200, b'{"object":"page"}'),
         tells("entries that are none", 200, b'{"object":"page","entry":{"id":"1"}}'),
         tells("an empty list of entries", 200, b'{"object":"page","entry":[]}'),
+        tells("entries of nothing", 200, b'{"object":"page","entry":[null,false]}'),
         tells("about something else", 200, b'{"object":"instagram","entry":[]}'),
         tells("empty object", 200, b"{}"),
         tells("no body", 400, None),
@@ -105,11 +106,12 @@ def test_a_delivery_is_answered_alike(sides: Sides, case: Case) -> None:
     sides.compare(case)
 
 
-def test_a_delivery_is_enqueued_alike(sides: Sides, redis: Redis) -> None:
+@pytest.mark.parametrize("entries", [ENTRIES, [None], [False, None], [[]]], ids=str)
+def test_a_delivery_is_enqueued_alike(sides: Sides, redis: Redis, entries: list[Any]) -> None:
     jobs = []
     for side in (LEGACY, NATIVE):
         redis.delete("queues", "queue:default")
-        assert sides.ask(side, tells("good", 200, GOOD)).status == 200
+        assert sides.ask(side, tells("good", 200, delivery(entries))).status == 200
         assert redis.smembers("queues") == {"default"}
         (pushed,) = redis.lrange("queue:default", 0, -1)
         job = json.loads(pushed)
@@ -119,7 +121,7 @@ def test_a_delivery_is_enqueued_alike(sides: Sides, redis: Redis) -> None:
         jobs.append(job | {"jid": None, "created_at": None, "enqueued_at": None})
     assert jobs[0] == jobs[1]
     assert jobs[1]["class"] == "FacebookWebhookJob"
-    assert jobs[1]["args"] == [ENTRIES]
+    assert jobs[1]["args"] == [entries]
 
 
 @pytest.mark.parametrize(

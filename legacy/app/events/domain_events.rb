@@ -1,10 +1,11 @@
 # frozen_string_literal: true
 
 # What happened, told after the commit to those whom it concerns. Each of them may fail alone: the others are still
-# told, and the caller, whose work is committed, does not notice.
+# told, and the caller, whose work is committed, does not notice. Jobs must not be lost, and are committed with what they
+# follow (`WaitingJob`).
 module DomainEvents
   SUBSCRIBERS = {
-    "message.created" => %w[BroadcastMessage NotifyAgents RunAutomationRules CountReply SendToFacebook],
+    "message.created" => %w[BroadcastMessage],
     "message.sent" => %w[BroadcastSentMessage],
     "message.failed" => %w[BroadcastFailedMessage],
     "conversation.updated" => %w[BroadcastConversation],

@@ -28,8 +28,13 @@ class Message < ApplicationRecord
       .map(&:key)
   end
 
+  after_create { @jobs = WaitingJob.leave(following_jobs, id) }
+
   # Of the outermost transaction: whoever creates a message may do more in it.
-  after_create_commit { DomainEvents.publish("message.created", self) }
+  after_create_commit do
+    DomainEvents.publish("message.created", self)
+    WaitingJob.hand_over(@jobs)
+  end
 
   def sender
     user || contact
@@ -49,6 +54,13 @@ class Message < ApplicationRecord
   end
 
   private
+
+  def following_jobs
+    jobs = [NotifyAgentsJob, RunAutomationRulesJob]
+    jobs << CountReplyJob if outgoing?
+    jobs << FacebookSendJob if awaits_facebook?
+    jobs
+  end
 
   def one_sender
     senders = [user || user_id, contact || contact_id].compact

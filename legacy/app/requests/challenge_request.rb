@@ -2,9 +2,11 @@
 
 # What Facebook wants to hear back from an address.
 class ChallengeRequest < ApplicationRequest
+  LONGEST = 1_000
+
   fields :challenge
 
-  validates :challenge, text: { white_space: false, maximum: 1_000 }
+  validates :challenge, text: { white_space: false, maximum: LONGEST }
 
   private
 

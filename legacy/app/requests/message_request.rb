@@ -3,6 +3,6 @@
 class MessageRequest < ApplicationRequest
   fields :content, :conversation_id
 
-  validates :content, text: { white_space: false, maximum: 10_000 }
+  validates :content, text: { white_space: false, maximum: Message::LONGEST_CONTENT }
   validates :conversation_id, integer: true
 end

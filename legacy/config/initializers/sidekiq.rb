@@ -6,10 +6,20 @@ redis = { url: ENV.fetch("REDIS_URL", "redis://127.0.0.1:6379/0"), network_timeo
 Sidekiq.configure_client { |config| config.redis = redis.merge(reconnect_attempts: 0) }
 Sidekiq.configure_server do |config|
   config.redis = redis
+  config.on(:startup) do
+    fetch = Sidekiq.options[:fetch] = Jobs::Fetch.new(Sidekiq.options)
+    Sidekiq.options[:scheduled_enq] = Jobs::Enq
+    rounds = [
+      Jobs::Rounds.new("jobs in hand", pause: Jobs::Fetch::PAUSE) { fetch.look },
+      Jobs::Rounds.new("jobs that wait", pause: 2) { nil while WaitingJob.relay == WaitingJob::BATCH }
+    ]
+    rounds.each(&:start)
+    config.on(:shutdown) { rounds.each(&:stop) }
+  end
   # Sidekiq would log a failed job whole, and what a webhook's holds are people's words to each other.
   config.error_handlers.replace(
     [lambda do |error, context|
-      job = context.fetch(:job, {}).slice("class", "jid", "retry_count")
+      job = (Hash.try_convert(context[:job]) || {}).slice("class", "jid", "retry_count") # what was queued may be no job
       Rails.logger.warn({ event: "job_failed", job: job, exception: ErrorTrace.of(error) })
     end]
   )

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Jobs of the native side, written in the transaction of what they follow and handed to Sidekiq after its commit.
+# Jobs, written in the transaction of what they follow and handed to Sidekiq after its commit.
 class CreateOutbox < ActiveRecord::Migration[6.1]
   def change
     create_table :outbox do |t|

@@ -17,7 +17,7 @@ module Webhooks
       raise ApiError::Unauthorized unless Facebook::Signature.valid?(request.headers["X-Hub-Signature-256"], body)
 
       entries = entries_of(parse_json(body))
-      FacebookWebhookJob.perform_async(entries) if entries.any?
+      FacebookWebhookJob.perform_async(entries) unless entries.empty?
       render json: { status: "received" }
     rescue JSON::JSONError # a number beyond all others: read as infinity, it cannot be written into a job
       raise ApiError::MalformedJson

@@ -18,6 +18,7 @@ module OncePerMessage
 
   def note(message)
     row = { message_id: message.id, job: self.class.name, created_at: Time.current }
+    FinishedJob.sweep
     FinishedJob.insert(row, unique_by: %i[message_id job], returning: :id).any?
   end
 end
