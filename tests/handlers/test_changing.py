@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +10,14 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from psycopg import pq
 from psycopg.types.json import Jsonb
 from redis import Redis
 
 from handlers.app import Messaging
-from handlers.resources import Resources, Settings
+from handlers.resources import Settings
 from handlers.tokens import Caller
 from tests.handlers.serving import bearer
+from tests.handlers.wire import overheard
 
 ADMIN = Caller(user_id=1, account_id=1)
 SHADOW = {"X-Strangler-Shadow": "1"}
@@ -57,27 +56,17 @@ def before(database: psycopg.Connection, redis: Redis) -> Iterator[list[tuple[An
 async def test_a_change_is_one_transaction_of_as_few_statements_as_can_be(
     settings: Settings, tmp_path: Path, path: str, fields: dict[str, Any], statements: int
 ) -> None:
-    app = Messaging(replace(settings, database_pool=1))
-    wire = os.open(tmp_path / "wire", os.O_CREAT | os.O_RDWR)
+    app = Messaging(replace(settings, database_pool=1, outbox_pause=3600.0))
     transport, headers = httpx.ASGITransport(app), bearer(settings, ADMIN)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://native", headers=headers) as client,
     ):
         assert (await client.get("/api/v1/conversations/2")).status_code == 200
-        held: Resources = app.state.resources
-        connection = await held.take()
-        connection.pgconn.trace(wire)
-        connection.pgconn.set_trace_flags(pq.Trace.SUPPRESS_TIMESTAMPS)
-        await held.give_back(connection)
-        assert (await client.patch(path, json=fields)).status_code == 200
-        connection.pgconn.untrace()
-    os.close(wire)
-    text = (tmp_path / "wire").read_text()
-    asked = [line for line in text.splitlines() if line.startswith("F\t")]
-    ran = [line for line in asked if line.split("\t")[2] in ("Execute", "Query")]
-    assert len(ran) == statements + 2, ran
-    assert (text.count('"begin read write"'), text.count('"commit"')) == (1, 1)
+        async with overheard(app.state.resources, tmp_path) as wire:
+            assert (await client.patch(path, json=fields)).status_code == 200
+    assert wire.statements == statements + 2, wire.messages
+    assert (wire.count("begin read write"), wire.count("commit")) == (1, 1)
 
 
 @pytest.mark.parametrize(("path", "fields", "_"), CHANGES, ids=[path for path, *_ in CHANGES])

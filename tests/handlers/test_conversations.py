@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from psycopg import pq
 from redis import Redis
 
 from handlers import conversations, cursors, messages
@@ -17,6 +15,7 @@ from handlers.ids import LARGEST_ID
 from handlers.resources import Resources, Settings
 from handlers.unit import Scoped
 from tests.handlers.serving import STRANGER, bearer
+from tests.handlers.wire import overheard
 
 ENDLESS = {"at": cursors.at(cursors.LAST_MICROSECOND), "id": LARGEST_ID, "rows": 26}
 
@@ -36,8 +35,7 @@ ENDLESS = {"at": cursors.at(cursors.LAST_MICROSECOND), "id": LARGEST_ID, "rows":
 async def test_a_read_is_one_statement_in_one_round_trip(
     settings: Settings, tmp_path: Path, redis: Redis, path: str
 ) -> None:
-    app = Messaging(replace(settings, database_pool=1, cache_look=3600))
-    wire = os.open(tmp_path / "wire", os.O_CREAT | os.O_RDWR)
+    app = Messaging(replace(settings, database_pool=1, outbox_pause=3600, cache_look=3600))
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
@@ -45,18 +43,9 @@ async def test_a_read_is_one_statement_in_one_round_trip(
     ):
         # The cache and the outbox have looked around by then, which they do now and then.
         assert (await client.get("/api/v1/conversations/2")).status_code == 200
-        held: Resources = app.state.resources
-        connection = await held.take()
-        connection.pgconn.trace(wire)
-        connection.pgconn.set_trace_flags(pq.Trace.SUPPRESS_TIMESTAMPS)
-        await held.give_back(connection)
-        assert (await client.get(path)).status_code == 200
-        connection.pgconn.untrace()
-    said = [line.split("\t") for line in (tmp_path / "wire").read_text().splitlines()]
-    kinds = [line[2] for line in said if line[0] == "F"]
-    assert kinds.count("Execute") + kinds.count("Query") == 1, kinds
-    assert kinds.count("Sync") == 1, kinds
-    os.close(wire)
+        async with overheard(app.state.resources, tmp_path) as wire:
+            assert (await client.get(path)).status_code == 200
+    assert (wire.statements, wire.round_trips) == (1, 1), wire.messages
 
 
 def plan(database: psycopg.Connection, statement: Scoped, **values: Any) -> list[dict[str, Any]]:
