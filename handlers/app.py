@@ -8,14 +8,13 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.convertors import register_url_convertor
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import accounts, conversations, inboxes, logs, messages, sessions, users, webhooks
 from .deadline import Deadline
-from .errors import AnswerFaults, InternalServerError, fault, no_route
+from .errors import AnswerFaults, InternalServerError, fault
 from .middleware import ConditionalGet, HearOut, RailsTarget, RequestContext
 from .resources import Resources, Settings
 from .target import RowId
@@ -57,10 +56,16 @@ class Messaging(Starlette):
                 Middleware(Deadline),
                 Middleware(RailsTarget),
             ],
-            exception_handlers={HTTPException: no_route},
             lifespan=self.hold_resources,
         )
         self.router.redirect_slashes = False  # RailsTarget has seen to them
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Without Starlette's two layers for faults: `AnswerFaults` leaves them none, and every request pays."""
+        stack: ASGIApp = self.router
+        for layer, arguments, options in reversed(self.user_middleware):
+            stack = layer(stack, *arguments, **options)
+        return stack
 
     @asynccontextmanager
     async def hold_resources(self, app: Starlette) -> AsyncIterator[None]:

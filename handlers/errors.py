@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import redis
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .answers import Answer
@@ -138,10 +138,6 @@ def answer(error: Exception, scope: Scope) -> Answer:
     discarded = found.status >= 500 and not state["commit_sent"]
     headers = [*found.headers, DISCARDED] if discarded else found.headers
     return Answer(found.body(state["request_id"]), found.status, headers)
-
-
-async def no_route(request: Request, error: Exception) -> Answer:
-    return answer(error, request.scope)
 
 
 class AnswerFaults:

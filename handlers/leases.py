@@ -16,9 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redis.asyncio import Redis
-
 from .entries import Entry
+from .line import Line
 
 WRITER = "native"
 
@@ -57,20 +56,28 @@ redis.call("SET", "cache:lease:" .. KEYS[1], lease, "EX", 10)
 return {"lead", lease}
 """
 
-# KEYS: as above. ARGV: the lease, the side, the account, seconds, and the answer; without an answer the lease is given
-# back. The entry is of the epoch in which the lease was taken.
+# KEYS: as above. ARGV: the lease, the side, the account, seconds, and the answer. The entry is of the epoch in which
+# the lease was taken.
 FILL = """\
 if redis.call("GET", "cache:lease:" .. KEYS[1]) ~= ARGV[1] then
   return 0
 end
 redis.call("DEL", "cache:lease:" .. KEYS[1])
 local epoch, names = string.match(ARGV[1], " (%d+) (%x*)$")
-if ARGV[5] == "" or KEYS[2] and redis.call("GET", KEYS[2]) ~= names then
+if KEYS[2] and redis.call("GET", KEYS[2]) ~= names then
   return 0
 end
 redis.call("SET", KEYS[1], '{"writer":"' .. ARGV[2] .. '","epoch":' .. epoch .. ',"accountId":' .. ARGV[3] ..
   ',"names":"' .. names .. '","answer":' .. ARGV[5] .. '}', "EX", ARGV[4])
 return 1
+"""
+
+# KEYS: an entry. ARGV: the token of a lease, which nobody is going to fill.
+GIVE_BACK = """\
+local held = redis.call("GET", "cache:lease:" .. KEYS[1])
+if held and string.match(held, "^%x+") == ARGV[1] then
+  redis.call("DEL", "cache:lease:" .. KEYS[1])
+end
 """
 
 # KEYS: what is about to change. ARGV: a new token. PostgreSQL ends a transaction that has not committed ten seconds
@@ -130,8 +137,8 @@ BYPASS = Bypass()
 class Leases:
     """Each step is one round trip, which its caller bounds, and does no harm if it is done again, or late."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+    def __init__(self, line: Line) -> None:
+        self._line = line
 
     async def read(self, entry: Entry, account_id: int, token: str) -> Found:
         word, content = await self._run(READ, keys(entry), account_id, WRITER, token)
@@ -149,6 +156,9 @@ class Leases:
         """False if the lease is no longer good."""
         return bool(await self._run(FILL, keys(entry), lease, WRITER, account_id, entry.seconds, answer))
 
+    async def give_back(self, entry: Entry, token: str) -> None:
+        await self._run(GIVE_BACK, [entry.key], token)
+
     async def mark(self, changed: Sequence[str], token: str) -> None:
         await self._run(MARK, changed, token)
 
@@ -156,7 +166,7 @@ class Leases:
         await self._run(FORGET, changed, token)
 
     async def _run(self, script: str, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
-        return await self._redis.eval(script, len(keys), *keys, *arguments)
+        return await self._line.ask("EVAL", script, len(keys), *keys, *arguments)
 
 
 def keys(entry: Entry) -> tuple[str, ...]:

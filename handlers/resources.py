@@ -24,6 +24,7 @@ from starlette.requests import Request
 
 from .cache import Cache
 from .finishing import Finishing
+from .line import Line
 from .outbox import Outbox
 from .reports import Reports
 from .settings import MisconfiguredError, Settings
@@ -59,6 +60,7 @@ class Resources:
         self.bcrypt = CapacityLimiter(settings.bcrypt_threads)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.redis = redis_client(settings)
+        self.line = Line(settings.redis_url, settings.redis_wait)  # the cache's
         self.cache = Cache(self)
         self.reports = Reports(settings.sentry_dsn)
         self._waiting: set[asyncio.Timeout] = set()
@@ -94,6 +96,7 @@ class Resources:
             await resources.finishing.close()
             await resources.outbox.close()
             await resources._pool.close()
+            await resources.line.close()
             await resources.redis.aclose()
             await resources.reports.close()
 
@@ -183,8 +186,9 @@ def redis_client(settings: Settings) -> Redis:
         settings.redis_url,
         max_connections=settings.redis_pool,
         timeout=settings.redis_wait,
-        # No `socket_timeout`: redis-py waits for it in a way that can lose a cancellation. `in_time` bounds each call.
         socket_connect_timeout=settings.redis_wait,
+        # redis-py would wait in a way that can lose a cancellation, and has a default. `in_time` bounds each call.
+        socket_timeout=None,
         # A command that timed out may have been carried out: it is the caller's to decide, never repeated blindly.
         retry=Retry(NoBackoff(), 0),
     )

@@ -35,12 +35,16 @@ def path(raw_path: bytes | None, unquoted: str) -> str:
     raw = raw_path.decode("latin-1") if raw_path is not None else quote(unquoted)
     if "%" in raw or not raw.isascii():
         decoded(raw)
-    return SLASHES.sub("/", raw).rstrip("/") or "/"
+    if "//" in raw or raw.endswith("/"):
+        return SLASHES.sub("/", raw).rstrip("/") or "/"
+    return raw or "/"
 
 
 def parameters(query: bytes) -> dict[str, Value]:
     """The values by name; of a repeated name the last one counts, unless the two differ in shape."""
     values: dict[str, Value] = {}
+    if not query:
+        return values
     if query.count(b"&") + query.count(b";") >= MOST_PAIRS:
         raise BadRequest
     for pair in SEPARATOR.split(query.decode("latin-1")):

@@ -26,6 +26,7 @@ from starlette.requests import Request
 from . import resources
 from .cache import Marks
 from .events import Event, hand_on
+from .headers import header
 from .resources import Connection, Resources
 from .tokens import Caller
 
@@ -135,7 +136,7 @@ def outdated(error: psycopg.errors.FeatureNotSupported) -> bool:
 
 def shadowed(request: Request) -> bool:
     """True for a candidate's request: nothing of it may be kept or emitted (docs/contract.md)."""
-    return SHADOW in request.headers
+    return header(request.scope, SHADOW.encode()) is not None
 
 
 @asynccontextmanager

@@ -167,7 +167,7 @@ async def test_without_redis_a_sign_in_is_refused_and_a_message_is_created(
         with capture_logs() as logs:
             created = await client.post(CREATE, json={"content": "hello", "conversationId": 1})
         assert created.status_code == 201
-        assert "effects_lost" in [entry["event"] for entry in logs]
+        assert "broadcasts_lost" in [entry["event"] for entry in logs]
         assert database.execute("select content from messages where id = %s", [created.json()["data"]["id"]]).fetchone()
 
 
