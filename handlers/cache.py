@@ -1,40 +1,31 @@
 """Answers that are kept in Redis: read and filled around a query, marked and forgotten around a COMMIT.
 
-Redis may be away: then the database answers, and for a second nobody here asks Redis again. Keys that could not be
-marked or forgotten are rows of `keys_to_forget`. Whoever uses the cache, of whichever side, first forgets what stands
-there, unless it has looked within the last second.
+Redis may be away: then the database answers, and for a second nobody here asks Redis again (`link`). Keys that could
+not be marked or forgotten are written down in PostgreSQL, and nobody believes the cache before they are forgotten
+(`trust`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
+from typing import TYPE_CHECKING
 
 import structlog
 from redis import RedisError
 
 from .entries import Entry
 from .leases import Follow, Found, Hit, Lead, Leases, token
+from .link import Away, Link
+from .trust import Trust
 
 if TYPE_CHECKING:
     from .resources import Connection, Resources
 
-T = TypeVar("T")
 log = structlog.get_logger("handlers")
 
-PAUSE = 1.0  # seconds in which a Redis that has failed is left alone
-LATE = 0.01  # seconds by which our own event loop may be behind before a time-out says nothing of Redis
-BATCH = 1000
-
-WRITE_DOWN = "insert into keys_to_forget (key, created_at) select unnest(%s::text[]), now() at time zone 'utc'"
-WRITTEN_DOWN = f"select id, key from keys_to_forget order by id limit {BATCH}"  # noqa: S608  a number of this file
-STRIKE_OUT = "delete from keys_to_forget where id = any (%s)"
-
-
-class Away(Exception):
-    """Redis has not answered."""
+Load = Callable[[], Awaitable[bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,40 +38,37 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What a transaction is about to make untrue. Without a token it is written down in the transaction itself."""
+    """What a transaction is about to make untrue. Without a token it is written down in the transaction itself, and
+    if that is committed nobody believes the cache for a while."""
 
     keys: tuple[str, ...]
     token: str | None
+    doubted_until: float = 0.0
 
 
 class Cache:
     def __init__(self, held: Resources) -> None:
-        self._held, self._leases = held, Leases(held.redis)
+        self._held, self._leases, self._link = held, Leases(held.line), Link(held)
+        self.trust = Trust(held, self._link, self._leases)
         self._flights: dict[str, Flight] = {}
-        self._looking = asyncio.Lock()
-        self._away_until = self._looked_until = 0.0
-        self.passed_over = 0  # reads that the database answered because Redis was away
 
-    async def fetch(self, entry: Entry, account_id: int, load: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
+    async def fetch(self, entry: Entry, account_id: int, load: Load) -> bytes | None:
         """The entry, or what `load` makes of the database; None, which is not kept, if there is nothing."""
         own = token()
         self._flights[own] = flight = Flight(account_id)
         try:
             found = await self._find(entry, account_id, own)
-            if isinstance(found, Hit):
-                return found.answer
-            if isinstance(found, Follow):
-                leader = self._flights.get(found.token)
-                # Of another process, or of an account to which something else is there: not ours to wait for.
-                if leader is not None and leader.account_id == account_id:
-                    await asyncio.wait([leader.landed])
-                    if not leader.landed.cancelled():
-                        return leader.landed.result()
-            answer = await load()
-            flight.landed.set_result(answer)
-            if isinstance(found, Lead):
-                await self._fill(entry, account_id, found.lease, answer)
-            return answer
+            if isinstance(found, Follow) and found.token not in self._flights:
+                # Of another process, or landed while we were told of it: then the entry is there by now.
+                found = await self._find(entry, account_id, own)
+            match found:
+                case Hit(answer):
+                    return answer
+                case Lead(lease):
+                    return await self._lead(entry, own, lease, load)
+                case Follow(leader):
+                    return await self._follow(leader, flight, load)
+            return await load()
         finally:
             flight.landed.cancel()
             del self._flights[own]
@@ -92,106 +80,84 @@ class Cache:
             return Marks((), None)
         marks = Marks(changed, token())
         try:
-            await self._answer(lambda: self._leases.mark(changed, marks.token or ""), self._held.settings.redis_wait)
+            await self._link.write(lambda: self._leases.mark(changed, marks.token or ""))
         except Away:
-            await connection.execute(WRITE_DOWN, [list(changed)], prepare=False)
-            return Marks(changed, None)
+            return Marks(changed, None, await self.trust.write_down(connection, changed))
         return marks
 
     async def forget(self, marks: Marks) -> None:
         """After the COMMIT. One that failed or was not answered may still come true: its marks are left to expire."""
         if marks.token is None:
-            return
-        for _ in range(2):  # a connection that was lost in the meantime is replaced
-            try:
-                await self._answer(
-                    lambda: self._leases.forget(marks.keys, marks.token or ""), self._held.settings.redis_wait
-                )
-                return
-            except Away as away:
-                if isinstance(away.__cause__, TimeoutError):
-                    break
-        # Should Redis have lost the marks as well, an entry may be there that is older than the COMMIT.
+            return self.trust.doubted(marks.doubted_until)
         try:
-            await self._write(WRITE_DOWN, list(marks.keys))
-        except Exception as error:  # whatever it is: the work is committed, and its answer stays what it is
-            log.error("cache_keys_lost", keys=marks.keys, error=repr(error))
+            await self._link.write(lambda: self._leases.forget(marks.keys, marks.token or ""))
+        except Away:
+            # Should Redis have lost the marks as well, an entry may be there that is older than the COMMIT.
+            try:
+                await self.trust.write_down_afterwards(marks.keys)
+            except Exception as error:  # whatever it is: the work is committed, and its answer stays what it is
+                log.error("cache_keys_lost", keys=marks.keys, error=repr(error))
 
     async def _find(self, entry: Entry, account_id: int, own: str) -> Found | None:
         try:
-            if await self._trusted():
-                return await self._answer(
-                    lambda: self._leases.read(entry, account_id, own), self._held.settings.cache_wait
-                )
+            if await self.trust.holds():
+                return await self._link.read(lambda: self._read(entry, account_id, own))
         except Away:
             pass
-        self.passed_over += 1
+        self.trust.passed_over += 1
         return None
 
-    async def _fill(self, entry: Entry, account_id: int, lease: bytes, answer: bytes | None) -> None:
+    async def _read(self, entry: Entry, account_id: int, own: str) -> Found:
         try:
-            await self._answer(
-                lambda: self._leases.fill(entry, account_id, lease, answer or b""), self._held.settings.cache_wait
-            )
+            return await self._leases.read(entry, account_id, own)
+        except BaseException:
+            # Redis may still carry it out, and give a lease of which nobody hears. What is asked now comes after that.
+            self._held.finishing.begin(self._give_back(entry, own))
+            raise
+
+    async def _lead(self, entry: Entry, own: str, lease: bytes, load: Load) -> bytes | None:
+        flight = self._flights[own]
+        try:
+            answer = await load()
+            flight.landed.set_result(answer)
+            if answer is not None:
+                await self._fill(entry, flight.account_id, lease, answer)
+                return answer
+        except BaseException:
+            # Whoever failed, or left, does not wait for that.
+            self._held.finishing.begin(self._give_back(entry, own))
+            raise
+        await self._give_back(entry, own)
+        return None
+
+    async def _follow(self, leader: str, own: Flight, load: Load) -> bytes | None:
+        # If it is of another process, whoever is first to follow it here asks for all who do. Nothing that the entry
+        # shows has been changed since the lease was given: no query since then is too old for who is told of it.
+        flight = self._flights.setdefault(leader, own)
+        if flight is own:
+            try:
+                answer = await load()
+                own.landed.set_result(answer)
+                return answer
+            finally:
+                del self._flights[leader]
+        # That of an account to which something else is there is not ours to wait for.
+        if flight.account_id == own.account_id:
+            await asyncio.wait([flight.landed])
+            if not flight.landed.cancelled():
+                return flight.landed.result()
+        return await load()
+
+    async def _fill(self, entry: Entry, account_id: int, lease: bytes, answer: bytes) -> None:
+        try:
+            await self._link.read(lambda: self._leases.fill(entry, account_id, lease, answer))
         except Away:
             return  # the lease expires
 
-    async def _trusted(self) -> bool:
-        """Whether entries may be believed: all that was written down is forgotten."""
-        now = asyncio.get_running_loop().time
-        if now() < self._looked_until:
-            return True
-        async with self._looking:
-            if now() < self._away_until:
-                return False
-            if now() >= self._looked_until:
-                looked = now()
-                if not await self._forget_what_is_written_down():
-                    return False
-                self._looked_until = looked + self._held.settings.cache_look
-                if self.passed_over:
-                    log.info("cache_back", passed_over=self.passed_over)
-                    self.passed_over = 0
-        return True
-
-    async def _forget_what_is_written_down(self) -> bool:
-        """False if there may be more."""
-        connection = await self._held.take()
+    async def _give_back(self, entry: Entry, own: str) -> None:
+        """The lease that was given to a token, if any was and it still is good."""
         try:
-            rows = await (await connection.execute(WRITTEN_DOWN, prepare=False)).fetchall()
-        finally:
-            await self._held.give_back(connection)
-        if rows:
-            keys = sorted({key for _, key in rows})
-            await self._answer(lambda: self._leases.forget(keys, ""), self._held.settings.cache_wait)
-            await self._write(STRIKE_OUT, [id for id, _ in rows])
-        return len(rows) < BATCH
-
-    async def _write(self, statement: LiteralString, values: list[Any]) -> None:
-        connection = await self._held.take()
-        try:
-            async with asyncio.timeout(self._held.settings.answer_wait):
-                await connection.execute("begin read write", prepare=False)
-                await connection.execute(statement, [values], prepare=False)
-                await connection.execute("commit", prepare=False)
-        except BaseException:
-            await connection.close()
-            raise
-        finally:
-            await self._held.give_back(connection)
-
-    async def _answer(self, step: Callable[[], Coroutine[Any, Any, T]], seconds: float) -> T:
-        """What Redis answers to a step; Away if it does not, in time."""
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._away_until:
-            raise Away
-        limit = asyncio.timeout(seconds)
-        try:
-            async with limit:
-                return await step()
-        except (RedisError, OSError, TimeoutError) as error:
-            due = limit.when()
-            if not (limit.expired() and due is not None and loop.time() > due + LATE):
-                self._away_until, self._looked_until = loop.time() + PAUSE, 0.0
-                log.warning("cache_away", error=repr(error))
-            raise Away from error
+            async with asyncio.timeout(self._held.settings.cache_wait):
+                await self._leases.give_back(entry, own)
+        except (RedisError, OSError):
+            return  # it is carried out late, or the lease expires

@@ -18,11 +18,15 @@ class Finishing:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def see_through(self, work: Coroutine[Any, Any, T]) -> T:
+    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """For whoever cannot wait."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        return task
+
+    async def see_through(self, work: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.shield(self.begin(work))
 
     async def close(self, within: float = 10.0) -> None:
         if self._tasks:

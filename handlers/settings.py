@@ -38,7 +38,7 @@ class Settings:
     redis_pool: int = SIZES["REDIS_POOL"]
     redis_wait: float = 0.5
     cache_wait: float = CACHE_WAIT  # seconds a read may wait for the cache before it asks the database
-    cache_look: float = 1.0  # seconds until it is asked again whether the cache must forget what it was not told of
+    cache_look: float = 0.5  # seconds for which a look into what the cache was not told of counts; Rails has the same
     outbox_pause: float = 5.0  # seconds between two looks for jobs that nobody told of, or that could not be relayed
     bcrypt_threads: int = SIZES["BCRYPT_THREADS"]
     facebook_app_secret: str = ""  # signs webhooks; without it none is believed

@@ -37,8 +37,8 @@ module Legacy
     config.x.eager_conversations = ENV["EAGER"] == "1"
     config.x.jwt_secret = ENV["JWT_SECRET"]
 
-    # Seconds until it is asked again whether the cache must forget what it was not told of.
-    config.x.cache.look = 1.0
+    # Seconds for which a look into what the cache was not told of counts. Native has the same.
+    config.x.cache.look = 0.5
 
     # Without the secret no webhook is believed, without the token no address is confirmed.
     config.x.facebook.app_secret = ENV["FACEBOOK_APP_SECRET"]

@@ -10,7 +10,7 @@
 #
 # It's strongly recommended that you check this file into your version control system.
 
-ActiveRecord::Schema.define(version: 2026_01_12_000502) do
+ActiveRecord::Schema.define(version: 2026_01_13_000101) do
 
   # These are extensions that must be enabled in order to support this database
   enable_extension "plpgsql"
@@ -94,6 +94,7 @@ ActiveRecord::Schema.define(version: 2026_01_12_000502) do
   create_table "keys_to_forget", force: :cascade do |t|
     t.string "key", null: false
     t.datetime "created_at", precision: 6, null: false
+    t.datetime "kept_until", precision: 6
   end
 
   create_table "messages", force: :cascade do |t|

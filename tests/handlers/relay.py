@@ -1,4 +1,4 @@
-"""A way to PostgreSQL that a test can cut and mend, freeze and thaw."""
+"""A way to PostgreSQL or Redis that a test can cut and mend, freeze and thaw."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Relay:
 
     @property
     def url(self) -> str:
-        return self._url._replace(netloc=f"{self._url.username}@127.0.0.1:{self._port}").geturl()
+        user, at, _ = self._url.netloc.rpartition("@")
+        return self._url._replace(netloc=f"{user}{at}127.0.0.1:{self._port}").geturl()
 
     async def mend(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
@@ -35,6 +36,10 @@ class Relay:
             self._server.close()
         for writer in [*self._open]:
             writer.transport.abort()
+
+    def lead_to(self, url: str) -> None:
+        """Whoever connects from now on reaches another server."""
+        self._url = urlsplit(url)
 
     def freeze(self) -> None:
         self._thawed.clear()

@@ -29,7 +29,7 @@ STATEMENTS = {
 }
 UNSCOPED = [value for module in MODULES for value in vars(module).values() if isinstance(value, Unscoped)]
 # Who holds connections: the unit itself, and what keeps tables that are nobody's (jobs to relay, keys to forget).
-HOLDERS = {"unit", "resources", "outbox", "cache"}
+HOLDERS = {"unit", "resources", "outbox", "trust"}
 
 # Rows that are there, of account 1.
 VALUES: dict[str, Any] = {

@@ -34,12 +34,12 @@ class Legacy:
         self._process, self._number, self._conversation = process, number, conversation
 
     async def begin(self, role: str) -> str:
-        return self._ask({"begin": role, "conversation": self._conversation})
+        return self.ask({"begin": role, "conversation": self._conversation})
 
     async def tell(self, word: str) -> str:
-        return self._ask({"tell": word})
+        return self.ask({"tell": word})
 
-    def _ask(self, command: dict[str, Any]) -> str:
+    def ask(self, command: dict[str, Any]) -> str:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(command | {"actor": self._number}) + "\n")
@@ -50,12 +50,17 @@ class Legacy:
         return f"done {answer['answer']}" if answer["at"] == "done" else str(answer["at"])
 
 
-class Native:
-    """With a cache of its own: no flight is shared, as between processes."""
+def restart(process: subprocess.Popen[str]) -> None:
+    """What the process knew is forgotten."""
+    Legacy(process, 0, 0).ask({"restart": True})
 
-    def __init__(self, held: Resources, conversation: int) -> None:
+
+class Native:
+    """Usually with a cache of its own: no flight is shared, as between processes."""
+
+    def __init__(self, held: Resources, conversation: int, cache: Cache | None = None) -> None:
         self._held, self._conversation = held, conversation
-        self._cache = Cache(held)
+        self._cache = cache or Cache(held)
         self._told: asyncio.Queue[None] = asyncio.Queue()
         self._come: asyncio.Queue[str] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None

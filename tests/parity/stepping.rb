@@ -75,6 +75,13 @@ class Actor
   end
 end
 
+# As if the process had just started.
+def forget_everything
+  Cache::LINK.send(:initialize)
+  Cache::TRUST.send(:initialize, Cache::LINK)
+end
+
+Rails.configuration.x.cache.look = ENV.fetch("CACHE_LOOK").to_f
 answers = $stdout.dup
 $stdout.reopen($stderr) # where the log goes as well
 answers.sync = true
@@ -83,7 +90,10 @@ answers.puts({ at: "ready" }.to_json)
 $stdin.each_line do |line|
   command = JSON.parse(line)
   place =
-    if (role = command["begin"])
+    if command["restart"]
+      forget_everything
+      { at: "ready" }
+    elsif (role = command["begin"])
       actors[command["actor"]] = Actor.new(command["conversation"])
       actors[command["actor"]].begin(role)
     else

@@ -4,10 +4,12 @@ protocol: nobody who begins to read after a COMMIT is answered with what was the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,15 +17,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
+from demo.service import free_port
 from demo.stack import Application, Postgres, rails_environment, start_redis
+from handlers.cache import Cache
 from handlers.resources import Resources, Settings
 from tests.handlers.copying import copied
-from tests.parity.actors import Actor, Legacy, Native, start_stepping
+from tests.parity.actors import Actor, Legacy, Native, restart, start_stepping
 from tests.parity.sides import LEGACY, NATIVE
 
 CONVERSATION = 900_100
 ENTRY = f"conversation:{CONVERSATION}:messages"
 SIDES, ROLES = (LEGACY, NATIVE), ("reader", "writer")
+CUT_OFF = "cut off"  # a writer of a process that cannot reach Redis
+LOOK = 0.05  # seconds for which a look counts: such a writer waits so long
 GO, DIE = "go", "die"
 EXPIRE, EMPTY, TRIP = "expire", "empty", "trip"  # a minute passes; Redis is restarted; native's entries become misses
 
@@ -38,9 +44,12 @@ class Schedule:
 
 
 casts = st.lists(st.tuples(st.sampled_from(SIDES), st.sampled_from(ROLES)), min_size=2, max_size=4).map(tuple)
+others = st.lists(st.tuples(st.sampled_from(SIDES), st.sampled_from((*ROLES, CUT_OFF))), min_size=1, max_size=3)
+casts_apart = st.builds(lambda side, rest: ((side, CUT_OFF), *rest), st.sampled_from(SIDES), others)
 words = st.sampled_from([GO] * 12 + [DIE, EXPIRE, EMPTY, TRIP])
 moves = st.lists(st.tuples(words, st.integers(0, 3), st.integers(1, 4)), min_size=3, max_size=12).map(tuple)
 schedules = st.builds(Schedule, casts, moves)
+schedules_apart = st.builds(Schedule, casts_apart, moves)
 
 
 @dataclass(slots=True)
@@ -59,7 +68,7 @@ class Part:
 
     @property
     def marked(self) -> bool:
-        return self.at == "marked" or self.at.startswith("committed")
+        return self.role != CUT_OFF and (self.at == "marked" or self.at.startswith("committed"))
 
 
 @dataclass(slots=True)
@@ -90,7 +99,7 @@ class Play:
         before = part.at
         if before == "outside":
             part.owed = frozenset(self.promised)
-            part.at = await part.actor.begin(part.role)
+            part.at = await part.actor.begin("reader" if part.role == "reader" else "writer")
         else:
             # Losing Redis and the process at once loses the promise as well: docs/api.md.
             part.at = await part.actor.tell(GO if part.exposed else word)
@@ -103,11 +112,20 @@ class Play:
             assert seen >= part.owed, f"read {sorted(seen)}, and {sorted(part.owed)} was committed before"
 
 
-class Theatre:
-    """Where schedules are played: real rows, a real Redis, Rails in its process and native in this one."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Both sides, and the Redis that they reach or do not reach."""
 
-    def __init__(self, application: Application, held: Resources, stepping: subprocess.Popen[str]) -> None:
-        self._held, self._stepping = held, stepping
+    held: Resources
+    stepping: subprocess.Popen[str]
+
+
+class Theatre:
+    """Where schedules are played: real rows, a real Redis, Rails in its process and native in this one, and both again
+    where they cannot reach Redis."""
+
+    def __init__(self, application: Application, there: Place, cut_off: Place) -> None:
+        self._there, self._cut_off = there, cut_off
         self._redis: Redis = Redis.from_url(application.redis_url, decode_responses=True)
         self._database = psycopg.connect(application.database_url, autocommit=True)
         self._database.execute(
@@ -120,7 +138,11 @@ class Theatre:
     async def play(self, schedule: Schedule) -> None:
         self._redis.flushdb()
         self._database.execute("delete from messages where conversation_id = %s", [CONVERSATION])
-        play = Play(self._redis, [self._part(side, role, n) for n, (side, role) in enumerate(schedule.cast)])
+        if self._database.execute("delete from keys_to_forget").rowcount:
+            restart(self._cut_off.stepping)  # it relies on what it has written down
+        # Those that are cut off are of one process: what one has written down is known to the others.
+        apart = Cache(self._cut_off.held)
+        play = Play(self._redis, [self._part(side, role, n, apart) for n, (side, role) in enumerate(schedule.cast)])
         for word, number, times in schedule.moves:
             for _ in range(times):
                 await play.move(word, number)
@@ -141,10 +163,11 @@ class Theatre:
         ).fetchall()
         assert json.loads(part.at.partition(" ")[2]) == [id for (id,) in rows]
 
-    def _part(self, side: str, role: str, number: int) -> Part:
+    def _part(self, side: str, role: str, number: int, apart: Cache | None = None) -> Part:
+        place = self._cut_off if role == CUT_OFF else self._there
         if side == LEGACY:
-            return Part(role, Legacy(self._stepping, number, CONVERSATION))
-        return Part(role, Native(self._held, CONVERSATION))
+            return Part(role, Legacy(place.stepping, number, CONVERSATION))
+        return Part(role, Native(place.held, CONVERSATION, apart if role == CUT_OFF else None))
 
     def close(self) -> None:
         self._database.close()
@@ -157,21 +180,47 @@ def play(
 ) -> Iterator[Callable[[Schedule], None]]:
     directory = tmp_path_factory.mktemp("schedules")
     server = start_redis(directory)
-    with server.service, asyncio.Runner() as runner:
+    with server.service, asyncio.Runner() as runner, contextlib.ExitStack() as places:
         own = copied(application, postgres, "schedules", server.url())
-        stepping = start_stepping(rails_environment(directory, own) | {"CACHE_WAIT": "5"}, directory)
-        opening = Resources.open(Settings(own.database_url, own.redis_url, own.jwt_secret, cache_wait=5, redis_wait=5))
-        theatre = Theatre(own, runner.run(opening.__aenter__()), stepping)
+        nowhere = replace(own, redis_url=f"redis://127.0.0.1:{free_port()}/0")
+        # All processes first: while one of them starts our event loop stands still, and would connect to nothing.
+        of = {"there": own, "cut off": nowhere}
+        stepping = [places.enter_context(started(directory / name, application)) for name, application in of.items()]
+        held = [places.enter_context(opened(runner, application)) for application in of.values()]
+        there, cut_off = map(Place, held, stepping)
+        theatre = Theatre(own, there, cut_off)
         yield lambda schedule: runner.run(theatre.play(schedule))
         theatre.close()
-        runner.run(opening.__aexit__(None, None, None))
-        stepping.communicate(timeout=30)
+
+
+@contextlib.contextmanager
+def started(directory: Path, application: Application) -> Iterator[subprocess.Popen[str]]:
+    directory.mkdir()
+    extra = {"CACHE_WAIT": "5", "CACHE_LOOK": str(LOOK)}
+    stepping = start_stepping(rails_environment(directory, application) | extra, directory)
+    yield stepping
+    stepping.communicate(timeout=30)
+
+
+@contextlib.contextmanager
+def opened(runner: asyncio.Runner, application: Application) -> Iterator[Resources]:
+    urls = application.database_url, application.redis_url, application.jwt_secret
+    opening = Resources.open(Settings(*urls, cache_wait=5, redis_wait=5, cache_look=LOOK))
+    yield runner.run(opening.__aenter__())
+    runner.run(opening.__aexit__(None, None, None))
 
 
 SLOW_READER = Schedule(((NATIVE, "reader"), (LEGACY, "writer")), ((GO, 0, 2), (GO, 1, 4), (GO, 0, 1)))
 DEATH_AFTER_COMMIT = Schedule(((LEGACY, "reader"), (NATIVE, "writer")), ((GO, 0, 3), (GO, 1, 3), (DIE, 1, 1)))
 FILL_BEFORE_COMMIT = Schedule(
     ((LEGACY, "writer"), (NATIVE, "reader")), ((GO, 0, 2), (GO, 1, 3), (GO, 0, 1), (DIE, 0, 1))
+)
+NOT_TOLD = Schedule(((NATIVE, "reader"), (LEGACY, CUT_OFF), (NATIVE, CUT_OFF)), ((GO, 0, 3), (GO, 1, 4), (GO, 2, 4)))
+NOT_TOLD_IN_TIME = Schedule(((LEGACY, "reader"), (NATIVE, CUT_OFF)), ((GO, 0, 2), (GO, 1, 3), (GO, 0, 1), (DIE, 1, 1)))
+# The first is gone before its COMMIT: the second may not take its wait for its own.
+NOT_TOLD_TWICE = Schedule(
+    ((LEGACY, "reader"), (NATIVE, CUT_OFF), (NATIVE, CUT_OFF), (LEGACY, "reader")),
+    ((GO, 1, 2), (DIE, 1, 1), (GO, 0, 3), (GO, 2, 4), (GO, 3, 3)),
 )
 every_schedule = given(schedule=schedules)
 
@@ -182,6 +231,27 @@ every_schedule = given(schedule=schedules)
 @example(schedule=FILL_BEFORE_COMMIT)
 @settings(max_examples=2_000, deadline=None, database=None)
 def test_nobody_reads_what_was_before_a_commit(play: Callable[[Schedule], None], schedule: Schedule) -> None:
+    play(schedule)
+
+
+@given(schedule=schedules_apart)
+@example(schedule=NOT_TOLD)
+@example(schedule=NOT_TOLD_IN_TIME)
+@example(schedule=NOT_TOLD_TWICE)
+@settings(max_examples=40, deadline=None, database=None)
+def test_nobody_reads_what_was_before_a_commit_of_which_redis_was_not_told(
+    play: Callable[[Schedule], None], schedule: Schedule
+) -> None:
+    play(schedule)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3_600)
+@given(schedule=schedules_apart)
+@settings(max_examples=5_000, deadline=None, database=None)
+def test_nobody_ever_reads_what_was_before_a_commit_of_which_redis_was_not_told(
+    play: Callable[[Schedule], None], schedule: Schedule
+) -> None:
     play(schedule)
 
 

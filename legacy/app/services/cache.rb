@@ -7,13 +7,18 @@
 # lifted nobody is given either, but reads the database. Who dies with a mark leaves it to expire, which it does later
 # than PostgreSQL would end the transaction.
 #
-# Redis may be away: then the database answers. Keys that could not be marked or forgotten are rows of `keys_to_forget`.
-# Whoever uses the cache, of whichever side, first forgets what stands there, unless it has looked within a second.
+# Redis may be away: then the database answers, and for a second nobody here asks Redis again (Link). Keys that could not
+# be marked or forgotten are written down in PostgreSQL, and nobody believes the cache before they are forgotten (Trust).
 module Cache
   LINK = Link.new
+  TRUST = Trust.new(LINK)
   # Queries under way, by the token of their lease. Others wait for one of them instead of asking as well.
   FLIGHTS = Concurrent::Map.new
   Flight = Struct.new(:account_id, :landing)
+
+  # What a transaction is about to make untrue. Without a token it is written down in the transaction itself, and if that
+  # is committed nobody believes the cache for a while.
+  Marks = Struct.new(:keys, :token, :doubted_until)
 
   class << self
     # The entry as text, or what the block makes of the database. A block that raises keeps nothing.
@@ -21,10 +26,12 @@ module Cache
       token = Leases.token
       flight = FLIGHTS[token] = Flight.new(account_id, Concurrent::Promises.resolvable_future)
       found = find(entry, account_id, token)
+      # Of another process, or landed while we were told of it: then the entry is there by now.
+      found = find(entry, account_id, token) if found&.verdict == "follow" && !FLIGHTS.key?(found.token)
       case found&.verdict
       when "hit" then found.content.force_encoding(Encoding::UTF_8)
-      when "lead" then lead(entry, flight, found.content, &load)
-      when "follow" then follow(FLIGHTS[found.token], account_id, &load)
+      when "lead" then lead(entry, flight, found, &load)
+      when "follow" then follow(found.token, flight, &load)
       else yield
       end
     ensure
@@ -32,65 +39,76 @@ module Cache
       flight.landing.reject(nil, false) # for those who wait, if nothing came of it
     end
 
-    # Before a COMMIT: from here on nobody reads or fills what shows the keys. Returns the token that lifts the marks;
-    # none if Redis is away, and then the keys are written down in the transaction itself.
+    # Before a COMMIT: from here on nobody reads or fills what shows the keys.
     def mark(keys)
       token = Leases.token
-      LINK.ask { Leases.new(REDIS).mark(keys, token) }
-      token
+      LINK.write { Leases.new(REDIS).mark(keys, token) }
+      Marks.new(keys, token)
     rescue Link::Away
-      KeyToForget.write_down(keys)
-      nil
+      Marks.new(keys, nil, TRUST.write_down(keys))
     end
 
     # After the COMMIT. One that failed, or was not answered, may still come true: its marks are left to expire.
-    def forget(keys, token)
-      return unless token
+    def forget(marks)
+      return TRUST.doubted(marks.doubted_until) unless marks.token
 
-      LINK.ask { retrying_once { Leases.new(REDIS).forget(keys, token) } }
+      LINK.write { Leases.new(REDIS).forget(marks.keys, marks.token) }
     rescue Link::Away
-      # Should Redis have lost the marks as well, an entry may be there that is older than the COMMIT.
-      KeyToForget.write_down(keys)
+      # Should Redis have lost the marks as well, an entry may be there that is older than the COMMIT. It is for whoever
+      # looks next: nobody has believed the keys since they were marked.
+      KeyToForget.write_down(marks.keys, 0)
+    end
+
+    # A clock that nobody sets.
+    def now
+      Process.clock_gettime(Process::CLOCK_MONOTONIC)
     end
 
     private
 
-    # nil if Redis is away
+    # nil if Redis is away, or not to be believed
     def find(entry, account_id, token)
-      LINK.check
-      LINK.ask { Leases.new(CACHE).read(entry, account_id, token) }
+      return TRUST.pass_over unless TRUST.holds?
+
+      LINK.read { Leases.new(CACHE).read(entry, account_id, token) }
     rescue Link::Away
-      LINK.pass_over
+      TRUST.pass_over
     end
 
-    def lead(entry, flight, lease)
+    def lead(entry, flight, found)
       answer = nil
       answer = yield
       flight.landing.fulfill(answer)
       answer
     ensure
-      fill(entry, flight.account_id, lease, answer.to_s)
+      settle(entry, flight.account_id, found, answer)
     end
 
-    # The flight of another process, or of an account to which something else is there, is not ours to wait for.
-    def follow(flight, account_id)
-      return yield unless flight&.account_id == account_id
+    # If it is of another process, whoever is first to follow it here asks for all who do. Nothing that the entry shows
+    # has been changed since the lease was given: no query since then is too old for who is told of it.
+    def follow(leader, own, &load)
+      flight = FLIGHTS.put_if_absent(leader, own)
+      return fly(leader, own, &load) unless flight
+      # That of an account to which something else is there is not ours to wait for.
+      return yield unless flight.account_id == own.account_id
 
       answered, answer, = flight.landing.result
       answered ? answer : yield
     end
 
-    def fill(entry, account_id, lease, answer)
-      LINK.ask { Leases.new(CACHE).fill(entry, account_id, lease, answer) }
-    rescue Link::Away
-      nil # the lease expires
+    def fly(leader, own)
+      yield.tap { |answer| own.landing.fulfill(answer) }
+    ensure
+      FLIGHTS.delete(leader)
     end
 
-    # Forgetting twice does no harm, and a connection that was lost in the meantime is replaced.
-    def retrying_once
-      yield
-    rescue Redis::ConnectionError, SystemCallError
-      yield
+    def settle(entry, account_id, found, answer)
+      LINK.read do
+        leases = Leases.new(CACHE)
+        answer ? leases.fill(entry, account_id, found.content, answer) : leases.give_back(entry, found.token)
+      end
+    rescue Link::Away
+      nil # the lease expires
     end
   end
 end

@@ -2,15 +2,30 @@
 
 Redis.silence_deprecations = true
 
+# Connections to a Redis that takes writes. One that has become a replica is left: who asks again finds whatever the
+# address leads to by now.
+class PrimaryPool < ConnectionPool
+  def with(*)
+    super do |redis|
+      yield redis
+    rescue Redis::CommandError => e
+      raise unless e.message.include?("READONLY") # a script's error has it somewhere
+
+      redis.close
+      raise Redis::ConnectionError, e.message
+    end
+  end
+end
+
 # Refresh tokens, and what the cache is told of writes. A Redis that does not answer costs a request a second for each
 # command, and none is sent again: one that was not answered may have been carried out.
-REDIS = ConnectionPool.new(size: ENV.fetch("RAILS_MAX_THREADS", 5).to_i, timeout: 1) do
+REDIS = PrimaryPool.new(size: ENV.fetch("RAILS_MAX_THREADS", 5).to_i, timeout: 1) do
   Redis.new(url: ENV.fetch("REDIS_URL", "redis://127.0.0.1:6379/0"), timeout: 1, reconnect_attempts: 0)
 end
 
 # Cache entries. A Redis that does not answer may cost a read 40 ms: then the database is asked, and for a second only
 # the database.
-CACHE = ConnectionPool.new(size: ENV.fetch("RAILS_MAX_THREADS", 5).to_i, timeout: 0.04) do
+CACHE = PrimaryPool.new(size: ENV.fetch("RAILS_MAX_THREADS", 5).to_i, timeout: 0.04) do
   wait = ENV.fetch("CACHE_WAIT", "0.04").to_f
   Redis.new(url: ENV.fetch("REDIS_URL", "redis://127.0.0.1:6379/0"), timeout: wait, reconnect_attempts: 0)
 end

@@ -33,13 +33,13 @@ module Cache
 
     def before_committed!
       @connection.execute(BOUNDS)
-      @token = Cache.mark(@keys.to_a)
+      @marks = Cache.mark(@keys.to_a)
     end
 
     def committed!(*)
-      Cache.forget(@keys.to_a, @token)
+      Cache.forget(@marks)
     rescue StandardError => e
-      Rails.logger.error("event=cache_keys_lost keys=#{@keys.to_a.inspect} #{e.class}: #{e.message}")
+      Rails.logger.error({ event: "cache_keys_lost", keys: @keys.to_a, error: "#{e.class}: #{e.message}" })
     end
 
     # A COMMIT whose answer was lost counts as rolled back here, too, and may still come true: no mark is lifted.

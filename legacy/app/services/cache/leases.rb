@@ -29,6 +29,10 @@ module Cache
       run(Scripts::FILL, entry.keys, lease, WRITER, account_id, entry.lifetime.to_i, answer) == 1
     end
 
+    def give_back(entry, token)
+      run(Scripts::GIVE_BACK, entry.keys.first(1), token)
+    end
+
     def mark(keys, token)
       run(Scripts::MARK, keys, token)
     end

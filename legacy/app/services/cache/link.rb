@@ -1,72 +1,59 @@
 # frozen_string_literal: true
 
 module Cache
-  # What this process knows of Redis. One that has failed is left alone for a second, and its entries are not believed
-  # until all is forgotten that it could not be told.
+  # What this process knows of Redis: whether a step of the cache is worth asking for.
+  #
+  # A reader gives up after some milliseconds, because the database answers as well: that keeps the next readers from
+  # waiting, but no writer from being heard. A writer waits longer. If not even it is answered, no reader would be.
   class Link
-    PAUSE = 1 # second
-    BATCH = 1000
+    PAUSE = 1 # second, in which a Redis that has failed is left alone
+    # Whose steps are left out after one has failed.
+    PAUSES = { read: %i[read], write: %i[read write] }.freeze
 
     # Redis has not answered.
     class Away < StandardError; end
 
     FAILURES = [Redis::BaseError, SystemCallError, ConnectionPool::TimeoutError].freeze
 
+    # When a step was last not answered.
+    attr_reader :failed_at
+
     def initialize
-      @looking = Mutex.new
-      @away_until = @looked_until = 0.0
-      @passed_over = 0
+      @paused_until = { read: 0.0, write: 0.0 }
+      @failed_at = 0.0
     end
 
-    # What Redis answers to a step; Away if it does not.
-    def ask
-      raise Away if now < @away_until
-
-      yield
-    rescue *FAILURES => e
-      @away_until = now + PAUSE
-      @looked_until = 0.0
-      Rails.logger.warn("event=cache_away #{e.class}: #{e.message}")
-      raise Away
+    def pauses_reads?
+      Cache.now < @paused_until[:read]
     end
 
-    # One more read that the database answered because Redis was away.
-    def pass_over
-      @passed_over += 1
-      nil
+    def read(&step)
+      ask(:read, &step)
     end
 
-    # Raises Away unless entries may be believed.
-    def check
-      return if now < @looked_until
-
-      @looking.synchronize { look if now >= @looked_until }
+    def write(&step)
+      ask(:write) { twice(&step) }
     end
 
     private
 
-    def look
-      raise Away if now < @away_until
+    # What Redis answers to a step; Away if it does not.
+    def ask(kind)
+      raise Away if Cache.now < @paused_until[kind]
 
-      looked = now
-      rows = KeyToForget.order(:id).limit(BATCH).pluck(:id, :key)
-      forget(rows) if rows.any?
-      raise Away if rows.size == BATCH # there may be more, for whoever comes next
-
-      @looked_until = looked + Rails.configuration.x.cache.look
-      return if @passed_over.zero?
-
-      Rails.logger.info("event=cache_back passed_over=#{@passed_over}")
-      @passed_over = 0
+      yield
+    rescue *FAILURES => e
+      @failed_at = Cache.now
+      PAUSES[kind].each { |other| @paused_until[other] = @failed_at + PAUSE }
+      Rails.logger.warn({ event: "cache_away", error: "#{e.class}: #{e.message}" })
+      raise Away
     end
 
-    def forget(rows)
-      ask { Leases.new(CACHE).forget(rows.map(&:last).uniq, "") }
-      KeyToForget.where(id: rows.map(&:first)).delete_all
-    end
-
-    def now
-      Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    # A connection that was lost in the meantime is replaced. No step of the cache does harm if it is done again.
+    def twice
+      yield
+    rescue Redis::ConnectionError, SystemCallError
+      yield
     end
   end
 end

@@ -39,20 +39,28 @@ module Cache
       return {"lead", lease}
     LUA
 
-    # KEYS: as above. ARGV: the lease, the side, the account, seconds, and the answer; without an answer the lease is
-    # given back. The entry is of the epoch in which the lease was taken.
+    # KEYS: as above. ARGV: the lease, the side, the account, seconds, and the answer. The entry is of the epoch in which
+    # the lease was taken.
     FILL = <<~'LUA'
       if redis.call("GET", "cache:lease:" .. KEYS[1]) ~= ARGV[1] then
         return 0
       end
       redis.call("DEL", "cache:lease:" .. KEYS[1])
       local epoch, names = string.match(ARGV[1], " (%d+) (%x*)$")
-      if ARGV[5] == "" or KEYS[2] and redis.call("GET", KEYS[2]) ~= names then
+      if KEYS[2] and redis.call("GET", KEYS[2]) ~= names then
         return 0
       end
       redis.call("SET", KEYS[1], '{"writer":"' .. ARGV[2] .. '","epoch":' .. epoch .. ',"accountId":' .. ARGV[3] ..
         ',"names":"' .. names .. '","answer":' .. ARGV[5] .. '}', "EX", ARGV[4])
       return 1
+    LUA
+
+    # KEYS: an entry. ARGV: the token of a lease, which nobody is going to fill.
+    GIVE_BACK = <<~'LUA'
+      local held = redis.call("GET", "cache:lease:" .. KEYS[1])
+      if held and string.match(held, "^%x+") == ARGV[1] then
+        redis.call("DEL", "cache:lease:" .. KEYS[1])
+      end
     LUA
 
     # KEYS: what is about to change. ARGV: a new token. PostgreSQL ends a transaction that has not committed ten seconds

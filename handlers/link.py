@@ -1,0 +1,79 @@
+"""What this process knows of Redis: whether a step of the cache is worth asking for, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+from redis import ConnectionError, RedisError
+
+if TYPE_CHECKING:
+    from .resources import Resources
+
+T = TypeVar("T")
+Step = Callable[[], Coroutine[Any, Any, T]]
+log = structlog.get_logger("handlers")
+
+PAUSE = 1.0  # seconds in which a Redis that has failed is left alone
+LATE = 0.01  # seconds by which our own event loop may be behind before a time-out says nothing of Redis
+
+
+class Away(Exception):
+    """Redis has not answered."""
+
+
+@dataclass(slots=True)
+class Pause:
+    until: float = 0.0
+
+
+class Link:
+    """Redis as readers and writers find it.
+
+    A reader gives up after some milliseconds, because the database answers as well: that keeps the next readers from
+    waiting, but no writer from being heard. A writer waits longer. If not even it is answered, no reader would be.
+    """
+
+    def __init__(self, held: Resources) -> None:
+        self._held = held
+        self._reads, self._writes = Pause(), Pause()
+        self.failed_at = 0.0  # when a step was last not answered
+
+    @property
+    def pauses_reads(self) -> bool:
+        return asyncio.get_running_loop().time() < self._reads.until
+
+    def read(self, step: Step[T]) -> Coroutine[Any, Any, T]:
+        return self._answer(step, self._held.settings.cache_wait, self._reads)
+
+    def write(self, step: Step[T]) -> Coroutine[Any, Any, T]:
+        return self._answer(lambda: twice(step), self._held.settings.redis_wait, self._writes, self._reads)
+
+    async def _answer(self, step: Step[T], seconds: float, own: Pause, *others: Pause) -> T:
+        """What Redis answers to a step; Away if it does not, in time."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < own.until:
+            raise Away
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                return await step()
+        except (RedisError, OSError, TimeoutError) as error:
+            due = limit.when()
+            if not (limit.expired() and due is not None and loop.time() > due + LATE):
+                self.failed_at = loop.time()
+                for pause in (own, *others):
+                    pause.until = self.failed_at + PAUSE
+                log.warning("cache_away", error=repr(error))
+            raise Away from error
+
+
+async def twice(step: Step[T]) -> T:
+    """A connection that was lost in the meantime is replaced. No step of the cache does harm if it is done again."""
+    try:
+        return await step()
+    except (ConnectionError, OSError):
+        return await step()
