@@ -6,18 +6,22 @@ import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import islice
 
 import structlog
 
+from flags.breath import Breath
 from flags.change import Change
 from flags.errors import Stale, StoreUnavailable
 from flags.flag import Flag, Trip
 from flags.held import Held
+from flags.ledger import Ledger
 from flags.store import Store
-from flags.window import Cells, Window
+from flags.window import Seconds, Window
 
 ATTEMPTS = 5  # times that somebody else may change a flag first until we give way
 KEEP = 60  # seconds that counts outlive the window they are judged in: clocks differ, and answers come late
+BATCH = 250  # cells that are told at a time: neither the event loop nor the store is held for long
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -28,6 +32,7 @@ class Fleet:
     def __init__(self, store: Store, held: Held, worker: str, now: Callable[[], float]) -> None:
         self.connected = False
         self._store, self._held, self._worker, self._now = store, held, worker, now
+        self._own, self._untold = Ledger(), Ledger()
         self._talking = asyncio.Lock()
         self._complained = False
 
@@ -63,21 +68,34 @@ class Fleet:
             if not self.connected:
                 return True
             with suppress(StoreUnavailable), self._noting():
-                flag = replace(_tripped(judged, trip), generation=judged.next_generation(self._now()))
+                flag = replace(judged.after(trip), generation=judged.next_generation(self._now()))
                 written = await self._write(route, judged.generation, flag)
                 self._held.lift(route)
                 return written
         return True
 
-    async def counts(self, window: Window, routes: Collection[str], first: int, last: int) -> Cells:
+    async def counts(self, window: Window, routes: Collection[str], first: int, last: int) -> Seconds:
         """The fleet's counts for the seconds from `first` to `last`; while the store is away, this worker's own."""
-        if self.connected:
+        self._own.forget(first)
+        self._untold.forget(first)
+        breath = Breath()
+        while (taken := window.take(routes, BATCH)) is not None:
+            self._own.put(taken)
+            self._untold.put(taken)
+            await breath.taken()
+        if self.connected and routes:
             with suppress(StoreUnavailable), self._noting():
-                pending = window.pending(routes)
-                await self._store.report(self._worker, pending, last - first + KEEP)
-                window.delivered(pending)
+                await self._tell(last - first + KEEP)
                 return await self._store.window(first, last)
-        return window.cells()
+        return self._own.window(first, last)
+
+    async def _tell(self, keep: int) -> None:
+        """Tell the store what it has not heard; if that fails, all of it is said again."""
+        untold, breath = self._untold.cells(), Breath()
+        while batch := dict(islice(untold, BATCH)):
+            await self._store.report(self._worker, batch, keep)
+            await breath.taken()
+        self._untold = Ledger()
 
     async def _converse(self) -> None:
         with self._noting():
@@ -92,7 +110,7 @@ class Fleet:
     async def _deliver(self, route: str, trip: Trip) -> None:
         # If somebody keeps changing the flag, it stays tripped here, and the next conversation tries again.
         with suppress(Stale):
-            await self._apply(route, lambda flag: flag if flag.tripped else _tripped(flag, trip))
+            await self._apply(route, lambda flag: flag.after(trip))
             self._held.lift(route)
 
     async def _apply(self, route: str, edit: Callable[[Flag], Flag]) -> Change:
@@ -131,7 +149,3 @@ class Fleet:
         if self._complained:
             self._complained = False
             log.warning("the flags' store answers again: this worker is in step with the fleet")
-
-
-def _tripped(flag: Flag, trip: Trip) -> Flag:
-    return replace(flag, native=0, trip=trip)

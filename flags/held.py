@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from flags.flag import Flag, Trip
 
+_UNSET = Flag()
+
 
 def adopt(held: Flag, seen: Flag) -> Flag:
     """The flag to go by: the newer one, so that a store restored from the past changes nothing.
@@ -23,35 +25,56 @@ def _rank(flag: Flag) -> tuple[int, bool, int, int]:
 class Held:
     """The flags of the configured routes; every mapping here is replaced as a whole and never changed.
 
-    `on_change` hears of each route whose flag in the snapshot is another: before and after.
+    `on_change` hears of each route whose flag in the snapshot is another: before and after. A flag that is seen again
+    as the same object costs nothing.
     """
 
     def __init__(self, routes: Iterable[str], on_change: Callable[[str, Flag, Flag], None]) -> None:
-        self.flags: Mapping[str, Flag] = dict.fromkeys(routes, Flag())
+        self.flags: Mapping[str, Flag] = dict.fromkeys(routes, _UNSET)
         self.latches: Mapping[str, Trip] = {}
-        self.snapshot = self.flags  # the flags with the latches in force: what decisions are made by
+        self.snapshot: Mapping[str, Flag] = self.flags  # with the latches in force: what decisions are made by
+        self._told = self.flags  # the same, as `on_change` knows it
+        self._halted: Mapping[str, Trip] = {}
         self._since = dict.fromkeys(self.flags, 0)
         self._on_change = on_change
+        self._judged: tuple[Mapping[str, Flag], int, Mapping[str, int]] = {}, 0, {}
 
     def adopt(self, seen: Mapping[str, Flag], now: float) -> None:
         """Take what is newer; evidence about a changed flag starts afresh with the next whole second."""
-        flags = {route: adopt(held, seen.get(route, held)) for route, held in self.flags.items()}
-        for route, held in self.flags.items():
-            if flags[route].generation != held.generation:
+        newer = {
+            route: flag
+            for route, held in self.flags.items()
+            if (flag := seen.get(route, held)) is not held and adopt(held, flag) is flag
+        }
+        for route, flag in newer.items():
+            if flag.generation != self.flags[route].generation:
                 self._since[route] = int(now) + 1
-        self.flags = flags
-        self._enforce()
+        self.flags = {**self.flags, **newer}
+        self._enforce(newer)
 
     def latch(self, routes: Iterable[str], trip: Trip) -> None:
         """Trip these routes here and now; a route that is tripped keeps its first reason."""
-        new = [route for route in routes if not self.snapshot[route].tripped]
+        new = [route for route in routes if (flag := self._told[route]).after(trip) is not flag]
         self.latches = {**self.latches, **dict.fromkeys(new, trip)}
-        self._enforce()
+        self._enforce(new)
+
+    def halt(self, trips: Mapping[str, Trip]) -> None:
+        """Let legacy answer these routes until `go_on`: what a signal may do, in the middle of anything.
+
+        Nobody is told and nothing else is changed; whoever halts latches as soon as he is no longer in between.
+        """
+        self._halted = trips
+        self.snapshot = _halted(self.snapshot, trips)
+
+    def go_on(self) -> None:
+        """What was halted is latched by now, or was so without it."""
+        self._halted = {}
+        self.snapshot = self._told
 
     def lift(self, route: str) -> None:
         """The fleet has this trip now, or the evidence for it no longer counts."""
         self.latches = {latched: trip for latched, trip in self.latches.items() if latched != route}
-        self._enforce()
+        self._enforce([route])
 
     def lost(self, seen: Mapping[str, Flag]) -> Mapping[str, Flag]:
         """The flags that the store must have lost, for this worker holds newer ones, as they should be written back.
@@ -61,24 +84,42 @@ class Held:
         return {
             route: replace(held, generation=max(held.generation, known.generation + 1))
             for route, held in self.flags.items()
-            if route not in self.latches and (known := seen.get(route, Flag())) != adopt(known, held)
+            if (known := seen.get(route, _UNSET)) is not held
+            and route not in self.latches
+            and known != adopt(known, held)
         }
 
     def judged(self, now: float) -> Mapping[str, int]:
-        """The routes that have native traffic to judge, each with the second from which its evidence counts."""
-        judged = {}
-        for route, flag in self.snapshot.items():
-            if flag.native and not flag.tripped:
-                # A clock that was set back must not postpone the judgement to when it catches up.
-                judged[route] = self._since[route] = min(self._since[route], int(now) + 1)
+        """The routes that have native traffic to judge, each with the second from which its evidence counts.
+
+        The same object as before while nothing changed.
+        """
+        snapshot, second, judged = self._judged
+        if snapshot is not self.snapshot or int(now) < second:
+            # A clock that was set back must not postpone the judgement to when it catches up.
+            judged = {
+                route: min(self._since[route], int(now) + 1)
+                for route, flag in self.snapshot.items()
+                if flag.native and not flag.tripped
+            }
+            self._since |= judged
+        self._judged = self.snapshot, int(now), judged
         return judged
 
-    def _enforce(self) -> None:
-        before = self.snapshot
-        self.snapshot = {
-            route: replace(flag, native=0, trip=self.latches[route]) if route in self.latches else flag
-            for route, flag in self.flags.items()
-        }
-        for route, flag in self.snapshot.items():
-            if flag != before[route]:
-                self._on_change(route, before[route], flag)
+    def _enforce(self, routes: Iterable[str]) -> None:
+        """Let the snapshot follow the flags and latches of these routes."""
+        before, changed = self._told, dict[str, Flag]()
+        for route in routes:
+            flag, trip = self.flags[route], self.latches.get(route)
+            now = flag if trip is None else flag.after(trip)
+            if now != before[route]:
+                changed[route] = now
+        if changed:
+            self._told = {**before, **changed}
+            self.snapshot = _halted(self._told, self._halted) if self._halted else self._told
+        for route, flag in changed.items():
+            self._on_change(route, before[route], flag)
+
+
+def _halted(flags: Mapping[str, Flag], trips: Mapping[str, Trip]) -> Mapping[str, Flag]:
+    return {route: flag.after(trips[route]) if route in trips else flag for route, flag in flags.items()}

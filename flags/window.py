@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from flags.flag import Side
+
+NOBODY: frozenset[int] = frozenset()
 
 
 class Outcome(enum.Enum):
@@ -17,14 +19,20 @@ class Outcome(enum.Enum):
     __hash__ = object.__hash__  # as for Side
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: many are made each second, and frozen they would take three times as long
 class Counts:
-    """Requests of one side: `asked` are all that it was given, the rest is how they ended."""
+    """Requests of one side: `asked` are all that it was given, then how they ended. Nobody changes them.
+
+    `subjects`: how many asked, without those that were failed before; `failed_subjects` are the marks of those that
+    were failed. Sums over several seconds leave the marks out.
+    """
 
     asked: int = 0
     ok: int = 0
     failed: int = 0
     excluded: int = 0
+    subjects: int = 0
+    failed_subjects: frozenset[int] = NOBODY
 
     @property
     def answered(self) -> int:
@@ -36,116 +44,174 @@ class Counts:
 
     def __add__(self, more: Counts) -> Counts:
         return Counts(
-            self.asked + more.asked, self.ok + more.ok, self.failed + more.failed, self.excluded + more.excluded
+            self.asked + more.asked,
+            self.ok + more.ok,
+            self.failed + more.failed,
+            self.excluded + more.excluded,
+            self.subjects + more.subjects,
         )
+
+    def moved(self, before: Counts, after: Counts) -> Counts:
+        """This sum, of which one part was `before` and is `after`."""
+        return Counts(
+            self.asked - before.asked + after.asked,
+            self.ok - before.ok + after.ok,
+            self.failed - before.failed + after.failed,
+            self.excluded - before.excluded + after.excluded,
+            self.subjects - before.subjects + after.subjects,
+        )
+
+    def told(self, before: Counts, after: Counts) -> Counts:
+        """The fleet's sum for one second, of which one worker has told `before` and tells `after` now.
+
+        A subject that several workers have failed is in it once.
+        """
+        sum_ = self.moved(before, after)
+        sum_.failed_subjects = self.failed_subjects | after.failed_subjects
+        return sum_
 
 
 NONE = Counts()
 
+Key = tuple[str, Side]  # a route's side
 Cell = tuple[int, str, Side]  # (second of the decision, route, side)
 Cells = Mapping[Cell, Counts]
+Second = Mapping[Key, Counts]
+Seconds = Mapping[int, Second]  # one that has not moved is the same object each time it is told
 
 
 class _Entry:
-    """One cell as it is being counted. Told apart by identity, so that a set of them hashes nothing."""
+    """One cell as it is being counted."""
 
-    __slots__ = ("asked", "cell", "excluded", "failed", "ok", "unheard")
+    __slots__ = ("asked", "excluded", "failed", "failed_subjects", "key", "moved", "ok", "second", "subjects")
 
-    def __init__(self, cell: Cell) -> None:
-        self.cell = cell
-        self.asked = self.ok = self.failed = self.excluded = 0
-        self.unheard = False
+    def __init__(self, second: int, key: Key) -> None:
+        self.second, self.key = second, key
+        self.asked = self.ok = self.failed = self.excluded = self.subjects = 0
+        self.failed_subjects = set[int]()
+        self.moved = False
+
+    @property
+    def cell(self) -> Cell:
+        return self.second, *self.key
 
     @property
     def counts(self) -> Counts:
-        return Counts(self.asked, self.ok, self.failed, self.excluded)
+        failed_subjects = frozenset(self.failed_subjects) if self.failed_subjects else NOBODY
+        return Counts(self.asked, self.ok, self.failed, self.excluded, self.subjects, failed_subjects)
 
 
-_Second = dict[Side, dict[str, _Entry]]
+_NEVER = _Entry(-1, ("", Side.LEGACY))
 
 
-class Window:
-    """This worker's own counts, and which of them the fleet has not heard yet."""
+class Tally:
+    """One side of one route. Two calls for every request: the second that is now is looked for nowhere.
 
-    def __init__(self) -> None:
-        # Looked into twice for every request: three dictionaries cost less than one whose key is made for each look.
-        self._seconds: dict[int, _Second] = {}
-        self._unheard: set[_Entry] = set()
+    `spent`: the subjects that were failed before and count no more, as long as this is judged by subjects.
+    """
 
-    def asked(self, second: int, route: str, side: Side) -> None:
-        """A request decided in `second` goes to `side`."""
-        try:
-            entry = self._seconds[second][side][route]
-        except KeyError:
-            entry = self._begin(second, route, side)
+    __slots__ = ("_begun", "_key", "_latest", "_moved", "_subjects", "entries", "spent")
+
+    def __init__(self, key: Key, moved: list[_Entry], begun: dict[int, list[Tally]]) -> None:
+        self._key, self._moved, self._begun = key, moved, begun
+        self._subjects = set[int]()  # of the latest second
+        self.spent: Container[int] = NOBODY
+        self.entries: dict[int, _Entry] = {}
+        self._latest = _NEVER
+
+    def asked(self, second: int, subject: int | None = None) -> None:
+        """A request decided in `second` goes to this side; `subject` is the mark of whose it is, if that matters."""
+        entry = self._latest
+        if entry.second != second:
+            entry = self._at(second)
         entry.asked += 1
-        if not entry.unheard:
-            entry.unheard = True
-            self._unheard.add(entry)
+        if subject is not None and subject not in self._subjects and subject not in self.spent:
+            self._subjects.add(subject)
+            entry.subjects += 1
+        if not entry.moved:
+            entry.moved = True
+            self._moved.append(entry)
 
-    def closed(self, second: int, route: str, side: Side, outcome: Outcome) -> None:
+    def closed(self, second: int, outcome: Outcome, subject: int | None = None) -> None:
         """A request decided in `second` has ended; one whose second is forgotten no longer matters."""
-        try:
-            entry = self._seconds[second][side][route]
-        except KeyError:
-            return
+        entry = self._latest
+        if entry.second != second:
+            earlier = self.entries.get(second)
+            if earlier is None:
+                return
+            entry = earlier
         if outcome is Outcome.OK:
             entry.ok += 1
         elif outcome is Outcome.FAILED:
             entry.failed += 1
+            if subject is not None:
+                entry.failed_subjects.add(subject)
         else:
             entry.excluded += 1
-        if not entry.unheard:
-            entry.unheard = True
-            self._unheard.add(entry)
+            if entry.subjects and subject is not None and subject not in self.spent:
+                entry.subjects -= 1
+        if not entry.moved:
+            entry.moved = True
+            self._moved.append(entry)
 
-    def cells(self) -> Cells:
-        """All that is remembered."""
-        return {entry.cell: entry.counts for sides in self._seconds.values() for entry in _entries(sides)}
+    def forget(self, second: int) -> None:
+        forgotten = self.entries.pop(second)
+        if self._latest is forgotten:
+            self._latest = _NEVER
 
-    def pending(self, routes: Collection[str]) -> Cells:
-        """The cells of `routes` that moved since they were delivered, each as its full count so far.
-
-        Full counts and not differences: then saying it twice counts once, and after a delivery whose fate is
-        unknown it is simply said again.
-        """
-        return {entry.cell: entry.counts for entry in self._unheard if entry.cell[1] in routes}
-
-    def delivered(self, cells: Cells) -> None:
-        """The fleet has these counts; a cell that moved in the meantime stays pending."""
-        for (second, route, side), counts in cells.items():
-            sides = self._seconds.get(second)
-            entry = sides[side].get(route) if sides is not None else None
-            if entry is not None and entry.counts == counts:
-                entry.unheard = False
-                self._unheard.discard(entry)
-
-    def forget(self, before: int) -> None:
-        """Drop the seconds before `before`."""
-        for second in [second for second in self._seconds if second < before]:
-            self._unheard.difference_update(_entries(self._seconds.pop(second)))
-
-    def _begin(self, second: int, route: str, side: Side) -> _Entry:
-        sides = self._seconds.setdefault(second, {side: {} for side in Side})
-        entry = sides[side][route] = _Entry((second, route, side))
+    def _at(self, second: int) -> _Entry:
+        entry = self.entries.get(second)
+        if entry is None:
+            entry = self.entries[second] = _Entry(second, self._key)
+            self._begun.setdefault(second, []).append(self)
+        self._latest = entry
+        self._subjects = set()
         return entry
 
 
-def _entries(sides: _Second) -> Iterator[_Entry]:
-    for routes in sides.values():
-        yield from routes.values()
+class Window:
+    """This worker's own counts, and which of them moved since they were last taken."""
 
+    def __init__(self) -> None:
+        self._tallies: dict[Key, Tally] = {}
+        self._moved: list[_Entry] = []
+        self._begun: dict[int, list[Tally]] = {}  # who has an entry for a second: only those have to forget it
 
-def totals(cells: Cells, since: Mapping[str, int]) -> dict[tuple[str, Side], Counts]:
-    """The sum for each route in `since`, over the seconds from the one named there."""
-    sums: dict[tuple[str, Side], list[int]] = {}
-    for (second, route, side), counts in cells.items():
-        if second >= since.get(route, second + 1):
-            total = sums.get((route, side))
-            if total is None:
-                total = sums[route, side] = [0, 0, 0, 0]
-            total[0] += counts.asked
-            total[1] += counts.ok
-            total[2] += counts.failed
-            total[3] += counts.excluded
-    return {key: Counts(*total) for key, total in sums.items()}
+    def tally(self, route: str, side: Side) -> Tally:
+        """Where to count, for whoever does it often."""
+        key = route, side
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = Tally(key, self._moved, self._begun)
+        return tally
+
+    def asked(self, second: int, route: str, side: Side, subject: int | None = None) -> None:
+        self.tally(route, side).asked(second, subject)
+
+    def closed(self, second: int, route: str, side: Side, outcome: Outcome, subject: int | None = None) -> None:
+        self.tally(route, side).closed(second, outcome, subject)
+
+    def cells(self) -> Cells:
+        """All that is remembered."""
+        return {entry.cell: entry.counts for tally in self._tallies.values() for entry in tally.entries.values()}
+
+    def take(self, routes: Container[str], limit: int) -> Cells | None:
+        """Of up to `limit` cells that moved those of `routes`, each as its full count so far; None when none is left.
+
+        Full counts and not differences: then saying it twice counts once, and after a delivery whose fate is
+        unknown it is simply said again. What moved of other routes is passed over: nobody judges them.
+        """
+        if not self._moved:
+            return None
+        taken, self._moved[-limit:] = self._moved[-limit:], []
+        for entry in taken:
+            entry.moved = False
+        return {entry.cell: entry.counts for entry in taken if entry.key[0] in routes}
+
+    def forget(self, before: int) -> None:
+        """Drop the seconds before `before`."""
+        for second in [second for second in self._begun if second < before]:
+            for tally in self._begun.pop(second):
+                tally.forget(second)
+        if any(entry.second < before for entry in self._moved):
+            self._moved[:] = [entry for entry in self._moved if entry.second >= before]

@@ -8,10 +8,10 @@ from starlette.types import Scope
 
 from flags.decide import Decision
 from flags.flag import Side
-from flags.window import Outcome, Window
+from flags.window import Outcome, Tally, Window
 from proxy.exchange import UNMATCHED, Exchange, outcome
 from proxy.latency import Latency
-from proxy.metrics import Metrics
+from proxy.metrics import Account, Metrics
 from shadow.eligibility import why_not
 from shadow.observation import Observation
 from shadow.runner import Experiment, Runner
@@ -19,34 +19,55 @@ from shadow.runner import Experiment, Runner
 P99 = 0.99
 
 
+class _Page:
+    """All that a request of one route and side is booked in, found by one look.
+
+    `tally`: None for requests outside every route, which nobody judges. `latency` is legacy's, on either side.
+    """
+
+    __slots__ = ("account", "latency", "tally")
+
+    def __init__(self, tally: Tally | None, account: Account, latency: Latency) -> None:
+        self.tally, self.account, self.latency = tally, account, latency
+
+
 class Books:
     """The router's observer. Nothing here waits; the runner does its work after the user has been served."""
 
     def __init__(self, routes: Iterable[str], window: Window, metrics: Metrics, runner: Runner) -> None:
-        self._window, self._metrics, self._runner = window, metrics, runner
-        self._latency = {route: Latency() for route in (*routes, UNMATCHED)}
+        self._metrics, self._runner = metrics, runner
+        self._legacy, self._native = dict[str, _Page](), dict[str, _Page]()
+        for route in (*routes, UNMATCHED):
+            latency = Latency()
+            for side, pages in ((Side.LEGACY, self._legacy), (Side.NATIVE, self._native)):
+                tally = window.tally(route, side) if route is not UNMATCHED else None
+                pages[route] = _Page(tally, metrics.account(route, side), latency)
 
     def opened(self, route: str, decision: Decision, second: int) -> None:
-        if route is not UNMATCHED:
-            self._window.asked(second, route, decision.primary)
+        pages = self._legacy if decision.primary is Side.LEGACY else self._native
+        tally = pages[route].tally
+        if tally is not None:
+            tally.asked(second, decision.subject)
 
     def closed(self, exchange: Exchange) -> None:
         route, decided = exchange.route, exchange.decision.primary
-        latency = self._latency[route]
-        ended = outcome(exchange, latency.quantile(P99) if exchange.left else None)
+        page = (self._legacy if decided is Side.LEGACY else self._native)[route]
+        ended = outcome(exchange, page.latency.quantile(P99) if exchange.left else None)
         if ended is Outcome.OK and decided is Side.LEGACY and exchange.waited is not None:
-            latency.observe(exchange.waited)
-        if route is not UNMATCHED:
-            self._window.closed(exchange.second, route, decided, ended)
+            page.latency.observe(exchange.waited)
+        if page.tally is not None:
+            page.tally.closed(exchange.second, ended, exchange.decision.subject)
             if exchange.asked_last is not decided:
-                self._fell_back(exchange)
-        self._metrics.closed(exchange, ended)
+                self._fell_back(exchange, self._legacy[route].tally)
+        page.account.closed(exchange, ended)
 
-    def _fell_back(self, exchange: Exchange) -> None:
+    def _fell_back(self, exchange: Exchange, legacy: Tally | None) -> None:
         """Legacy's answer in native's place is evidence about legacy: where both fail, going back would not help."""
         answered = Outcome.FAILED if exchange.status >= 500 else Outcome.EXCLUDED if exchange.left else Outcome.OK
-        self._window.asked(exchange.second, exchange.route, Side.LEGACY)
-        self._window.closed(exchange.second, exchange.route, Side.LEGACY, answered)
+        if legacy is not None:
+            legacy.asked(exchange.second)  # by no subject of its own: whom it failed, too, is what matters
+            failed = exchange.decision.subject if answered is Outcome.FAILED else None
+            legacy.closed(exchange.second, answered, failed)
 
     def shadow(self, exchange: Exchange, scope: Scope, body: bytes, control: Observation) -> None:
         reason = why_not(scope["method"], control)
@@ -67,5 +88,5 @@ class Books:
 
     def fade(self) -> None:
         """Let old latencies count for less. Called once a minute."""
-        for latency in self._latency.values():
-            latency.fade()
+        for page in self._legacy.values():
+            page.latency.fade()

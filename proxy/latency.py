@@ -12,6 +12,8 @@ BOUNDS = tuple(FASTEST * GROWTH**step for step in range(STEPS))
 class Latency:
     """Counts of answers by duration in seconds; `fade` halves them, so that the last few calls of it decide."""
 
+    __slots__ = ("_counts", "_known")
+
     def __init__(self) -> None:
         self._counts = array("d", [0.0] * (STEPS + 1))  # in one place, where a list's floats lie about
         self._known: dict[float, float] = {}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from flags.flag import WHOLE, Flag, Side
+from flags.rollback import Kind, Verdict
 from flags.window import Outcome
 from proxy.exchange import UNMATCHED, Exchange
-from proxy.exposition import Durations, Family, Histogram, Number
+from proxy.exposition import Family, Histogram, row, width
 from proxy.fallback import REASONS
 from proxy.pool import Pool
 
@@ -21,6 +23,8 @@ DROPS = (
     *("queue_full", "too_large", "encoding", "streaming", "incomplete", "unsafe_method"),
     *("no_side", "abandoned", "stopped", "fault", "journal"),
 )
+
+VERDICTS = {Kind.HEALTHY: 1.0, Kind.INCONCLUSIVE: 2.0, Kind.UNHEALTHY: 3.0}  # 0: there is nothing to judge
 
 States = Mapping[str, tuple[str, Callable[[], float]]]
 
@@ -56,7 +60,7 @@ class Metrics:
         self._live: Callable[[], Iterable[Family]] = tuple
         self.upgrades.labels("101")
         names = (*routes, UNMATCHED)
-        self._accounts = {route: {side: _Account(self, route, side) for side in Side} for route in names}
+        self._accounts = {(route, side): Account(self, route, side) for route in names for side in Side}
         for route in names:
             self.fallbacks.labels(route)
             self.trips.labels(route)
@@ -65,28 +69,28 @@ class Metrics:
             for reason in REASONS:
                 self.withheld.labels(route, reason)
 
-    def closed(self, exchange: Exchange, outcome: Outcome) -> None:
-        accounts, decided, asked_last = self._accounts[exchange.route], exchange.decision.primary, exchange.asked_last
-        account = accounts[decided]
-        account.ended[outcome].value += 1.0
-        if outcome is not Outcome.EXCLUDED:
-            account.seconds.observe(exchange.elapsed)
-        if exchange.failure is not None:
-            self.failures.labels(exchange.route, decided.value, exchange.failure).inc()
-        status = exchange.status
-        if status:
-            answer = accounts[asked_last].answers.get(status)
-            if answer is None:
-                answer = self.answers.labels(exchange.route, asked_last.value, str(status))
-            answer.value += 1.0
-        if asked_last is not decided:
-            self.fallbacks.labels(exchange.route).inc()
-        if exchange.withheld is not None:
-            self.withheld.labels(exchange.route, exchange.withheld).inc()
+    def account(self, route: str, side: Side) -> Account:
+        """Where the requests are counted for which this side was decided."""
+        return self._accounts[route, side]
 
-    def watch(self, flags: Callable[[], Mapping[str, Flag]], pools: Mapping[str, Pool], states: States) -> None:
-        """Read these at each scrape: flags by route, pools by name, and single figures by name, each with its help."""
-        self._live = lambda: (*_of_flags(flags()), _of_pools(pools), _of_addresses(pools), *_of_states(states))
+    def closed(self, exchange: Exchange, outcome: Outcome) -> None:
+        self.account(exchange.route, exchange.decision.primary).closed(exchange, outcome)
+
+    def watch(
+        self,
+        flags: Callable[[], Mapping[str, Flag]],
+        verdicts: Callable[[], Mapping[str, Verdict]],
+        pools: Mapping[str, Pool],
+        states: States,
+    ) -> None:
+        """Read these at each scrape: flags and verdicts by route, pools by name, single figures with their helps."""
+        knobs = _Knobs()
+        self._live = lambda: (
+            *knobs.at(flags(), verdicts()),
+            _of_pools(pools),
+            _of_addresses(pools),
+            *_of_states(states),
+        )
 
     def exposition(self) -> bytes:
         return "".join([family.text() for family in self._families()]).encode() + generate_latest(self._process)
@@ -101,31 +105,75 @@ class Metrics:
         yield from self._live()
 
 
-class _Account:
-    """The numbers of one route and side that most requests move, found once."""
+# Where an account's numbers lie: first, and on one line of the processor's cache, what most requests move.
+_OK, _OFTEN, _SECONDS = 0, 1, 2
+_ENDED = {Outcome.OK: _OK, Outcome.FAILED: _SECONDS + width(BOUNDS), Outcome.EXCLUDED: _SECONDS + width(BOUNDS) + 1}
+_ANSWERS = {STATUSES[0]: _OFTEN, **{s: place for place, s in enumerate(STATUSES[1:], _ENDED[Outcome.EXCLUDED] + 1)}}
+_PLACES = max(_ANSWERS.values()) + 1
 
-    __slots__ = ("answers", "ended", "seconds")
+
+class Account:
+    """The numbers of one route and side, in a row of their own."""
+
+    __slots__ = ("_metrics", "_route", "_row", "_side")
 
     def __init__(self, metrics: Metrics, route: str, side: Side) -> None:
-        name = side.value
-        self.ended: dict[Outcome, Number] = {o: metrics.requests.labels(route, name, o.value) for o in Outcome}
-        self.answers: dict[int, Number] = {s: metrics.answers.labels(route, name, str(s)) for s in STATUSES}
-        self.seconds: Durations = metrics.seconds.labels(route, name)
+        self._metrics, self._route, self._side = metrics, route, side
+        self._row, name = row(_PLACES), side.value
+        for outcome, place in _ENDED.items():
+            metrics.requests.lay(self._row, place, route, name, outcome.value)
+        for status in STATUSES:
+            metrics.answers.lay(self._row, _ANSWERS[status], route, name, str(status))
+        metrics.seconds.lay(self._row, _SECONDS, route, name)
         for kind in FAILURES:
             metrics.failures.labels(route, name, kind)
         for compared in COMPARED:
             metrics.compared.labels(route, name, compared)
 
+    def closed(self, exchange: Exchange, outcome: Outcome) -> None:
+        """A request has ended for which this side was decided."""
+        numbers, seconds = self._row, exchange.elapsed
+        numbers[_ENDED[outcome]] += 1.0
+        if outcome is not Outcome.EXCLUDED:
+            numbers[_SECONDS] += seconds
+            numbers[_SECONDS + 1 + bisect_left(BOUNDS, seconds)] += 1.0
+        if exchange.asked_last is self._side:
+            self.answered(exchange.status)
+        else:
+            self._metrics.account(self._route, exchange.asked_last).answered(exchange.status)
+            self._metrics.fallbacks.labels(self._route).inc()
+        if exchange.failure is not None:
+            self._metrics.failures.labels(self._route, self._side.value, exchange.failure).inc()
+        if exchange.withheld is not None:
+            self._metrics.withheld.labels(self._route, exchange.withheld).inc()
 
-def _of_flags(flags: Mapping[str, Flag]) -> tuple[Family, Family, Family]:
-    share = _gauge("share", "Share of subjects that native answers, 0 to 1", "route")
-    shadow = _gauge("shadow_share", "Share of requests shadowed, 0 to 1", "route")
-    tripped = _gauge("tripped", "1 while the route is rolled back", "route")
-    for route, flag in flags.items():
-        share.labels(route).value = 0.0 if flag.tripped else flag.native / WHOLE
-        shadow.labels(route).value = flag.shadow / WHOLE
-        tripped.labels(route).value = float(flag.tripped)
-    return share, shadow, tripped
+    def answered(self, status: int) -> None:
+        """A user had this from this side; 0 is nothing."""
+        place = _ANSWERS.get(status)
+        if place is not None:
+            self._row[place] += 1.0
+        elif status:
+            self._metrics.answers.labels(self._route, self._side.value, str(status)).inc()
+
+
+class _Knobs:
+    """What is told of each route's flag and verdict. Kept, for to make the labels takes longer than all the rest."""
+
+    def __init__(self) -> None:
+        self._share = _gauge("share", "Share of subjects that native answers, 0 to 1", "route")
+        self._shadow = _gauge("shadow_share", "Share of requests shadowed, 0 to 1", "route")
+        self._tripped = _gauge("tripped", "1 while the route is rolled back", "route")
+        about = "What the evidence says: 0 nothing to judge, 1 healthy, 2 inconclusive, 3 unhealthy"
+        self._verdict = _gauge("verdict", about, "route")
+
+    def at(self, flags: Mapping[str, Flag], verdicts: Mapping[str, Verdict]) -> tuple[Family, ...]:
+        for route, flag in flags.items():
+            verdict = verdicts.get(route)
+            self._share.labels(route).value = 0.0 if flag.tripped else flag.native / WHOLE
+            self._shadow.labels(route).value = flag.shadow / WHOLE
+            self._tripped.labels(route).value = float(flag.tripped)
+            self._verdict.labels(route).value = VERDICTS[verdict.kind] if verdict is not None else 0.0
+        return self._share, self._shadow, self._tripped, self._verdict
 
 
 def _of_pools(pools: Mapping[str, Pool]) -> Family:

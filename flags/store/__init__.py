@@ -6,14 +6,14 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from typing import Protocol
 
 from flags.flag import Flag
-from flags.window import Cells
+from flags.window import Cells, Seconds
 
 
 class Store(Protocol):
     """Every method answers in bounded time or raises StoreUnavailable."""
 
     async def flags(self) -> Mapping[str, Flag]:
-        """All flags; a route without one has share 0."""
+        """All flags; a route without one has share 0. A flag that is what it was is the same object."""
         ...
 
     async def change(self, route: str, expected: int, flag: Flag) -> None:
@@ -35,8 +35,8 @@ class Store(Protocol):
         """This worker's full counts for these cells, to be kept for `keep` seconds; saying it twice counts once."""
         ...
 
-    async def window(self, first: int, last: int) -> Cells:
-        """The fleet's sum for each cell of the seconds from `first` to `last`."""
+    async def window(self, first: int, last: int) -> Seconds:
+        """The fleet's sums for the seconds from `first` to `last`."""
         ...
 
     async def close(self) -> None: ...

@@ -6,10 +6,10 @@ All keys share one hash tag, so that they lie on one node and a script may touch
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from flags.flag import Side
-from flags.window import Cell, Cells, Counts
+from flags.window import NOBODY, Cells, Counts, Key
 
 PREFIX = "{strangler}"
 FLAGS = f"{PREFIX}:flags"  # route → flag as JSON
@@ -30,20 +30,46 @@ redis.call('PUBLISH', ARGV[4], ARGV[1])
 return false
 """
 
+# KEYS: the flags. ARGV: the digest of what the reader has seen. Answers with nothing if that is all, else with the
+# digest and all fields: flags seldom move, and to take a thousand apart each second would hold requests.
+READ_FLAGS = """
+local found = redis.call('HGETALL', KEYS[1])
+local digest = redis.sha1hex(table.concat(found, '\\n'))
+if digest == ARGV[1] then return false end
+return {digest, found}
+"""
+
+# KEYS: the fleet's sum for one second. ARGV: the version's field. Answers with the version, and with all fields and
+# counts by turns as one text, which can be taken apart piece by piece.
+READ_SUM = """
+local found = redis.call('HGETALL', KEYS[1])
+return {redis.call('HGET', KEYS[1], ARGV[1]) or '', table.concat(found, '\\n')}
+"""
+
 # KEYS: the fleet's sum and this worker's part of it, both for one second. ARGV: seconds to live, the version's field,
-# then field and counts by turns. The sum moves by what the part moved since it was last told.
+# then field and counts by turns. The sum moves by what the part moved since it was last told; behind its numbers stand
+# the marks of the subjects that any worker has failed, each once.
 REPORT = """
 local function counts(text)
   local found = {}
-  for number in string.gmatch(text or '', '%d+') do found[#found + 1] = tonumber(number) end
+  for number in string.gmatch(string.match(text or '', '^[^;]*'), '%d+') do found[#found + 1] = tonumber(number) end
   return found
+end
+local function united(sum, part)
+  local marks, known = string.match(sum or '', ';(.*)') or '', {}
+  for mark in string.gmatch(marks, '........') do known[mark] = true end
+  for mark in string.gmatch(string.match(part, ';(.*)') or '', '........') do
+    if not known[mark] then marks = marks .. mark end
+  end
+  return marks == '' and '' or ';' .. marks
 end
 redis.call('HINCRBY', KEYS[1], ARGV[2], 1)
 for i = 3, #ARGV, 2 do
   local field, part = ARGV[i], counts(ARGV[i + 1])
-  local sum, before = counts(redis.call('HGET', KEYS[1], field)), counts(redis.call('HGET', KEYS[2], field))
+  local told = redis.call('HGET', KEYS[1], field)
+  local sum, before = counts(told), counts(redis.call('HGET', KEYS[2], field))
   for k = 1, #part do sum[k] = (sum[k] or 0) + part[k] - (before[k] or 0) end
-  redis.call('HSET', KEYS[1], field, table.concat(sum, ' '))
+  redis.call('HSET', KEYS[1], field, table.concat(sum, ' ') .. united(told, ARGV[i + 1]))
   redis.call('HSET', KEYS[2], field, ARGV[i + 1])
 end
 redis.call('EXPIRE', KEYS[1], ARGV[1])
@@ -70,22 +96,26 @@ def part_key(second: int, worker: str) -> str:
     return f"{PREFIX}:window:{second}:{worker}"
 
 
-def fields_of(second: int, cells: Cells) -> list[str]:
-    """Field and counts by turns, for the cells of one second."""
-    return [
-        text
-        for cell, counts in cells.items()
-        if cell[0] == second
-        for text in (f"{cell[2].value} {cell[1]}", f"{counts.asked} {counts.ok} {counts.failed} {counts.excluded}")
-    ]
+def fields_of(cells: Cells) -> Mapping[int, Sequence[str]]:
+    """Field and counts by turns, for each second."""
+    fields: dict[int, list[str]] = {}
+    for (second, route, side), counts in cells.items():
+        numbers = f"{counts.asked} {counts.ok} {counts.failed} {counts.excluded} {counts.subjects}"
+        marks = "".join([";", *(f"{mark:08x}" for mark in counts.failed_subjects)]) if counts.failed_subjects else ""
+        fields.setdefault(second, []).extend((f"{side.value} {route}", numbers + marks))
+    return fields
 
 
-def cells_in(second: int, fields: Mapping[str, str]) -> Cells:
-    """The cells of one second's sum; a ValueError if these are no counts."""
-    cells: dict[Cell, Counts] = {}
-    for field, text in fields.items():
+def counts_in(text: str) -> Iterator[tuple[Key, Counts]]:
+    """What a second's sum tells, as it was read; a ValueError if these are no counts."""
+    lines = text.split("\n") if text else []
+    for field, told in zip(lines[::2], lines[1::2], strict=True):
         if field != VERSION:
             side, _, route = field.partition(" ")
-            asked, ok, failed, excluded = map(int, text.split())
-            cells[second, route, Side(side)] = Counts(asked, ok, failed, excluded)
-    return cells
+            numbers, _, marks = told.partition(";")
+            asked, ok, failed, excluded, subjects = map(int, numbers.split())
+            yield (route, Side(side)), Counts(asked, ok, failed, excluded, subjects, _marks_in(marks))
+
+
+def _marks_in(text: str) -> frozenset[int]:
+    return frozenset([int(text[place : place + 8], 16) for place in range(0, len(text), 8)]) if text else NOBODY

@@ -8,13 +8,15 @@ from dataclasses import replace
 
 from flags.errors import Stale
 from flags.flag import Flag
-from flags.window import Cell, Cells, Counts
+from flags.ledger import Ledger
+from flags.window import Cells, Seconds
 
 
 class MemoryStore:
     def __init__(self) -> None:
         self._flags: dict[str, Flag] = {}
-        self._cells: dict[tuple[str, Cell], Counts] = {}
+        self._parts: dict[str, Ledger] = {}  # by worker
+        self._sum = Ledger()
         self._listeners: set[asyncio.Event] = set()
 
     async def flags(self) -> Mapping[str, Flag]:
@@ -45,17 +47,15 @@ class MemoryStore:
             self._listeners.discard(changed)
 
     async def report(self, worker: str, cells: Cells, keep: int) -> None:
-        self._cells |= {(worker, cell): counts for cell, counts in cells.items()}
-        oldest = max((cell[0] for _, cell in self._cells), default=0) - keep
-        self._cells = {key: counts for key, counts in self._cells.items() if key[1][0] > oldest}
+        part = self._parts.setdefault(worker, Ledger())
+        self._sum.put({cell: self._sum.get(cell).told(part.get(cell), counts) for cell, counts in cells.items()})
+        part.put(cells)
+        newest = max((second for second, _, _ in cells), default=0)
+        for ledger in (self._sum, *self._parts.values()):
+            ledger.forget(newest - keep + 1)
 
-    async def window(self, first: int, last: int) -> Cells:
-        sums: dict[Cell, Counts] = {}
-        for (_, cell), counts in self._cells.items():
-            if first <= cell[0] <= last:
-                known = sums.get(cell)
-                sums[cell] = counts if known is None else known + counts
-        return sums
+    async def window(self, first: int, last: int) -> Seconds:
+        return self._sum.window(first, last)
 
     async def close(self) -> None:
         """Nothing is held open."""

@@ -7,7 +7,6 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import cast
 
 import structlog
 from redis.asyncio import Redis
@@ -18,21 +17,24 @@ from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import RedisError
 from tenacity import retry, retry_if_exception_type, wait_random_exponential
 
+from flags.breath import Breath
 from flags.errors import Stale, StoreUnavailable
 from flags.flag import Flag, decode, encode
 from flags.store.layout import (
     CHANGE,
     FLAGS,
+    READ_FLAGS,
+    READ_SUM,
     REPORT,
     VERSION,
-    cells_in,
     channel,
+    counts_in,
     fields_of,
     generation_in,
     part_key,
     sum_key,
 )
-from flags.window import Cells
+from flags.window import Cells, Counts, Key, Second, Seconds
 
 LIMIT = 1.0  # seconds that any one call may take, connecting included
 BEAT = 5.0  # seconds of silence on the subscription until it is asked whether it lives
@@ -58,12 +60,20 @@ class RedisStore:
         self._where = "Redis at " + re.sub(r"^\w+://(.*@)?|\?.*$", "", url)  # no password in messages
         self._channel = channel(self._client.connection_pool.connection_kwargs.get("db", 0))
         self._unreadable: dict[str, str] = {}
-        self._read_before: dict[int, tuple[str, Cells]] = {}
+        self._flags: dict[str, tuple[str, Flag]] = {}  # as they were read last, and what that says
+        self._digest = ""
+        self._seconds: dict[int, tuple[str, Second]] = {}  # by version
 
     async def flags(self) -> Mapping[str, Flag]:
         async with self._reaching():
-            found = cast("dict[str, str]", await self._client.hgetall(FLAGS))
-        return {route: self._read(route, text) for route, text in found.items()}
+            found = await self._client.eval(READ_FLAGS, 1, FLAGS, self._digest)
+        if found is not None:
+            before, (self._digest, fields) = self._flags, found
+            self._flags = {}
+            for route, text in zip(fields[::2], fields[1::2], strict=True):
+                known = before.get(route)
+                self._flags[route] = known if known and known[0] == text else (text, self._read(route, text))
+        return {route: flag for route, (_, flag) in self._flags.items()}
 
     async def change(self, route: str, expected: int, flag: Flag) -> None:
         text = encode(flag)
@@ -95,31 +105,35 @@ class RedisStore:
 
     async def report(self, worker: str, cells: Cells, keep: int) -> None:
         async with self._reaching(), self._client.pipeline(transaction=False) as commands:
-            for second in {cell[0] for cell in cells}:
-                keys = sum_key(second), part_key(second, worker)
-                commands.eval(REPORT, 2, *keys, keep, VERSION, *fields_of(second, cells))
+            for second, fields in fields_of(cells).items():
+                commands.eval(REPORT, 2, sum_key(second), part_key(second, worker), keep, VERSION, *fields)
             await commands.execute()
 
-    async def window(self, first: int, last: int) -> Cells:
+    async def window(self, first: int, last: int) -> Seconds:
         # A second moves while its requests are open and hardly ever after: most of the window was read before.
         async with self._reaching(), self._client.pipeline(transaction=False) as commands:
             for second in range(first, last + 1):
                 commands.hget(sum_key(second), VERSION)
             versions = dict(zip(range(first, last + 1), await commands.execute(), strict=True))
-            known = {second: read for second, read in self._read_before.items() if read[0] == versions.get(second)}
+            known = {second: read for second, read in self._seconds.items() if read[0] == versions.get(second)}
             moved = [second for second, version in versions.items() if version and second not in known]
             for second in moved:
-                commands.hgetall(sum_key(second))
+                commands.eval(READ_SUM, 1, sum_key(second), VERSION)
             found = await commands.execute()
+        for second, (version, text) in zip(moved, found, strict=True):
+            known[second] = version, await self._counts(text)
+        self._seconds = known
+        return {second: counted for second, (_, counted) in known.items()}
+
+    async def _counts(self, text: str) -> Second:
+        counted, breath = dict[Key, Counts](), Breath()
         try:
-            read = {
-                second: (fields.get(VERSION, ""), cells_in(second, fields))
-                for second, fields in zip(moved, found, strict=True)
-            }
+            for key, counts in counts_in(text):
+                counted[key] = counts
+                await breath.taken()
         except ValueError as error:
             raise StoreUnavailable(f"{self._where} holds counts that are not ours: {error}") from error
-        self._read_before = known | read
-        return {cell: counts for _, cells in self._read_before.values() for cell, counts in cells.items()}
+        return counted
 
     async def close(self) -> None:
         await self._client.aclose()

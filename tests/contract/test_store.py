@@ -17,6 +17,7 @@ from flags.store.redis import RedisStore
 from flags.window import Counts
 
 ROUTE = "messages.create"
+NATIVE, LEGACY = (ROUTE, Side.NATIVE), (ROUTE, Side.LEGACY)
 KEEP = 100
 
 
@@ -111,7 +112,7 @@ async def test_the_window_is_the_sum_over_the_workers(store: Store) -> None:
     cell = (100, ROUTE, Side.NATIVE)
     await store.report("one", {cell: Counts(5, 2, 1, 1)}, KEEP)
     await store.report("two", {cell: Counts(10, 9, 1, 0), (101, ROUTE, Side.LEGACY): Counts(3, 3)}, KEEP)
-    assert await store.window(100, 101) == {cell: Counts(15, 11, 2, 1), (101, ROUTE, Side.LEGACY): Counts(3, 3, 0, 0)}
+    assert await store.window(100, 101) == {100: {NATIVE: Counts(15, 11, 2, 1)}, 101: {LEGACY: Counts(3, 3, 0, 0)}}
 
 
 async def test_saying_a_count_twice_counts_it_once_and_a_later_count_replaces_it(store: Store) -> None:
@@ -119,12 +120,12 @@ async def test_saying_a_count_twice_counts_it_once_and_a_later_count_replaces_it
     for counts in (Counts(5, 1), Counts(5, 1), Counts(6, 3, 1), Counts(6, 3, 1)):
         await store.report("one", {cell: counts}, KEEP)
     await store.report("two", {cell: Counts(1, 1)}, KEEP)
-    assert await store.window(100, 100) == {cell: Counts(7, 4, 1, 0)}
+    assert await store.window(100, 100) == {100: {NATIVE: Counts(7, 4, 1, 0)}}
 
 
 async def test_the_window_holds_the_seconds_asked_for_and_no_others(store: Store) -> None:
     await store.report("one", {(second, "a b", Side.LEGACY): Counts(1) for second in range(90, 111)}, KEEP)
-    assert sorted(second for second, _, _ in await store.window(95, 100)) == [95, 96, 97, 98, 99, 100]
+    assert sorted(await store.window(95, 100)) == [95, 96, 97, 98, 99, 100]
     assert await store.window(200, 300) == {}
 
 
@@ -136,8 +137,30 @@ async def test_reporting_nothing_is_nothing(store: Store) -> None:
 async def test_a_second_that_moves_after_it_was_read_is_read_again(store: Store) -> None:
     cell, other = (100, ROUTE, Side.NATIVE), (101, ROUTE, Side.NATIVE)
     await store.report("one", {cell: Counts(5), other: Counts(7)}, KEEP)
-    assert await store.window(100, 101) == {cell: Counts(5), other: Counts(7)}
+    assert await store.window(100, 101) == {100: {NATIVE: Counts(5)}, 101: {NATIVE: Counts(7)}}
     await store.report("one", {cell: Counts(5, 4, 1)}, KEEP)
-    assert await store.window(100, 101) == {cell: Counts(5, 4, 1), other: Counts(7)}
-    assert await store.window(101, 102) == {other: Counts(7)}
-    assert await store.window(100, 101) == {cell: Counts(5, 4, 1), other: Counts(7)}
+    assert await store.window(100, 101) == {100: {NATIVE: Counts(5, 4, 1)}, 101: {NATIVE: Counts(7)}}
+    assert await store.window(101, 102) == {101: {NATIVE: Counts(7)}}
+    assert await store.window(100, 101) == {100: {NATIVE: Counts(5, 4, 1)}, 101: {NATIVE: Counts(7)}}
+
+
+async def test_what_has_not_moved_is_the_same_object_when_it_is_read_again(store: Store) -> None:
+    cell, other = (100, ROUTE, Side.NATIVE), (101, ROUTE, Side.NATIVE)
+    await store.change("a", 0, Flag(native=100, generation=4))
+    await store.report("one", {cell: Counts(5), other: Counts(7)}, KEEP)
+    flags, before = await store.flags(), await store.window(100, 101)
+    await store.change("b", 0, Flag(native=200, generation=5))
+    await store.report("two", {other: Counts(1)}, KEEP)
+    after = await store.window(100, 101)
+    assert (await store.flags())["a"] is flags["a"]
+    assert after[100] is before[100]
+    assert after[101] is not before[101]
+    assert before[101] == {NATIVE: Counts(7)}
+
+
+async def test_subjects_are_summed_and_those_that_failed_are_named_once(store: Store) -> None:
+    cell = 100, ROUTE, Side.NATIVE
+    one, two = Counts(3, 1, 2, 0, 3, frozenset({1, 2**32 - 1})), Counts(2, 0, 2, 0, 2, frozenset({1, 10}))
+    for worker, counts in (("one", Counts(3, subjects=3)), ("one", one), ("one", one), ("two", two)):
+        await store.report(worker, {cell: counts}, KEEP)
+    assert await store.window(100, 100) == {100: {NATIVE: Counts(5, 1, 4, 0, 5, frozenset({1, 10, 2**32 - 1}))}}

@@ -12,7 +12,7 @@ from flags.change import Reach
 from flags.errors import StoreUnavailable
 from flags.flag import WHOLE, Flag, Side
 from flags.store.redis import LIMIT, RedisStore
-from flags.window import Cells
+from flags.window import Seconds
 from tests.contract.redis_process import RedisProcess
 from tests.flags.workers import OTHER, ROUTE, Worker
 
@@ -119,11 +119,11 @@ async def test_while_redis_is_away_a_worker_judges_by_its_own_counts_and_trips_i
 
 async def test_a_trip_whose_delivery_fails_stays_in_force_here(own_redis: RedisProcess) -> None:
     class Dying(RedisStore):
-        async def window(self, first: int, last: int) -> Cells:
-            cells = await super().window(first, last)
-            if any(counts.failed for counts in cells.values()):
+        async def window(self, first: int, last: int) -> Seconds:
+            seconds = await super().window(first, last)
+            if any(counts.failed for counted in seconds.values() for counts in counted.values()):
                 own_redis.kill()
-            return cells
+            return seconds
 
     store = Dying(own_redis.url())
     worker = Worker(store)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flags.flag import WHOLE, Flag, Trip
+from flags.flag import BLOCKED, WHOLE, Flag, Trip
 from flags.held import Held, adopt
 
 ROUTE = "messages.create"
@@ -87,6 +87,16 @@ def test_a_tripped_route_keeps_its_first_reason() -> None:
     assert holding(Flag(trip=TRIP, generation=1)).latches == {}
 
 
+@pytest.mark.parametrize("before", [None, TRIP])
+def test_what_blocks_a_worker_is_not_shadowed_either_though_it_had_tripped_before(before: Trip | None) -> None:
+    blocked = Trip(2.0, BLOCKED)
+    held = holding(Flag(shadow=300, trip=before, generation=1))
+    held.latch([ROUTE], blocked)
+    assert held.snapshot == {ROUTE: Flag(trip=blocked, generation=1)}
+    held.latch([ROUTE], Trip(3.0, BLOCKED))
+    assert held.latches == {ROUTE: blocked}
+
+
 def test_a_snapshot_that_was_handed_out_does_not_change() -> None:
     held = holding(Flag(native=2_500, generation=1))
     snapshot = held.snapshot
@@ -153,3 +163,38 @@ def test_a_clock_that_is_set_back_does_not_postpone_the_judgement() -> None:
     held = holding(Flag(native=5, generation=1), now=10_000.0)
     assert held.judged(now=100.0) == {ROUTE: 101}
     assert held.judged(now=130.0) == {ROUTE: 101}
+
+
+def test_what_is_judged_is_the_same_object_until_a_flag_changes_or_the_clock_is_set_back() -> None:
+    held = holding(Flag(native=2_500, generation=4))
+    judged = held.judged(now=500.0)
+    assert held.judged(now=501.0) is judged
+    held.adopt({ROUTE: Flag(native=5_000, generation=5)}, now=502.0)
+    later = held.judged(now=502.0)
+    assert later == {ROUTE: 503}
+    assert held.judged(now=100.0) == {ROUTE: 101}
+
+
+def test_a_snapshot_is_replaced_only_by_a_change() -> None:
+    flag = Flag(native=2_500, generation=4)
+    held = holding(flag)
+    snapshot = held.snapshot
+    held.adopt({ROUTE: replace(flag)}, now=101.0)
+    held.lift(ROUTE)
+    assert held.snapshot is snapshot
+
+
+def test_what_is_halted_stays_so_through_other_changes_and_tells_of_itself_once_it_is_latched() -> None:
+    told: list[tuple[str, bool]] = []
+    held = Held(["one", "other"], lambda route, before, after: told.append((route, after.tripped)))
+    held.adopt({"one": Flag(native=500, generation=1), "other": Flag(native=500, generation=1)}, 1.0)
+    told.clear()
+    trip = Trip(2.0, "by hand")
+    held.halt({"one": trip})
+    assert held.snapshot["one"].trip == trip
+    held.adopt({"one": Flag(native=600, generation=2), "other": Flag(native=600, generation=2)}, 3.0)
+    assert (held.snapshot["one"].trip, held.snapshot["other"].native) == (trip, 600)
+    held.latch(["one"], trip)
+    held.go_on()
+    assert held.snapshot["one"].trip == trip
+    assert told == [("one", False), ("other", False), ("one", True)]

@@ -90,7 +90,7 @@ async def test_keys_of_another_type_make_the_store_unavailable_and_nothing_else(
 
 async def test_counts_that_are_not_ours_make_the_window_unavailable(own_redis: RedisProcess) -> None:
     async with connected(own_redis.url()) as (store, client):
-        await client.hset("{strangler}:window:100", mapping={"version": "1", "sideways messages.create": "1 1 0 0"})
+        await client.hset("{strangler}:window:100", mapping={"version": "1", "sideways messages.create": "1 1 0 0 0"})
         with pytest.raises(StoreUnavailable, match="not ours"):
             await store.window(100, 100)
 
@@ -145,7 +145,7 @@ async def test_counts_said_while_redis_hung_are_not_counted_twice(own_redis: Red
                 await store.report("one", {CELL: Counts(30, 10)}, 100)
         own_redis.resume()
         await store.report("one", {CELL: Counts(31, 11)}, 100)
-        assert await store.window(100, 100) == {CELL: Counts(31, 11, 0, 0)}
+        assert await store.window(100, 100) == {100: {CELL[1:]: Counts(31, 11, 0, 0)}}
 
 
 async def test_databases_do_not_hear_each_other(own_redis: RedisProcess) -> None:

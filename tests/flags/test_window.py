@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flags.flag import Side
-from flags.window import Cell, Counts, Outcome, Window, totals
+from flags.window import Cell, Cells, Counts, Outcome, Window
 
 ROUTE = "messages.create"
 NATIVE: Cell = (100, ROUTE, Side.NATIVE)
@@ -22,6 +22,14 @@ def record(window: Window, cell: Cell, outcome: Outcome | None) -> None:
         window.asked(*cell)
     else:
         window.closed(*cell, outcome)
+
+
+def taken(window: Window, *routes: str) -> Cells:
+    """All that moved."""
+    cells: dict[Cell, Counts] = {}
+    while (more := window.take(routes or [ROUTE], 100)) is not None:
+        cells |= more
+    return cells
 
 
 def test_what_is_neither_answered_nor_excluded_is_open() -> None:
@@ -46,7 +54,7 @@ def test_an_end_whose_second_is_forgotten_counts_nowhere() -> None:
     window.asked(*NATIVE)
     window.forget(before=101)
     window.closed(*NATIVE, Outcome.FAILED)
-    assert window.cells() == window.pending([ROUTE]) == {}
+    assert window.cells() == taken(window) == {}
 
 
 def test_forgetting_keeps_the_second_that_it_names() -> None:
@@ -57,78 +65,106 @@ def test_forgetting_keeps_the_second_that_it_names() -> None:
     assert sorted(second for second, _, _ in window.cells()) == [100, 101]
 
 
-def test_what_was_delivered_is_pending_again_when_it_moves_and_then_in_full() -> None:
+def test_what_was_taken_is_taken_again_when_it_moves_and_then_in_full() -> None:
     window = Window()
     window.asked(*NATIVE)
-    window.delivered(window.pending([ROUTE]))
-    assert window.pending([ROUTE]) == {}
+    assert taken(window) == {NATIVE: Counts(asked=1)}
+    assert taken(window) == {}
     window.closed(*NATIVE, Outcome.OK)
-    assert window.pending([ROUTE]) == {NATIVE: Counts(asked=1, ok=1)}
+    assert taken(window) == {NATIVE: Counts(asked=1, ok=1)}
 
 
-def test_what_moves_while_a_delivery_is_under_way_stays_pending() -> None:
+def test_an_end_in_an_earlier_second_is_taken_too() -> None:
     window = Window()
     window.asked(*NATIVE)
-    under_way = window.pending([ROUTE])
-    window.asked(*NATIVE)
-    window.delivered(under_way)
-    assert window.pending([ROUTE]) == {NATIVE: Counts(asked=2)}
+    window.asked(101, ROUTE, Side.NATIVE)
+    taken(window)
+    window.closed(*NATIVE, Outcome.FAILED)
+    assert taken(window) == {NATIVE: Counts(asked=1, failed=1)}
 
 
-def test_what_was_forgotten_during_a_delivery_does_not_come_back() -> None:
+def test_no_more_is_taken_at_once_than_was_asked_for() -> None:
+    window = Window()
+    for second in range(100, 107):
+        window.asked(second, ROUTE, Side.NATIVE)
+    sizes = [len(window.take([ROUTE], 3) or {}) for _ in range(4)]
+    assert sizes == [3, 3, 1, 0]
+    assert window.take([ROUTE], 3) is None
+
+
+def test_what_moved_of_a_route_that_nobody_judges_is_passed_over() -> None:
     window = Window()
     window.asked(*NATIVE)
-    under_way = window.pending([ROUTE])
+    window.asked(100, "another", Side.LEGACY)
+    assert taken(window, "another") == {(100, "another", Side.LEGACY): Counts(1)}
+    assert taken(window) == {}
+    window.closed(*NATIVE, Outcome.OK)
+    assert taken(window) == {NATIVE: Counts(asked=1, ok=1)}  # it is judged from now on
+
+
+def test_what_is_forgotten_is_not_taken() -> None:
+    window = Window()
+    window.asked(*NATIVE)
     window.forget(before=200)
-    window.delivered(under_way)
-    assert window.cells() == window.pending([ROUTE]) == {}
+    assert window.cells() == taken(window) == {}
 
 
-def test_a_second_that_begins_again_during_a_delivery_has_nothing_of_it() -> None:
+def test_a_second_that_begins_again_has_nothing_of_what_it_was() -> None:
     window = Window()
     window.asked(*NATIVE)
-    under_way = window.pending([ROUTE])
     window.forget(before=200)
-    window.asked(100, "another", Side.NATIVE)  # the clock was set back
-    window.delivered(under_way)
-    assert window.cells() == window.pending(["another"]) == {(100, "another", Side.NATIVE): Counts(1)}
+    window.asked(*NATIVE)  # the clock was set back
+    assert window.cells() == taken(window) == {NATIVE: Counts(1)}
 
 
-def test_routes_that_are_not_asked_about_stay_pending() -> None:
-    window = Window()
-    window.asked(*NATIVE)
-    assert window.pending(["another"]) == {}
-    assert window.pending([ROUTE]) == {NATIVE: Counts(asked=1)}
-
-
-@given(st.lists(events, max_size=5))
-def test_deliveries_together_hold_everything_however_they_are_cut(
-    batches: list[list[tuple[Cell, Outcome | None]]],
+@given(st.lists(events, max_size=5), st.integers(1, 4))
+def test_all_that_was_taken_together_holds_everything_however_it_is_cut(
+    batches: list[list[tuple[Cell, Outcome | None]]], limit: int
 ) -> None:
     window, fleet = Window(), dict[Cell, Counts]()
     for batch in batches:
         for cell, outcome in batch:
             record(window, cell, outcome)
-        pending = window.pending(["a", "b"])
-        fleet |= pending
-        window.delivered(pending)
+        while (cells := window.take(["a", "b"], limit)) is not None:
+            fleet |= cells
     assert fleet == window.cells()
 
 
 @given(counts, counts, counts)
 def test_counts_add_up_in_any_order(a: Counts, b: Counts, c: Counts) -> None:
     assert (a + b) + c == c + (b + a)
+    assert (a + b).moved(b, c) == a + c
 
 
-def test_totals_begin_for_each_route_at_its_own_second() -> None:
-    seen = {(second, route, Side.NATIVE): Counts(asked=1) for second in range(100, 110) for route in ("a", "b", "c")}
-    assert totals(seen, {"a": 105, "b": 109}) == {("a", Side.NATIVE): Counts(5), ("b", Side.NATIVE): Counts(1)}
+def test_a_subject_is_counted_once_a_second_however_often_it_asks() -> None:
+    window = Window()
+    for subject in (1, 1, 2, None):
+        window.asked(*NATIVE, subject)
+    window.asked(101, ROUTE, Side.NATIVE, 1)
+    assert [counts.subjects for counts in window.cells().values()] == [2, 1]
 
 
-@given(st.dictionaries(cells, counts), st.integers(0, 6))
-def test_totals_are_the_sum_of_the_cells_that_count(seen: dict[Cell, Counts], since: int) -> None:
-    for side in Side:
-        expected = [
-            count for (second, route, where), count in seen.items() if (route, where) == ("a", side) and second >= since
-        ]
-        assert totals(seen, {"a": since}).get(("a", side), Counts()) == sum(expected, Counts())
+def test_a_subject_that_was_failed_is_named_once_and_counts_no_more_once_it_is_spent() -> None:
+    window = Window()
+    for _ in range(2):
+        window.asked(*NATIVE, 7)
+        window.closed(*NATIVE, Outcome.FAILED, 7)
+    window.tally(ROUTE, Side.NATIVE).spent = {7}
+    window.asked(101, ROUTE, Side.NATIVE, 7)
+    window.closed(101, ROUTE, Side.NATIVE, Outcome.EXCLUDED, 7)
+    first, second = window.cells().values()
+    assert (first.subjects, first.failed_subjects) == (1, {7})
+    assert (second.asked, second.subjects) == (1, 0)
+
+
+def test_a_subject_whose_request_says_nothing_does_not_count() -> None:
+    window = Window()
+    window.asked(*NATIVE, 7)
+    window.closed(*NATIVE, Outcome.EXCLUDED, 7)
+    assert window.cells()[NATIVE].subjects == 0
+
+
+def test_what_two_workers_tell_of_a_second_names_each_failed_subject_once() -> None:
+    one, two = Counts(3, 1, 2, 0, 3, frozenset({1, 2})), Counts(2, 1, 1, 0, 2, frozenset({2}))
+    assert Counts().told(Counts(), one).told(Counts(), two) == Counts(5, 2, 3, 0, 5, frozenset({1, 2}))
+    assert one.told(one, one) == one

@@ -115,3 +115,20 @@ def test_an_exchange_that_cannot_be_compared_is_counted_with_the_reason(ledger: 
     ledger.books.shadow(SERVED, {**SCOPE, "method": "POST"}, b"", CONTROL)
     assert ledger.runner.pending == 0
     assert ledger.metrics.drops.labels("read", "unsafe_method").value == 1
+
+
+def test_whose_request_it_was_is_booked_where_it_is_evidence(ledger: Ledger) -> None:
+    mine = Decision(Side.NATIVE, False, Reason.SHARE, subject=7)
+    ledger.book(replace(SERVED, decision=mine), replace(SERVED, decision=mine, failure="5xx"))
+    assert ledger.counts(Side.NATIVE) == Counts(2, 1, 1, 0, 1, frozenset({7}))
+
+
+@pytest.mark.parametrize(("status", "failed"), [(200, frozenset[int]()), (503, frozenset({7}))])
+def test_legacy_in_natives_place_is_nobodys_choice_but_whom_it_failed_is_told(
+    ledger: Ledger, status: int, failed: frozenset[int]
+) -> None:
+    mine = Decision(Side.NATIVE, False, Reason.SHARE, subject=7)
+    ledger.book(replace(SERVED, decision=mine, failure="5xx", status=status, asked_last=Side.LEGACY))
+    legacy = ledger.counts(Side.LEGACY)
+    assert legacy is not None
+    assert (legacy.asked, legacy.subjects, legacy.failed_subjects) == (1, 0, failed)

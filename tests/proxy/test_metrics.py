@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from flags.decide import Decision, Reason
 from flags.flag import Flag, Side, Trip
+from flags.rollback import Kind, Verdict
 from flags.window import Outcome
 from proxy.address import Address
 from proxy.dial import Dial
@@ -148,7 +149,7 @@ def test_what_the_process_uses_is_told_too(told: Callable[[Metrics], bytes], met
 def test_flags_pools_and_states_are_read_at_each_scrape(metrics: Metrics) -> None:
     flags = {"read": Flag(native=2500, shadow=10_000), "write": Flag(native=500, trip=Trip(1.0, "too many errors"))}
     pool, queued = Pool(Dial("legacy", [Address("127.0.0.1", 1)]), Limits()), [3]
-    metrics.watch(lambda: flags, {"legacy": pool}, {"shadow_queue": ("Waiting", lambda: queued[0])})
+    metrics.watch(lambda: flags, dict, {"legacy": pool}, {"shadow_queue": ("Waiting", lambda: queued[0])})
     found = series(metrics)
     assert found["strangler_share", (("route", "read"),)] == 0.25
     assert found["strangler_shadow_share", (("route", "read"),)] == 1
@@ -162,10 +163,24 @@ def test_flags_pools_and_states_are_read_at_each_scrape(metrics: Metrics) -> Non
     assert found["strangler_pool", (("pool", "legacy"), ("state", "busy"))] == 2
 
 
+def test_a_verdict_is_told_for_every_route_as_a_number(metrics: Metrics) -> None:
+    flags, verdicts = {"read": Flag(native=2500), "write": Flag()}, {"read": Verdict(Kind.INCONCLUSIVE, "too few")}
+    metrics.watch(lambda: flags, lambda: verdicts, {}, {})
+
+    def told(route: str) -> float:
+        return series(metrics)["strangler_verdict", (("route", route),)]
+
+    assert (told("read"), told("write")) == (2, 0)
+    verdicts["read"] = Verdict(Kind.UNHEALTHY, "native failed 41 of 310")
+    assert told("read") == 3
+    verdicts["read"] = Verdict(Kind.HEALTHY, "native failed 0 of 310")
+    assert told("read") == 1
+
+
 async def test_each_address_of_a_side_is_up_or_down_once_however_many_pools_lead_there(metrics: Metrics) -> None:
     nobody, path = Address("127.0.0.1", 1), Address("", 0, path="/run/puma.sock")
     dial = Dial("legacy", [nobody, path])
-    metrics.watch(dict, {"legacy": Pool(dial, Limits()), "legacy_shadow": Pool(dial, Limits())}, {})
+    metrics.watch(dict, dict, {"legacy": Pool(dial, Limits()), "legacy_shadow": Pool(dial, Limits())}, {})
 
     await dial.look([nobody])
     told = {labels: value for (name, labels), value in series(metrics).items() if name == "strangler_upstream_up"}

@@ -20,7 +20,7 @@ def worker(asked: int, *, flag: Flag | None = None, connected: bool = True, task
         decision = Decision(Side.LEGACY, False, Reason.SHARE)
         metrics.closed(Exchange("read", decision, 1, 0.5, 200, Side.LEGACY), Outcome.OK)
     states = {"store_connected": ("", lambda: connected), "tasks": ("", lambda: tasks)}
-    metrics.watch(lambda: {"read": flag or Flag()}, {}, states)
+    metrics.watch(lambda: {"read": flag or Flag()}, dict, {}, states)
     return metrics
 
 
