@@ -14,14 +14,24 @@ class Kind(enum.Enum):
     INCONCLUSIVE = "inconclusive"
 
 
+class Judge(enum.Enum):
+    EVIDENCE = "evidence"
+    THRESHOLD = "threshold"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a route may get away with: rates lie in 0–1, the window is in seconds."""
+    """What a route may get away with: rates lie in 0–1, the window is in seconds.
+
+    By evidence: `alpha`, the chance in a day of a trip for nothing, takes the place of `window` and `max_excess`.
+    """
 
     window: float
     min_requests: int
     max_error_rate: float
     max_excess: float
+    alpha: float = 0.01
+    judge: Judge = Judge.THRESHOLD
 
 
 @dataclass(frozen=True, slots=True)

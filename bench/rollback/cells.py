@@ -1,0 +1,119 @@
+"""What is simulated: a cell is a scenario in thousands of runs, under each of the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from bench.rollback import rules
+from bench.rollback.rules import NEVER
+from bench.rollback.traffic import Counts, Rates, Scenario, Stretch, stretches
+from flags.evidence.detector import Standard
+from flags.rollback import Rule as ThresholdRule
+
+CEILING, ALPHA = 0.02, 0.01  # max_error_rate and alpha
+DAY, HOUR, MINUTE = 86_400, 3_600, 60
+RATES, SHARES = (1, 10, 100), (0.05, 0.25, 0.5, 0.9)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    name: str
+    scenario: Scenario
+    ceiling: float = CEILING
+
+    @property
+    def defect(self) -> bool:
+        """Whether native is worse, so that a rollback is wanted."""
+        return self.scenario.native > self.scenario.legacy
+
+
+def _quiet(rate: float, share: float) -> Cell:
+    return Cell(f"nothing is wrong, {rate:g}/s, {100 * share:g} %", Scenario(rate, share, DAY))
+
+
+def _defect(
+    name: str, share: float, onset: int, native: float = 0.5, ceiling: float = CEILING, rate: float = 10
+) -> Cell:
+    after = 2 * HOUR if native < 0.2 else 25 * MINUTE
+    return Cell(name, Scenario(rate, share, onset + after, onset, native=native), ceiling)
+
+
+def _shared(name: str, share: float, failing: float, lasting: int = 10 * MINUTE) -> Cell:
+    scenario = Scenario(10, share, 10 * MINUTE + lasting + MINUTE, 10 * MINUTE, lasting, native=failing, legacy=failing)
+    return Cell(f"{name}, {100 * share:g} %", scenario)
+
+
+QUIET = [_quiet(rate, share) for rate in RATES for share in SHARES]
+DEFECTS = [
+    *[
+        _defect(f"50 % defect, 25 %, after {name}", 0.25, onset)
+        for name, onset in (("0 s", 0), ("10 min", 10 * MINUTE), ("6 h", 6 * HOUR), ("24 h", DAY))
+    ],
+    *[_defect(f"50 % defect, {100 * share:g} %, after 10 min", share, 10 * MINUTE) for share in (0.05, 0.5, 0.9)],
+    _defect("50 % defect, 25 %, after 10 min, ceiling 5 %", 0.25, 10 * MINUTE, ceiling=0.05),
+    _defect("50 % defect, 90 %, after 10 min, ceiling 5 %", 0.9, 10 * MINUTE, ceiling=0.05),
+    _defect("10 % defect, 25 %, after 10 min", 0.25, 10 * MINUTE, native=0.1),
+]
+SHARED = [
+    *[_shared("both fail half", share, 0.5) for share in SHARES],
+    *[_shared("native fails, legacy hangs", share, 1.0) for share in SHARES],  # what is open counts as failed
+]
+CURSED = [
+    *[
+        Cell(f"1 000 cursed users, {100 * share:g} %", Scenario(10, share, HOUR, cursed=1_000))
+        for share in (0.05, 0.25)
+    ],
+]
+# Twenty-four outages, each with its own chance: shown, and no target.
+REPEATED = Cell(
+    "both fail 30 % for 5 s each hour, 25 %",
+    Scenario(10, 0.25, DAY, 10 * MINUTE, 5, every=HOUR, native=0.3, legacy=0.3),
+)
+CELLS = [*QUIET, *DEFECTS, *SHARED, *CURSED, REPEATED]
+
+
+class Rule(Protocol):
+    fired: Rates
+
+    def hear(self, stretch: Stretch) -> None: ...
+
+
+def simulate(cell: Cell, runs: int, seed: int) -> dict[str, dict[str, Any]]:
+    """What each of the rules did in this cell, run by run."""
+    scenario = cell.scenario
+    random = np.random.default_rng(seed)
+    phases = random.random(runs)
+    judged: Mapping[str, Rule] = {
+        "evidence": rules.Ours(Standard.of_failures(cell.ceiling, ALPHA), runs),
+        "thresholds": rules.Thresholds(ThresholdRule(30.0, 50, cell.ceiling, 0.02), runs),
+        "Flagger": rules.flagger(runs),
+        "Argo": rules.argo(runs),
+    }
+    failed = {name: np.zeros(runs, dtype=np.int64) for name in judged}
+    first = 0
+    for stretch in stretches(scenario, phases, random):
+        for name, rule in judged.items():
+            rule.hear(stretch)
+            failed[name] += _failed_until(rule.fired, stretch, first, scenario)
+        first += len(stretch.native)
+        if cell.defect and all((rule.fired < NEVER).all() for rule in judged.values()):
+            break
+    # What a second shows is judged by a tick that comes up to a second later; others' scrapes count at once.
+    delays = {name: random.random(runs) if name in ("evidence", "thresholds") else np.zeros(runs) for name in judged}
+    return {
+        name: {"fired": rule.fired + delays[name], "failed": failed[name], "phases": phases}
+        for name, rule in judged.items()
+    }
+
+
+def _failed_until(fired: Rates, stretch: Stretch, first: int, scenario: Scenario) -> Counts:
+    """How many native has failed since the onset up to the end of the second in which the rollback comes."""
+    if scenario.onset is None:
+        return np.zeros(len(fired), dtype=np.int64)
+    seconds = np.arange(first, first + len(stretch.native))[:, None]
+    counted = np.where((seconds >= scenario.onset) & (seconds <= fired), stretch.native_failed, 0)
+    return np.asarray(counted.sum(0))

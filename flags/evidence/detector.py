@@ -1,0 +1,127 @@
+"""E-detectors: sums of e-values that are begun anew every second, so that a defect is found whenever it begins.
+
+No I/O, no clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from flags.evidence.ratios import LIKELY, NOTHING, ODDS, SILENT, Trial, above, alternatives, worse
+
+MEMORY = 6 * 3600  # seconds in which what was once proved fades to a third
+REST = MEMORY / 60  # what a sum amounts to in the mean as long as nothing is wrong: one e-value of 1 begun a minute
+DAY = 24 * 60
+DOUBT = 1.0  # e-value above the ceiling from which native is asked how it does beside legacy
+ENOUGH = 100.0  # e-value that native is worse than legacy at which its failures are no outage that both share
+# How the false alarms that are allowed are shared out: to either rule about failures, to late answers, and to 4xx, of
+# which each status has its part.
+PART_ABOVE, PART_WORSE, PART_LATE, PART_REFUSED = 0.6, 0.2, 0.1, 0.1
+STATUSES = 8
+
+# What `meanwhile` believes of each of the odds at first: it is asked about defects that are large.
+BELIEVED = (0.05, 0.1, 0.25, 0.6)
+
+FADE = math.exp(-1 / MEMORY)
+BEGUN = REST * (1 - FADE)  # each second, so that the sum stays at rest
+MOST = 1e30  # no sum grows beyond it, and none has to
+_ALIKE = (1 / len(ODDS),) * len(ODDS)  # what `worse` stakes on each
+_LARGEST = math.log(1e300)
+
+Levels = tuple[float, ...]  # one for each alternative
+
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """What native is held to: the rate of failures above which rule A applies, and the e-values that prove a defect."""
+
+    ceiling: float
+    above: float
+    worse: float
+
+    @classmethod
+    def of_failures(cls, ceiling: float, alpha: float) -> Standard:
+        return cls(ceiling, bar(alpha * PART_ABOVE), bar(alpha * PART_WORSE))
+
+    @classmethod
+    def of_late_answers(cls, alpha: float) -> Standard:
+        return cls(1.0, math.inf, bar(alpha * PART_LATE))
+
+    @classmethod
+    def of_a_status(cls, alpha: float) -> Standard:
+        return cls(1.0, math.inf, bar(alpha * PART_REFUSED / STATUSES))
+
+
+def bar(alpha: float) -> float:
+    """The e-value that a sum reaches by chance alone on one day in 1 / `alpha` at most.
+
+    Its mean is `REST` when the day begins, or less, and grows by one a minute: the rest is Doob's inequality.
+    """
+    return (REST + DAY) / alpha
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is proved up to `second`.
+
+    `above`: native fails beyond its ceiling. `worse`: more often than legacy. `meanwhile`: more often than legacy since
+    `above` is in doubt. That is begun only once: an outage that both sides share has one chance, however long it lasts.
+    `seen`: the subjects since the last second that gave no reason for doubt.
+    """
+
+    second: int
+    above: Levels
+    worse: Levels
+    meanwhile: Levels | None = None
+    seen: Trial = NOTHING
+
+    @property
+    def doubted(self) -> bool:
+        """Whether there is any reason to ask further; at first there is."""
+        return sum(self.above) >= DOUBT or sum(self.worse) > REST
+
+
+def begin(second: int, standard: Standard) -> Evidence:
+    """Before anything is known of native; `second` is the last one that does not count.
+
+    A new share, a new release: this is when defects begin, and when the sums, at rest, have the least way to go.
+    """
+    above = tuple(REST * stake for stake, _ in zip(LIKELY, alternatives(standard.ceiling), strict=False))
+    return Evidence(second, above, tuple(REST * stake for stake in _ALIKE))
+
+
+def advance(before: Evidence, second: int, trial: Trial, standard: Standard) -> Evidence:
+    """The evidence with that of `second`, the next one in which anybody asked."""
+    idle, ratios = second - before.second - 1, worse(trial)
+    factors = None if ratios is SILENT else [_exp(ratio) for ratio in ratios]
+    exceeded = _step(before.above, idle, _above(standard.ceiling, trial.native, trial.native_failed), LIKELY)
+    meanwhile = None
+    if sum(exceeded) >= DOUBT:
+        meanwhile = before.meanwhile or (BELIEVED if sum(before.above) >= DOUBT else None)
+        if meanwhile is not None and factors is not None:
+            meanwhile = tuple([min(level * factor, MOST) for level, factor in zip(meanwhile, factors, strict=True)])
+    seen = before.seen + trial if before.doubted else trial
+    return Evidence(second, exceeded, _step(before.worse, idle, factors, _ALIKE), meanwhile, seen)
+
+
+@lru_cache(maxsize=4096)
+def _above(ceiling: float, native: int, native_failed: int) -> Sequence[float]:
+    """As factors: most seconds of most routes are alike."""
+    return [_exp(ratio) for ratio in above(Trial(native, native_failed), alternatives(ceiling))]
+
+
+def _step(levels: Levels, idle: int, factors: Sequence[float] | None, stakes: Levels) -> Levels:
+    if idle > 0:
+        faded, rest = FADE**idle, 1 - FADE**idle
+        levels = tuple([level * faded + REST * stake * rest for level, stake in zip(levels, stakes, strict=False)])
+    if factors is None:
+        return tuple([level * FADE + BEGUN * stake for level, stake in zip(levels, stakes, strict=True)])
+    steps = zip(levels, factors, stakes, strict=False)  # where there is no ceiling, nothing is staked against it
+    return tuple([min((level * FADE + BEGUN * stake) * factor, MOST) for level, factor, stake in steps])
+
+
+def _exp(ratio: float) -> float:
+    return math.exp(min(ratio, _LARGEST))
