@@ -10,42 +10,55 @@ from flags.flag import Flag, percent
 
 class Reach(enum.Enum):
     FLEET = "on every worker"
-    PROXY = (
-        "on every worker of this proxy: the store cannot be reached, and hears of it when it is back; "
-        "should this proxy end before that, it is lost"
-    )
-    WORKER = (
-        "on this worker only: the store cannot be reached, and hears of it when it is back; "
-        "should this process end before that, it is lost"
-    )
+    PROXY = "on every worker of this proxy: the store cannot be reached, and hears of it when it is back"
+    WORKER = "on this worker only: the store cannot be reached, and hears of it when it is back"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One route's flag, before and after."""
+    """One route's flag, before and after.
+
+    `followed`: its share is taken from Unleash. `kept`: this machine's disk has it, so that it outlives the process.
+    """
 
     route: str
     before: Flag
     after: Flag
     reach: Reach = Reach.FLEET
+    followed: bool = False
+    kept: bool = False
 
     @property
     def words(self) -> str:
         return f"{self.route}: {self._what()}"
 
+    @property
+    def _where(self) -> str:
+        place: str = self.reach.value
+        if self.reach is Reach.FLEET:
+            return place
+        if self.kept:
+            return f"{place}; until then this machine's disk has it, over a restart too"
+        ends = "proxy" if self.reach is Reach.PROXY else "process"
+        return f"{place}; should this {ends} end before that, it is lost"
+
     def _what(self) -> str:
-        before, after = self.before, self.after
+        before, after, where = self.before, self.after, self._where
         if after.trip is not None and not before.tripped:
-            return f"tripped ({after.trip.reason}); legacy answers everything until a reset, {self.reach.value}"
+            return f"tripped ({after.trip.reason}); legacy answers everything until a reset, {where}"
         if after.trip is not None and before.shadow == after.shadow:
-            held = f"it is tripped already ({after.trip.reason}) and legacy answers everything, {self.reach.value}"
+            held = f"it is tripped already ({after.trip.reason}) and legacy answers everything, {where}"
             return f"nothing changed: {held}"
         if before.tripped and not after.tripped:
-            return (
-                f"reset, {self.reach.value}; legacy still answers everything: native's share is 0 % until you raise it"
-            )
-        if before.native != after.native:
-            return f"native answers {percent(after.native)} (it was {percent(before.native)}), {self.reach.value}"
+            if self.followed:
+                return f"reset, {where}; from now on native's share is what Unleash says"
+            return f"reset, {where}; legacy still answers everything: native's share is 0 % until you raise it"
+        if (before.native, before.source) != (after.native, after.source):
+            return f"native answers {_whom(after)} (it was {_whom(before)}), {where}"
         if before.shadow != after.shadow:
-            return f"{percent(after.shadow)} is shadowed (it was {percent(before.shadow)}), {self.reach.value}"
-        return f"nothing changed: native answers {percent(after.native)}, {percent(after.shadow)} is shadowed"
+            return f"{percent(after.shadow)} is shadowed (it was {percent(before.shadow)}), {where}"
+        return f"nothing changed: native answers {_whom(after)}, {percent(after.shadow)} is shadowed"
+
+
+def _whom(flag: Flag) -> str:
+    return "whom Unleash's rules choose" if flag.by_rules else percent(flag.native)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flags.flag import Flag, Side
 
@@ -14,11 +14,14 @@ class Reason(enum.Enum):
     UNAVAILABLE = "unavailable"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: for a judged route one is made for every request; nobody changes it
 class Decision:
+    """`subject`: the mark of whose request it is, where that is evidence."""
+
     primary: Side
     shadow: bool
     reason: Reason
+    subject: int | None = field(default=None, compare=False)
 
 
 # There are few decisions and one is taken for every request: each is made once, as (unshadowed, shadowed).

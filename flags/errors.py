@@ -3,7 +3,8 @@
 FlagsError
 ├── Refused             the order cannot be carried out as things stand: nothing changed
 │   ├── UnknownRoute
-│   └── Tripped
+│   ├── Tripped
+│   └── Followed
 ├── Stale               somebody else changed the flag first: nothing changed
 └── StoreUnavailable    the store did not answer: a change may or may not have arrived
 """
@@ -30,6 +31,14 @@ class Tripped(Refused):
     def __init__(self, route: str, trip: Trip) -> None:
         super().__init__(f"{route} is tripped: {trip.reason}; its traffic stays on legacy. Reset it first")
         self.trip = trip
+
+
+class Followed(Refused):
+    def __init__(self, route: str) -> None:
+        super().__init__(
+            f"{route}: its share is taken from Unleash: move it there, at the flag of this name; nothing changed. "
+            "A rollback is always taken here"
+        )
 
 
 class Stale(FlagsError):

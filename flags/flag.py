@@ -5,12 +5,13 @@ from __future__ import annotations
 import enum
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import mmh3
 
 WHOLE = 10_000  # shares are in basis points: 10_000 is all of the traffic
+BLOCKED = "a handler of it blocked the event loop of a worker"  # the trip that shadowing ends with, too
 GENERATIONS = 10**15 - 1  # milliseconds for the next 30 000 years; exact as a double, which is what Lua counts in
 
 
@@ -35,13 +36,27 @@ class Trip:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a share was taken from, if no operator gave it: what Unleash said at a revision.
+
+    `group`: in which its subjects are counted, None for the route's own. `rules`: the name of the rules that choose
+    among all subjects, where no share can say whom.
+    """
+
+    revision: int
+    group: str | None = None
+    rules: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Flag:
-    """One route's knobs. A trip wins over the native share; shadowing goes on under it."""
+    """One route's knobs. A trip wins over the native share; shadowing goes on under it, unless that would block too."""
 
     native: int = 0
     shadow: int = 0
     trip: Trip | None = None
     generation: int = 0
+    source: Source | None = None
 
     def __post_init__(self) -> None:
         _within("native", self.native, WHOLE)
@@ -51,6 +66,17 @@ class Flag:
     @property
     def tripped(self) -> bool:
         return self.trip is not None
+
+    @property
+    def by_rules(self) -> bool:
+        """Whether rules choose who goes to native, and `native` says only that there may be anybody."""
+        return self.native > 0 and self.source is not None and self.source.rules is not None
+
+    def after(self, trip: Trip) -> Flag:
+        """What a trip makes of it: one that is tripped keeps its first reason, unless that let shadowing go on."""
+        if trip.reason == BLOCKED:
+            return self if self.tripped and not self.shadow else replace(self, native=0, shadow=0, trip=trip)
+        return self if self.tripped else replace(self, native=0, trip=trip)
 
     def next_generation(self, now: float) -> int:
         """The generation of a change made `now`: past this one, and no earlier than the clock.
@@ -71,6 +97,11 @@ def bucket(group: str, subject: str) -> int:
     return h % 100 * 100 + h // 100 % 100
 
 
+def mark(subject: str) -> int:
+    """What a subject is told apart by where it is counted: 32 bits, and nothing of it can be read back."""
+    return mmh3.hash(subject.encode("utf-8", "surrogatepass"), signed=False)
+
+
 def percent(share: int) -> str:
     """A share in basis points as people write it."""
     return f"{share / 100:g} %"
@@ -87,7 +118,8 @@ def decode(text: str) -> Flag:
     Fields that a later version may have added are passed over.
     """
     fields = _record("flag", json.loads(text), "native", "shadow", "trip", "generation")
-    return Flag(fields["native"], fields["shadow"], _trip(fields["trip"]), fields["generation"])
+    source = _source(fields.get("source"))  # flags written before there were sources name none
+    return Flag(fields["native"], fields["shadow"], _trip(fields["trip"]), fields["generation"], source)
 
 
 def _trip(value: Any) -> Trip | None:
@@ -100,6 +132,17 @@ def _trip(value: Any) -> Trip | None:
     if type(reason) is not str:
         raise ValueError(f"trip.reason: {reason!r} is not a text")
     return Trip(float(at), reason)
+
+
+def _source(value: Any) -> Source | None:
+    if value is None:
+        return None
+    fields = _record("source", value, "revision", "group", "rules")
+    for field in ("group", "rules"):
+        if not isinstance(fields[field], str | None):
+            raise ValueError(f"source.{field}: {fields[field]!r} is not a text")
+    _within("source.revision", fields["revision"], GENERATIONS)
+    return Source(fields["revision"], fields["group"], fields["rules"])
 
 
 def _record(name: str, value: Any, *fields: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flags.change import Change, Reach
-from flags.flag import Flag, Trip
+from flags.flag import WHOLE, Flag, Source, Trip
 
 TRIPPED = Flag(shadow=100, trip=Trip(1.0, "by hand: incident 7"), generation=2)
 
@@ -14,6 +14,18 @@ TRIPPED = Flag(shadow=100, trip=Trip(1.0, "by hand: incident 7"), generation=2)
     ("before", "after", "reach", "words"),
     [
         (Flag(), Flag(native=500), Reach.FLEET, "native answers 5 % (it was 0 %), on every worker"),
+        (
+            Flag(native=500),
+            Flag(native=WHOLE, source=Source(7, rules="a1")),
+            Reach.FLEET,
+            "native answers whom Unleash's rules choose (it was 5 %), on every worker",
+        ),
+        (
+            Flag(native=WHOLE, source=Source(7, rules="a1")),
+            Flag(source=Source(8)),
+            Reach.FLEET,
+            "native answers 0 % (it was whom Unleash's rules choose), on every worker",
+        ),
         (Flag(shadow=5), Flag(), Reach.FLEET, "0 % is shadowed (it was 0.05 %), on every worker"),
         (Flag(native=5), Flag(native=5), Reach.FLEET, "nothing changed: native answers 0.05 %, 0 % is shadowed"),
         (
@@ -57,3 +69,10 @@ def test_a_change_says_what_happened_and_what_it_means_for_traffic(
     before: Flag, after: Flag, reach: Reach, words: str
 ) -> None:
     assert Change("messages.create", before, after, reach).words == f"messages.create: {words}"
+
+
+@pytest.mark.parametrize("reach", [Reach.WORKER, Reach.PROXY])
+def test_what_the_disk_has_is_not_said_to_be_lost(reach: Reach) -> None:
+    words = Change("messages.create", Flag(native=500), TRIPPED, reach, kept=True).words
+    assert "this machine's disk has it, over a restart too" in words
+    assert "lost" not in words

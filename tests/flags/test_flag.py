@@ -11,13 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flags.flag import GENERATIONS, WHOLE, Flag, Side, Trip, bucket, decode, encode, percent
+from flags.flag import GENERATIONS, WHOLE, Flag, Side, Source, Trip, bucket, decode, encode, percent
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "buckets.json"
 
 shares = st.integers(0, WHOLE)
 trips = st.none() | st.builds(Trip, st.floats(0, 1e10, allow_nan=False), st.text())
-flags = st.builds(Flag, shares, shares, trips, st.integers(0, GENERATIONS))
+sources = st.none() | st.builds(
+    Source, st.integers(0, GENERATIONS), st.none() | st.text(), st.none() | st.text(max_size=16)
+)
+flags = st.builds(Flag, shares, shares, trips, st.integers(0, GENERATIONS), sources)
 
 
 def murmur3_32(data: bytes, seed: int = 0) -> int:
@@ -64,6 +67,13 @@ def test_our_own_murmur3_gives_the_published_values(text: str, seed: int, expect
 @pytest.mark.parametrize(("group", "subject", "percentile"), [("gr1", "123", 73), ("groupX", "999", 25)])
 def test_unleash_publishes_the_same_percentile(group: str, subject: str, percentile: int) -> None:
     assert bucket(group, subject) // 100 + 1 == percentile
+
+
+def test_unleashs_engine_gave_every_golden_subject_the_same_percentile() -> None:
+    vectors = json.loads((VECTORS.parent / "unleash.json").read_text(encoding="utf-8"))
+    assert {vector["group"] for vector in vectors} >= {"default", "", "Größe"}
+    for vector in vectors:  # the smallest rollout with which it chose the subject
+        assert bucket(vector["group"], vector["subject"]) // 100 + 1 == vector["percentile"], vector
 
 
 def test_no_golden_subject_has_moved() -> None:
@@ -141,6 +151,11 @@ def test_fields_that_a_later_version_added_are_passed_over() -> None:
         ({"trip": {"at": float("nan"), "reason": "x"}}, "trip.at"),
         ({"trip": {"at": float("inf"), "reason": "x"}}, "trip.at"),
         ({"trip": {"at": 1.0, "reason": 5}}, "trip.reason"),
+        ({"source": "Unleash"}, "source"),
+        ({"source": {"group": "x", "rules": None}}, "revision"),
+        ({"source": {"revision": -1, "group": None, "rules": None}}, "source.revision"),
+        ({"source": {"revision": 1, "group": 5, "rules": None}}, "source.group"),
+        ({"source": {"revision": 1, "group": None, "rules": True}}, "source.rules"),
     ],
 )
 def test_a_bad_field_is_named(changes: dict[str, Any], named: str) -> None:
@@ -154,6 +169,12 @@ def test_a_missing_field_is_named(field: str) -> None:
     del fields[field]
     with pytest.raises(ValueError, match=f"^{field}: missing"):
         decode(json.dumps(fields))
+
+
+def test_a_flag_that_was_kept_before_there_were_sources_has_none() -> None:
+    fields = json.loads(encode(Flag(native=5)))
+    del fields["source"]
+    assert decode(json.dumps(fields)) == Flag(native=5)
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "[]", "5", "null", '"{}"', "{"])

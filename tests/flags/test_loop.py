@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
 from flags.change import Reach
 from flags.errors import Stale, Tripped, UnknownRoute
 from flags.flag import WHOLE, Flag, Side, Trip
-from flags.rollback import Kind
+from flags.fleet import BATCH
+from flags.loop import Loop
+from flags.rollback import Judge, Kind
 from flags.store.memory import MemoryStore
-from flags.window import Cells, Outcome
-from tests.flags.workers import OTHER, ROUTE, Worker
+from flags.window import Cells, Counts, Outcome, Seconds
+from tests.flags.workers import OTHER, ROUTE, RULE, Worker
 
 
 class Meanwhile(MemoryStore):
@@ -25,7 +28,7 @@ class Meanwhile(MemoryStore):
         self.reading: Callable[[], Awaitable[object]] | None = None
         self.rivals = 0
 
-    async def window(self, first: int, last: int) -> Cells:
+    async def window(self, first: int, last: int) -> Seconds:
         if self.reading is not None:
             reading, self.reading = self.reading, None
             await reading()
@@ -159,7 +162,7 @@ async def test_what_the_fleet_has_heard_is_not_said_again() -> None:
     worker = await strangled()
     worker.answer(Side.NATIVE, ok=5)
     await worker.tick()
-    assert worker.loop.window.pending([ROUTE]) == {}
+    assert worker.loop.window.take([ROUTE], 1) is None
 
 
 async def test_two_workers_trip_on_what_neither_has_seen_enough_of_alone() -> None:
@@ -391,3 +394,117 @@ async def test_counts_are_forgotten_with_their_window() -> None:
         worker.answer(Side.NATIVE, ok=1)
         await worker.tick()
     assert len(worker.loop.window.cells()) <= 31
+
+
+async def test_a_verdict_is_made_anew_only_when_the_counts_of_its_route_have_moved() -> None:
+    worker = await strangled()
+    await worker.loop.set_share(OTHER, 2_500)
+    worker.answer(Side.NATIVE, ok=1)
+    await worker.tick()
+    before = worker.loop.verdicts
+    worker.answer(Side.NATIVE, ok=1)
+    await worker.tick()
+    assert worker.loop.verdicts[OTHER] is before[OTHER]
+    assert worker.loop.verdicts[ROUTE].words == "native answered 2 of the 50 requests needed in 30 s: 48 more"
+    await worker.tick(after=30.0)  # what leaves the window moves them too
+    assert worker.loop.verdicts[ROUTE].words == "native answered 0 of the 50 requests needed in 30 s: 50 more"
+
+
+async def test_more_than_is_told_at_a_time_reaches_the_fleet_whole() -> None:
+    class Listening(MemoryStore):
+        told: ClassVar[list[int]] = []
+
+        async def report(self, worker: str, cells: Cells, keep: int) -> None:
+            self.told.append(len(cells))
+            await super().report(worker, cells, keep)
+
+    store, now = Listening(), [1_000.0]
+    routes = [f"route {number}" for number in range(2 * BATCH + 7)]
+    loop = Loop(store, routes, RULE, "one", now=lambda: now[0])
+    await loop.seed(dict.fromkeys(routes, Flag(native=2_500)))
+    await loop.tick()
+    now[0] += 1.0
+    for route in routes:
+        loop.window.asked(1_001, route, Side.NATIVE)
+    await loop.tick()
+    assert store.told == [BATCH, BATCH, 7]
+    assert await store.window(1_001, 1_001) == {1_001: {(route, Side.NATIVE): Counts(1) for route in routes}}
+
+
+EVIDENCE = replace(RULE, judge=Judge.EVIDENCE)
+
+
+async def by_evidence(store: MemoryStore | None = None, name: str = "one") -> Worker:
+    worker = Worker(store or MemoryStore(), name, rule=EVIDENCE)
+    if store is None or not await store.flags():
+        await worker.loop.set_share(ROUTE, 2_500)
+    await worker.tick()
+    return worker
+
+
+async def test_native_failing_its_users_is_proved_and_trips() -> None:
+    worker = await by_evidence()
+    worker.serve(Side.LEGACY, range(100, 130))
+    worker.serve(Side.NATIVE, range(4), failed=range(4, 10))
+    await worker.tick()
+    assert worker.flag.trip is not None
+    assert worker.flag.trip.reason.startswith("native failed 6 of 10 subjects, legacy 0 of 30; e-value ")
+    assert worker.flag.trip.reason.endswith(" (rule A)")
+
+
+async def test_one_user_failing_on_and_on_trips_nothing() -> None:
+    worker = await by_evidence()
+    for _ in range(200):
+        worker.serve(Side.LEGACY, range(100, 110))
+        worker.serve(Side.NATIVE, range(3), failed=[7, 7])
+        await worker.tick()
+    assert not worker.flag.tripped
+    assert worker.loop.verdicts[ROUTE].kind is Kind.HEALTHY
+    assert worker.loop.verdicts[ROUTE].words.startswith("native failed 1 of ")
+
+
+async def test_a_user_whom_two_workers_fail_is_one_failure() -> None:
+    store = MemoryStore()
+    one, two = await by_evidence(store), await by_evidence(store, "two")
+    await two.tick()
+    for worker in (one, two):
+        worker.now = 1_010.0
+        worker.serve(Side.LEGACY, range(100, 130))
+        worker.serve(Side.NATIVE, range(4), failed=[7, 8])
+        await worker.tick()
+    assert not two.flag.tripped
+    assert two.loop.verdicts[ROUTE].words.startswith("native failed 2 of 12 subjects, legacy 0 of 60")
+
+
+async def test_evidence_of_before_a_change_does_not_count_after_it() -> None:
+    worker = await by_evidence()
+    worker.serve(Side.LEGACY, range(100, 130))
+    worker.serve(Side.NATIVE, range(20), failed=range(20, 22))
+    await worker.tick()
+    await worker.loop.set_share(ROUTE, 5_000)
+    await worker.tick()
+    worker.serve(Side.NATIVE, range(3))
+    await worker.tick()
+    assert worker.loop.verdicts[ROUTE].words.startswith("native failed 0 of 3 subjects, legacy was not asked")
+
+
+async def test_a_whole_share_is_held_to_the_ceiling_alone() -> None:
+    worker = await by_evidence()
+    await worker.loop.set_share(ROUTE, WHOLE)
+    await worker.tick()
+    worker.serve(Side.NATIVE, range(4), failed=range(4, 10))
+    await worker.tick()
+    assert worker.flag.trip is not None
+    assert "legacy was not asked" in worker.flag.trip.reason
+
+
+async def test_a_route_may_have_a_judge_of_its_own() -> None:
+    worker = Worker(MemoryStore(), rule=EVIDENCE, judges={ROUTE: Judge.THRESHOLD})
+    for route in (ROUTE, OTHER):
+        await worker.loop.set_share(route, 2_500)
+    await worker.tick()
+    worker.break_native()
+    await worker.tick()
+    assert worker.flag.trip is not None
+    assert worker.flag.trip.reason.endswith(" in 30 s")
+    assert worker.loop.verdicts[OTHER].words.startswith("native failed 0 of 0 subjects")

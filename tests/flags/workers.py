@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 
 from flags.flag import Flag, Side, Trip
 from flags.loop import Loop
-from flags.rollback import Rule
+from flags.rollback import Judge, Rule
 from flags.store import Store
 from flags.window import Outcome
 
@@ -19,7 +20,14 @@ RULE = Rule(window=30.0, min_requests=50, max_error_rate=0.05, max_excess=0.02)
 class Worker:
     """A Loop, and all that it told."""
 
-    def __init__(self, store: Store, name: str = "one", now: float = 1_000.0, rule: Rule = RULE) -> None:
+    def __init__(
+        self,
+        store: Store,
+        name: str = "one",
+        now: float = 1_000.0,
+        rule: Rule = RULE,
+        judges: Mapping[str, Judge] = MappingProxyType({}),
+    ) -> None:
         self.now = now
         self.changes: list[tuple[str, Flag, Flag]] = []
         self.trips: list[tuple[str, Trip]] = []
@@ -29,6 +37,7 @@ class Worker:
             [ROUTE, OTHER],
             rule,
             worker=name,
+            judges=judges,
             now=lambda: self.now,
             on_change=self._on_change,
             on_trip=lambda route, trip: self.trips.append((route, trip)),
@@ -50,6 +59,14 @@ class Worker:
         for outcome, number in ((Outcome.OK, ok), (Outcome.FAILED, failed)):
             for _ in range(number):
                 self.loop.window.closed(second, ROUTE, side, outcome)
+
+    def serve(self, side: Side, subjects: Iterable[int], failed: Iterable[int] = ()) -> None:
+        """Each of these subjects asks once in this second, and is answered."""
+        second = int(self.now)
+        for outcome, whose in ((Outcome.OK, subjects), (Outcome.FAILED, failed)):
+            for subject in whose:
+                self.loop.window.asked(second, ROUTE, side, subject)
+                self.loop.window.closed(second, ROUTE, side, outcome, subject)
 
     def break_native(self) -> None:
         """Plenty of evidence against native, and none against legacy."""

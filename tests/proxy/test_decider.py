@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
+from flags import flag as flags
 from flags.decide import Decision, Reason
 from flags.flag import WHOLE, Flag, Side
 from proxy.decider import Decider
@@ -16,10 +18,9 @@ TABLE = RouteTable([Route.parse("read", "GET /things/{id}", "default"), Route.pa
 CLIENT = "192.0.2.7"
 
 
-def decider(flag: Flag, *, ready: bool = True) -> Decider:
-    return Decider(
-        TABLE, {"read": flag, "list": Flag()}.__getitem__, Subject([Source("header", "x-user")]), lambda: ready
-    )
+def decider(flag: Flag, *, ready: bool = True, chooses: Callable[[str, str, str], bool] = lambda *_: False) -> Decider:
+    subject = Subject([Source("header", "x-user")])
+    return Decider(TABLE, {"read": flag, "list": Flag()}.__getitem__, subject, lambda: ready, chooses)
 
 
 def decide(flag: Flag, path: bytes = b"/things/1", *headers: Header, ready: bool = True) -> tuple[str, Decision]:
@@ -63,3 +64,54 @@ def test_no_chance_is_taken_where_all_or_none_are_shadowed(shadow: int, shadowed
 def test_a_native_that_takes_no_requests_is_given_none() -> None:
     name, decision = decide(Flag(native=WHOLE), ready=False)
     assert (name, decision.primary, decision.reason) == ("read", Side.LEGACY, Reason.UNAVAILABLE)
+
+
+@pytest.mark.parametrize("group", ["another journey", ""])
+def test_a_share_from_elsewhere_is_counted_in_the_group_that_it_names(group: str) -> None:
+    ask = decider(Flag(native=2_500, source=flags.Source(7, group)))
+    for subject in map(str, range(200)):
+        taken = flags.bucket(group, subject) < 2_500
+        decided = ask("GET", b"/things/1", [(b"x-user", subject.encode())], CLIENT)[1].primary
+        assert decided is (Side.NATIVE if taken else Side.LEGACY)
+
+
+def test_a_share_from_elsewhere_that_names_no_group_is_counted_in_the_route_s() -> None:
+    own, named = decider(Flag(native=2_500)), decider(Flag(native=2_500, source=flags.Source(7)))
+    users = [(b"x-user", b"%d" % number) for number in range(200)]
+    assert [own("GET", b"/things/1", [user], CLIENT) for user in users] == [
+        named("GET", b"/things/1", [user], CLIENT) for user in users
+    ]
+
+
+def test_rules_choose_by_route_subject_and_address_whoever_s_place_it_is() -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    def chooses(*asking: str) -> bool:
+        route, subject, address = asking
+        asked.append((route, subject, address))
+        return subject == "ada"
+
+    ask = decider(Flag(native=WHOLE, source=flags.Source(7, rules="a1")), chooses=chooses)
+    sides = [ask("GET", b"/things/1", [(b"x-user", user)], CLIENT)[1].primary for user in (b"ada", b"bob")]
+    assert sides == [Side.NATIVE, Side.LEGACY]
+    assert asked == [("read", "ada", CLIENT), ("read", "bob", CLIENT)]
+
+
+def test_a_trip_asks_no_rules() -> None:
+    def chooses(*_: str) -> bool:
+        raise AssertionError
+
+    tripped = Flag(shadow=WHOLE, trip=flags.Trip(1.0, "x"), source=flags.Source(7, rules="a1"))
+    assert decider(tripped, chooses=chooses)("GET", b"/things/1", [], CLIENT)[1].primary is Side.LEGACY
+
+
+@pytest.mark.parametrize("native", [1, WHOLE // 2, WHOLE])
+def test_whose_request_it_is_is_told_where_native_is_judged_and_the_same_for_the_same_user(native: int) -> None:
+    ask = decider(Flag(native=native))
+    told = [ask("GET", b"/things/1", [(b"x-user", user)], CLIENT)[1] for user in (b"a", b"a", b"b")]
+    assert told[0].subject == told[1].subject != told[2].subject
+    assert None not in {each.subject for each in told}
+
+
+def test_nobodys_name_is_asked_for_where_native_answers_nothing() -> None:
+    assert decide(Flag(shadow=WHOLE))[1].subject is None
