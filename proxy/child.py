@@ -9,11 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from math import inf
 
 from proxy.line import Line, Word
 from proxy.post import Post
+from proxy.pulse import felt, pair
+from proxy.sockets import Doors
 
 Heard = tuple[str, float, str]  # a trip: its route, when, why
 
@@ -21,16 +24,20 @@ Heard = tuple[str, float, str]  # a trip: its route, when, why
 class Child:
     """A fresh interpreter that runs the command this process was started with, so that it finds new code and settings.
 
+    `stalled` hears which routes are to blame for it standing still.
     `ready` is set once it takes requests. `ended` is its exit code, or below 0 the signal that ended it.
     """
 
-    def __init__(self, worker: int, public: socket.socket, private: socket.socket, listen: str, admin: str) -> None:
+    def __init__(self, worker: int, doors: Doors, stalled: Callable[[list[str]], None]) -> None:
         loop = asyncio.get_running_loop()
         self._ours, theirs = socket.socketpair()
         self._ours.setblocking(False)
         self._line: Line | None = None
-        with theirs:
-            post = Post(worker, public.fileno(), private.fileno(), theirs.fileno(), listen, admin)
+        self._pulse, their_pulse = pair()
+        self._stalled = stalled
+        with theirs, their_pulse:
+            public, private = doors.public.fileno(), doors.private.fileno()
+            post = Post(worker, public, private, theirs.fileno(), their_pulse.fileno(), doors.listen, doors.admin)
             self._process = subprocess.Popen(  # noqa: S603  # the command that started us
                 [sys.executable, *sys.orig_argv[1:]],
                 env={**os.environ, **post.variable()},
@@ -42,7 +49,8 @@ class Child:
         self.ready: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[int] = loop.create_future()
         self.started = loop.time()
-        self.drain = 0.0
+        self.drain = self.limit = 0.0
+        self.silence = -inf  # seconds since its pulse was felt; none is expected before the first time
         self.leaving = False
         self.counts = b""
         self.latched: set[Heard] = set()
@@ -57,7 +65,8 @@ class Child:
         return asyncio.get_running_loop().time() - self.started
 
     async def connect(self) -> None:
-        """Open the line to it."""
+        """Open the line to it, and feel its pulse."""
+        asyncio.get_running_loop().add_reader(self._pulse, self._feel)
         self._line = await Line.over(self._ours)
 
     async def messages(self) -> AsyncIterator[tuple[Word, bytes]]:
@@ -65,7 +74,8 @@ class Child:
         assert self._line is not None
         async for word, body in self._line.messages():
             if word is Word.READY:
-                self.drain = json.loads(body)["drain"]
+                agreed = json.loads(body)
+                self.drain, self.limit = agreed["drain"], agreed["watchdog"]
                 self.ready.set_result(None)
             elif word is Word.COUNTS:
                 self.counts = body
@@ -85,6 +95,16 @@ class Child:
         if code is not None and not self.ended.done():
             self.ended.set_result(code)
 
+    def stands_still(self, seconds: float) -> bool:
+        """Whether it has had no pulse for too long, so many seconds after this was last asked. What it sees of that
+        itself it has the time to tell."""
+        self.silence += seconds
+        return self.serving and self.silence > self.limit * 1.5
+
+    def hangs(self, within: float) -> bool:
+        """Whether it takes no requests so many seconds after its start, and nobody has given it up."""
+        return not (self.ready.done() or self.leaving or self.ended.done()) and self.age > within
+
     def leave(self) -> None:
         """Another worker serves in its place: it takes no more connections, and ends once it has finished."""
         self.leaving = True
@@ -97,7 +117,19 @@ class Child:
             self._ours.shutdown(socket.SHUT_WR)
 
     def kill(self) -> None:
+        self.silence, self.leaving = -inf, True
         self._process.kill()
+
+    def _feel(self) -> None:
+        try:
+            for routes in felt(self._pulse):
+                if routes is None:
+                    self.silence = 0.0
+                else:
+                    self._stalled(routes)
+        except EOFError:
+            asyncio.get_running_loop().remove_reader(self._pulse)
+            self._pulse.close()
 
 
 def ending(code: int) -> str:

@@ -12,6 +12,7 @@ from proxy.errors import Broken, StranglerError, Unasked
 from proxy.headers import BODILESS, Header
 from proxy.limits import Limits
 from proxy.listener import FRAMING, Listener, keeps_alive
+from proxy.progress import PROGRESS
 from proxy.request import Request
 from proxy.strict import LARGE_ANSWER, Head, answer_fault
 from proxy.timekeeper import Timekeeper
@@ -35,8 +36,7 @@ class Connection(asyncio.Protocol):
         self._read_paused = self._head_only = self._framed = self._ended = self.write_paused = self.closed = False
         self.keeps_alive = True
         self.asked = 0  # questions so far: the first one goes out on a fresh connection
-        self.opened_at = self.loop.time()
-        self.idle_since = 0.0
+        self.opened_at, self.idle_since = self.loop.time(), 0.0
 
     @property
     def reusable(self) -> bool:
@@ -116,6 +116,7 @@ class Connection(asyncio.Protocol):
         self._time = Timekeeper(self.fail)  # not sooner: they lead to each other, and only an end parts them
 
     def data_received(self, data: bytes) -> None:
+        PROGRESS.steps += 1
         listener = self._listener
         if listener is None or self._parser is None:
             return self.close()  # bytes that nobody asked for
@@ -146,8 +147,7 @@ class Connection(asyncio.Protocol):
         self._time.close()
         self._tell_writable()
         self._parser = self._whole = self._writable = None  # they lead back here: break the circles
-        if self._listener is not None:
-            listener = self._listener
+        if (listener := self._listener) is not None:
             if listener.status and not self._framed and self._ended:
                 listener.end([])  # a body without a length ends with its connection (RFC 9112 §6.3)
                 self._settle(listener)

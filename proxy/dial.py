@@ -16,6 +16,7 @@ import structlog
 
 from proxy.address import Address
 from proxy.errors import NoConnection, Refused, SideFailed
+from proxy.fair import fair_timeout
 
 P = TypeVar("P", bound=asyncio.Protocol)
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -111,7 +112,7 @@ class Dial:
 
     async def _reach(self, address: Address, make: Callable[[], P]) -> tuple[asyncio.BaseTransport, P]:
         try:
-            async with asyncio.timeout(self._connect):
+            async with fair_timeout(self._connect):
                 transport, protocol = await self._connected(address, make)
             if transport.is_closing():
                 raise ConnectionResetError("closed as soon as it was open")
@@ -133,7 +134,7 @@ class Dial:
         hosts = await self._hosts(address)
         for left, host in zip(range(len(hosts), 0, -1), hosts, strict=True):
             try:
-                async with asyncio.timeout((until - loop.time()) / left):  # one that is silent leaves time for the rest
+                async with fair_timeout((until - loop.time()) / left):  # one that is silent leaves time for the rest
                     return await loop.create_connection(make, host, address.port, **tls)
             except OSError:  # a time-out is one, too
                 if left == 1:

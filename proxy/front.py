@@ -15,6 +15,7 @@ from uvicorn.server import ServerState
 from proxy.asgi import asgi_cycle, close_delimited, http_scope, origin_form, unless_left
 from proxy.headers import Header
 from proxy.pipeline import FEW, Pipelined
+from proxy.progress import PROGRESS
 from proxy.relay import Asked
 from proxy.relayed import Relayed
 from proxy.request import Request
@@ -47,6 +48,7 @@ class Front(Pipelined):
     # asyncio.Protocol
 
     def data_received(self, data: bytes, portioned: bool = False) -> None:
+        PROGRESS.steps += 1
         if self._refused:
             return None
         if not portioned and (len(data) > FEW or self._serving is not None):
@@ -71,6 +73,7 @@ class Front(Pipelined):
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
+        PROGRESS.steps += 1
         self.connections.discard(self)
         self._alarm.close()
         self.flow.resume_writing()

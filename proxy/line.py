@@ -15,7 +15,7 @@ HEAD = struct.Struct(">cI")
 class Word(enum.Enum):
     """What a message is about."""
 
-    READY = b"r"  # a worker takes requests; with the seconds that it drains for, as JSON
+    READY = b"r"  # a worker takes requests; with what it has agreed to, as JSON
     COUNTS = b"c"  # a worker's exposition, or the answer to EVERYONE: that of all others
     EVERYONE = b"e"  # a worker asks what all others have counted
     TRIPS = b"t"  # the trips that the store has not heard of, as JSON

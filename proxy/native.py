@@ -17,6 +17,7 @@ from proxy.errors import Refused
 from proxy.faults import ConfigError, Fault
 from proxy.tasks import Tasks
 from proxy.upstream import Upstream
+from proxy.watchdog import NATIVE
 
 log = structlog.get_logger()
 PROBE_EVERY = 1.0  # seconds
@@ -96,7 +97,7 @@ class Embedded:
             except Exception as fault:
                 faults.append(fault)
 
-        serving = self._tasks.start(serve())
+        serving = self._tasks.start(serve(), NATIVE + str(scope.get("strangler.route")))
         try:
             await asyncio.wait([serving])
         finally:

@@ -26,7 +26,7 @@ class Output:
 
     def __init__(self, descriptor: int = 1, limit: int = LIMIT) -> None:
         self._descriptor, self._limit = descriptor, limit
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal may come in the middle of a line, and have one to say
         self._lines: list[str] = []
         self._size = 0  # characters taken and not yet written
         self._lost = 0  # lines, since this was last said

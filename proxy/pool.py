@@ -11,6 +11,7 @@ from proxy.connection import Connection
 from proxy.dial import Dial
 from proxy.errors import Saturated
 from proxy.limits import Limits
+from proxy.unfinished import Unfinished
 
 __all__ = ["Limits", "Pool"]
 
@@ -25,6 +26,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._sweep: asyncio.TimerHandle | None = None
         self._age = limits.age
+        self.unfinished = Unfinished(dial.side, limits)
         self.opened = 0
         self.closed = False
         dial.when_down(self._forget)

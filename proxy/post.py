@@ -12,7 +12,8 @@ VARIABLE = "STRANGLER_POST"
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """File descriptors of what the worker inherits: both listening sockets and its end of the line.
+    """File descriptors of what the worker inherits: both listening sockets and its ends of the line and of
+    the pulse.
 
     `listen` and `admin` are the addresses that the sockets are bound to, as the configuration had them then.
     """
@@ -21,19 +22,20 @@ class Post:
     public: int
     private: int
     line: int
+    pulse: int
     listen: str
     admin: str
 
     @property
-    def descriptors(self) -> tuple[int, int, int]:
-        return self.public, self.private, self.line
+    def descriptors(self) -> tuple[int, int, int, int]:
+        return self.public, self.private, self.line, self.pulse
 
-    def sockets(self) -> tuple[socket.socket, socket.socket, socket.socket]:
-        """The public and the private socket, and the line's."""
-        public, private, line = (socket.socket(fileno=descriptor) for descriptor in self.descriptors)
-        for sock in (public, private, line):
+    def sockets(self) -> tuple[socket.socket, socket.socket, socket.socket, socket.socket]:
+        """The public and the private socket, the line's and the pulse's."""
+        public, private, line, pulse = (socket.socket(fileno=descriptor) for descriptor in self.descriptors)
+        for sock in (public, private, line, pulse):
             sock.setblocking(False)
-        return public, private, line
+        return public, private, line, pulse
 
     def variable(self) -> dict[str, str]:
         return {VARIABLE: json.dumps(asdict(self))}

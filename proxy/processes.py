@@ -19,8 +19,10 @@ from proxy.line import Line
 from proxy.logs import configure
 from proxy.native import import_app
 from proxy.post import Post
+from proxy.pulse import Pulse
 from proxy.sections import Native
 from proxy.server import Server, listen
+from proxy.sockets import Doors
 
 log = structlog.get_logger()
 
@@ -45,22 +47,21 @@ def own_app_faults(values: Values) -> Iterator[Fault]:
 
 def serve(config: Config) -> None:
     """The proxy with both of its ports; a ConfigError names a port or an app that cannot be had."""
-    public = listen(config.listen, "listen")
-    private = listen(config.admin.listen, "admin.listen")
+    doors = Doors.opened(config.listen, config.admin.listen)
     configure()
 
     async def run() -> None:
         strangler = Strangler(config)
         _on_signals(strangler.stopping.set)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, strangler.renew)
-        await strangler.serve(public, private)
+        await strangler.serve(doors.public, doors.private)
 
     uvloop.run(run())
 
 
 def work(config: Config, post: Post) -> None:
     """One of several workers, at its post: told to stop, it leaves both ports to the others at once."""
-    public, private, line = post.sockets()
+    public, private, line, pulse = post.sockets()
     configure()
     structlog.contextvars.bind_contextvars(worker=post.worker)
     for place, bound, wanted in (
@@ -73,7 +74,7 @@ def work(config: Config, post: Post) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's, whomever else it was sent to
 
     async def run() -> None:
-        strangler = Strangler(config, await Line.over(line))
+        strangler = Strangler(config, await Line.over(line), Pulse(pulse))
         _on_signals(strangler.leave)
         await strangler.serve(public, private)
 

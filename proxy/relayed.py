@@ -13,46 +13,48 @@ from proxy.exchange import Exchange
 from proxy.framed import Framed
 from proxy.headers import Header, forward_trailers, message_head, status_line
 from proxy.relay import Asked, Relay, User
-from proxy.upstream import INVITATION, take, take_idle
+from proxy.upload import Upload
+from proxy.upstream import take, take_idle
 
-EARLY = 64 * 1024  # bytes of an upload that are taken before there is a connection for them
 
-
-class Relayed:
+class Relayed(Upload):
     """Told of the upload by the user's connection, which serves no other if not to be kept alive, of the answer by the
     side's."""
 
-    # Most requests never change these: they are set on the class, and not for each request anew.
-    complete = touched = response_complete = False
+    complete = touched = False
     status = 0
-    _ended_at = 0.0
-    _early: list[bytes] | None = None
-    _early_bytes = 0
     _reused = _left = False
     _framed: Framed | None = None
-    _connection: Connection | None = None
     _opening: asyncio.Task[None] | None = None
-    _invitation: asyncio.TimerHandle | None = None
     _failure: StranglerError | None = None
 
     def __init__(self, relay: Relay, asked: Asked, user: User, *, keep_alive: bool) -> None:
-        self._relay, self._asked, self._user, self.keep_alive = relay, asked, user, keep_alive
+        super().__init__(relay, asked, user)
+        self.keep_alive = keep_alive
         self._second, self._started = int(time.time()), time.perf_counter()
-        self._request = asked.request
-        self._limits = relay.legacy.limits(asked.route)
-        self._uploaded = not self._request.has_body
         relay.observer.opened(asked.route, asked.decision, self._second)
 
-    def start(self) -> None:
+    def _take(self) -> None:
+        if self._opening is not None:
+            self._stop_opening()  # it was in line, and has come whole
         connection = take_idle(self._relay.legacy.pool, self._request)
         if connection is not None:
             self._ask(connection)
         else:
-            self._opening = self._relay.legacy.tasks.start(self._open(fresh=False))
+            self._line_up()
+
+    def _line_up(self) -> None:
+        self._opening = self._relay.legacy.tasks.start(self._open(fresh=False))
+
+    def _stop_opening(self) -> bool:
+        """Whether it was about to."""
+        opening, self._opening = self._opening, None  # its traceback leads back here
+        return opening is not None and opening.cancel()
 
     async def _open(self, *, fresh: bool) -> None:
         pool = self._relay.legacy.pool
         try:
+            await self._begin_in_turn()
             connection = await (pool.take(fresh=True) if fresh else take(pool, self._request))
         except SideFailed as failure:
             self._opening = None
@@ -70,42 +72,9 @@ class Relayed:
         connection.ask(request, self, self._limits, whole)
         if self._connection is not connection:
             return  # it had ended, and we have heard of it
-        if self._early is not None:
-            early, self._early = self._early, None
-            for body in early:
-                self._carry(connection, body)
-        if self._uploaded:
-            self._expect_answer(connection)
-        else:
-            self._user.resume_reading()
-            connection.expect_upload()
-            if request.expects and self._asked.version != "1.0":
-                self._invitation = asyncio.get_running_loop().call_later(INVITATION, self._invite)
+        self._carry_on(connection)
 
     # The user's connection
-
-    def upload(self, body: bytes) -> None:
-        connection = self._connection
-        if connection is not None:
-            self._carry(connection, body)
-            if connection.write_paused:
-                self._user.pause_reading()
-                connection.when_writable(self._writable)
-                connection.expect_answer()
-            else:
-                connection.expect_upload()
-        elif not self.response_complete:
-            self._early = self._early or []
-            self._early.append(body)
-            self._early_bytes += len(body)
-            if self._early_bytes > EARLY:
-                self._user.pause_reading()
-
-    def uploaded(self) -> None:
-        if not self._uploaded:
-            self._uploaded, self._ended_at = True, time.perf_counter()
-            if self._connection is not None:
-                self._expect_answer(self._connection)
 
     def go_on(self) -> None:
         if self._connection is not None:
@@ -113,9 +82,7 @@ class Relayed:
 
     def leave(self) -> None:
         """The user is gone."""
-        opening, self._opening = self._opening, None  # its traceback leads back here
-        if opening is not None:
-            opening.cancel()
+        if self._stop_opening():
             self._give_up(ClientLeft())
         elif self._connection is not None:
             self._connection.fail(ClientLeft())
@@ -184,31 +151,6 @@ class Relayed:
 
     # Within
 
-    def _carry(self, connection: Connection, body: bytes) -> None:
-        connection.write_chunk(body) if self._request.chunked else connection.write(body)
-
-    def _expect_answer(self, connection: Connection) -> None:
-        if self._request.chunked:
-            connection.write(b"0\r\n\r\n")
-        connection.expect_answer()
-
-    def _writable(self) -> None:
-        connection = self._connection
-        if connection is not None:
-            connection.when_writable(None)
-            if not self._uploaded:
-                connection.expect_upload()
-        self._user.resume_reading()
-
-    def _invite(self) -> None:
-        self._invitation = None
-        self._user.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def _uninvite(self) -> None:
-        if self._invitation is not None:
-            self._invitation.cancel()
-            self._invitation = None
-
     def _may_ask_again(self, failure: StranglerError) -> bool:
         """Whether nobody can have acted on the request: a kept connection that the side closed just as we used it."""
         if not self._reused or not isinstance(failure, Broken):
@@ -235,6 +177,7 @@ class Relayed:
 
     def _finish(self, *, keep: bool) -> None:
         self.response_complete = True
+        self._over()
         ended, asked, failure = time.perf_counter(), self._asked, self._failure
         kind = failure.kind if isinstance(failure, SideFailed) else "5xx" if self.status >= 500 else None
         waited = ended - (self._ended_at or self._started) if self._uploaded else None

@@ -13,8 +13,10 @@ from flags.flag import Trip
 from flags.loop import Loop
 from proxy.line import Line, Word
 from proxy.metrics import Metrics
+from proxy.pulse import Pulse
 from proxy.tasks import Tasks
 from proxy.together import added
+from proxy.watchdog import Stall
 
 EVERY = 1.0  # seconds between two reports of what is counted here: as much is lost with a worker that is killed
 PATIENCE = 2.0  # seconds that the supervisor has to say what the others have counted
@@ -31,8 +33,15 @@ class Siblings(Protocol):
     async def join(self, tasks: Tasks, gone: Callable[[], None]) -> None:
         """Return once it is known what the others go by; `gone` is called when there is no supervisor any more."""
 
-    def ready(self, drain: float) -> None:
-        """Requests are taken; when told to stop, so many seconds are taken to finish."""
+    def ready(self, drain: float, watchdog: float) -> None:
+        """Requests are taken. When told to stop, `drain` seconds are taken to finish; a loop that stands still for
+        `watchdog` seconds is to be replaced."""
+
+    def beat(self) -> None:
+        """The event loop gets on, says another thread."""
+
+    def stalled(self, stall: Stall) -> None:
+        """It does not: have this worker replaced, and the routes that are to blame tripped, if anybody can."""
 
     async def leave(self) -> None:
         """Nothing is counted here any more."""
@@ -53,7 +62,13 @@ class NoSiblings:
     async def join(self, tasks: Tasks, gone: Callable[[], None]) -> None:
         return
 
-    def ready(self, drain: float) -> None:
+    def ready(self, drain: float, watchdog: float) -> None:
+        return
+
+    def beat(self) -> None:
+        return
+
+    def stalled(self, stall: Stall) -> None:
         return
 
     async def leave(self) -> None:
@@ -69,8 +84,8 @@ class NoSiblings:
 class Supervised:
     """One of several workers. What was shown of its counts its supervisor has heard of first: no sum ever falls."""
 
-    def __init__(self, line: Line, loop: Loop, metrics: Metrics) -> None:
-        self._line, self._loop, self._metrics = line, loop, metrics
+    def __init__(self, line: Line, pulse: Pulse, loop: Loop, metrics: Metrics) -> None:
+        self._line, self._pulse, self._loop, self._metrics = line, pulse, loop, metrics
         self._asked: deque[asyncio.Future[bytes]] = deque()
         self._heard: set[Heard] = set()
         self._told: Any = None
@@ -82,8 +97,14 @@ class Supervised:
         await self._met.wait()
         tasks.start(self._report())
 
-    def ready(self, drain: float) -> None:
-        self._line.post(Word.READY, json.dumps({"drain": drain}).encode())
+    def ready(self, drain: float, watchdog: float) -> None:
+        self._line.post(Word.READY, json.dumps({"drain": drain, "watchdog": watchdog}).encode())
+
+    def beat(self) -> None:
+        self._pulse.beat()
+
+    def stalled(self, stall: Stall) -> None:
+        self._pulse.stalled(stall.routes)
 
     async def leave(self) -> None:
         with suppress(TimeoutError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass
 
 from proxy.address import Address
 from proxy.faults import ConfigError, Fault
@@ -10,17 +11,12 @@ from proxy.faults import ConfigError, Fault
 BACKLOG = 2048
 
 
-def listen(address: Address, place: str, *, shared: bool = False) -> socket.socket:
-    """A listening socket; a ConfigError that names the place in the configuration if it cannot be had.
-
-    Several sockets that are `shared` can listen on one address: the kernel spreads connections over them.
-    """
+def listen(address: Address, place: str) -> socket.socket:
+    """A listening socket; a ConfigError that names the place in the configuration if it cannot be had."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind((address.host, address.port))
         sock.listen(BACKLOG)
     except OSError as error:
@@ -30,8 +26,28 @@ def listen(address: Address, place: str, *, shared: bool = False) -> socket.sock
     return sock
 
 
-def listen_together(address: Address, place: str, count: int) -> list[socket.socket]:
-    """So many sockets on one address, which is nobody else's: a port that is shared could be shared by mistake, too."""
-    with listen(address, place) as alone:
-        taken = Address(address.host, alone.getsockname()[1])  # port 0 is one port for all of them
-    return [listen(taken, place, shared=True) for _ in range(count)]
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The users' and the operators' listening socket, and what the configuration had them bound to."""
+
+    public: socket.socket
+    private: socket.socket
+    listen: str
+    admin: str
+
+    @classmethod
+    def opened(cls, public: Address, private: Address) -> Doors:
+        """A ConfigError names both if neither can be had."""
+        sockets: list[socket.socket] = []
+        faults: list[Fault] = []
+        for address, place in ((public, "listen"), (private, "admin.listen")):
+            try:
+                sockets.append(listen(address, place))
+            except ConfigError as error:
+                faults += error.faults
+        if faults:
+            for sock in sockets:
+                sock.close()
+            raise ConfigError(faults)
+        users, operators = sockets
+        return cls(users, operators, str(public), str(private))

@@ -1,7 +1,7 @@
 """Several workers on one port, kept alive and replaced one by one; the process that `strangler serve --workers` is.
 
-Each worker has a place, and each place a listening socket of its own, which this process holds open too: connections
-that arrive while its worker is gone wait for the next one.
+They all accept from one listening socket, which this process holds open: no connection waits for a worker that is gone
+or stands still while another is there, and if none is, it waits for the next one.
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
+from flags.flag import BLOCKED
 from proxy.child import Child, Heard, ending
 from proxy.line import Word
 from proxy.logs import configure
 from proxy.sections import Config
-from proxy.sockets import listen, listen_together
+from proxy.sockets import Doors
 from proxy.tasks import Tasks
 from proxy.together import added, kept
 
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 READY_WITHIN = 30.0  # seconds that a worker has to take requests
 OLD = 10.0  # seconds after which the end of a worker is no sign that the next one will end too
 SHORTEST, LONGEST = 0.1, 5.0  # seconds of pause before a worker that keeps dying young is started again
+LOOK = 0.25  # seconds between two looks whether a worker's event loop stands still
 SPARE = 15.0  # seconds beyond its own limit that a worker has to end, with native inside it
 
 
@@ -39,16 +41,15 @@ def pause(young_deaths: int) -> float:
 @dataclass(slots=True, eq=False)
 class Place:
     worker: int
-    public: socket.socket
     child: Child | None = None
 
 
 class Supervisor:
-    """`listen` and `admin`: what the sockets are bound to. SIGTERM and SIGINT end it, SIGHUP replaces the workers."""
+    """SIGTERM and SIGINT end it, SIGHUP replaces the workers."""
 
-    def __init__(self, publics: Sequence[socket.socket], private: socket.socket, listen: str, admin: str) -> None:
-        self._places = [Place(number, public) for number, public in enumerate(publics, 1)]
-        self._private, self._listen, self._admin = private, listen, admin
+    def __init__(self, doors: Doors, workers: int) -> None:
+        self._doors = doors
+        self._places = [Place(number) for number in range(1, workers + 1)]
         self._tasks = Tasks()
         self._children: set[Child] = set()
         self._ended = b""  # what workers that are no more have counted
@@ -73,22 +74,21 @@ class Supervisor:
 
     async def _live(self) -> int:
         """The first worker alone: what is wrong with the configuration is said once, and not once for each."""
-        first, *others = self._places
-        first.child = self._start(first)
-        if not await self._is_ready(first.child):
+        child = self._places[0].child = self._start(self._places[0])
+        if not await self._is_ready(child):
             log.error("the first worker did not become ready: nothing is served")
-            return max(1, first.child.ended.result()) if first.child.ended.done() else 1
-        for place in others:
-            place.child = self._start(place)
+            return max(1, child.ended.result()) if child.ended.done() else 1
         for place in self._places:
+            place.child = place.child or self._start(place)
             self._tasks.start(self._keep(place))
+        self._tasks.start(self._watch())
         while True:
             await self._renewing.wait()
             self._renewing.clear()
             await self._renew()
 
     def _start(self, place: Place) -> Child:
-        child = Child(place.worker, place.public, self._private, self._listen, self._admin)
+        child = Child(place.worker, self._doors, self._stalled)
         self._children.add(child)
         self._tasks.start(self._attend(child))
         return child
@@ -110,13 +110,23 @@ class Supervisor:
             young_deaths = 0 if child.age > OLD else young_deaths + 1
             wait = pause(young_deaths)
             log.error(
-                "a worker ended: another takes its place, and the connections that wait there",
+                "a worker ended, and its connections with it: another takes its place",
                 worker=child.worker,
                 pid=child.pid,
                 by=ending(code),
                 in_seconds=wait,
             )
             await self._replace(place, child, wait)
+
+    async def _watch(self) -> None:
+        """End a worker whose event loop stands still, for its users wait, and one that does not get to serve any."""
+        while True:
+            await asyncio.sleep(LOOK)
+            for child in tuple(self._children):
+                if child.stands_still(LOOK) or child.hangs(READY_WITHIN):
+                    why = "its event loop stands still" if child.ready.done() else "it did not become ready in time"
+                    log.error("a worker is killed: " + why, worker=child.worker, pid=child.pid)
+                    child.kill()
 
     async def _replace(self, place: Place, child: Child, wait: float) -> None:
         while place.child is child:
@@ -131,7 +141,10 @@ class Supervisor:
 
     async def _renew(self) -> None:
         """Put a fresh worker in each place in turn. The first that does not become ready ends it: the rest stay."""
-        log.info("replacing the workers one by one")
+        log.info(
+            "replacing the workers one by one: they read the configuration anew; what they listen on, and the "
+            "environment, stay as they were at the start"
+        )
         for place in self._places:
             renewed = await self._renewed(place)
             if self._stopping.is_set():
@@ -163,8 +176,7 @@ class Supervisor:
     async def _end(self) -> int:
         """Let everybody finish; 1 if somebody had to be killed."""
         self._stopping.set()
-        for place in self._places:
-            place.public.close()  # with the workers' own ends of it closed too, new connections are refused
+        self._doors.public.close()  # with the workers' own ends of it closed too, new connections are refused
         children = [child for child in self._children if not child.ended.done()]
         for child in children:
             child.hang_up()
@@ -207,6 +219,10 @@ class Supervisor:
         self._ended = kept(added([self._ended, child.counts]))
         self._tell()
 
+    def _stalled(self, routes: Iterable[str]) -> None:
+        self._trips |= {(route, time.time(), BLOCKED) for route in routes}
+        self._tell()
+
     def _hear(self, child: Child, told: Mapping[str, Any]) -> None:
         """A worker's trips that the store has not heard of. One that it no longer has is delivered, for all."""
         latched, heard = ({(route, at, why) for route, at, why in told[key]} for key in ("latched", "heard"))
@@ -225,11 +241,10 @@ class Supervisor:
 
 def supervise(config: Config, workers: int) -> int:
     """Serve with so many workers until told to stop; a ConfigError names a port that cannot be had."""
-    publics = listen_together(config.listen, "listen", workers)
-    private = listen(config.admin.listen, "admin.listen")
+    doors = Doors.opened(config.listen, config.admin.listen)
     configure()
 
     async def run() -> int:
-        return await Supervisor(publics, private, str(config.listen), str(config.admin.listen)).run()
+        return await Supervisor(doors, workers).run()
 
     return asyncio.run(run())

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import ExitStack
 
 from starlette.types import Receive, Scope, Send
 
 from proxy.connection import Connection
+from proxy.early import INVITATION, Early, gathered, until_whole
 from proxy.errors import Broken, ClientLeft, ClientStalled
 from proxy.headers import Header, message_head
 from proxy.pool import Limits, Pool
 from proxy.reply import Reply
 from proxy.request import Request
 from proxy.tasks import Tasks
-
-INVITATION = 1.0  # seconds that an upload waits for `100 Continue`: servers before HTTP/1.1 never send one
 
 
 class Upstream:
@@ -42,6 +42,29 @@ class Upstream:
         head = message_head(b"%b %b HTTP/1.1" % (scope["method"].encode(), target(scope)), headers)
         request = Request(scope["method"], head, headers)
         limits = self.limits(scope.get("strangler.route", ""))
+        if not request.has_body:
+            return await self._ask(request, limits, receive, send)
+        with ExitStack() as place:
+            whole = False
+            if not self.pool.unfinished.begin():
+                receive, whole = await self._in_turn(receive, limits)
+            if not whole:
+                place.callback(self.pool.unfinished.end)
+            return await self._ask(request, limits, until_whole(receive, place.close), send)
+
+    async def _in_turn(self, receive: Receive, limits: Limits) -> tuple[Receive, bool]:
+        """An upload, and whether it is whole, which it is to be, or else to have its place among those that are not."""
+        early = Early(self.pool.unfinished)
+        early.wait()
+        try:
+            receive, whole = await gathered(receive, early, limits.stall)
+            if not whole:
+                await self.pool.unfinished.begin_in_turn()
+        finally:
+            early.go()
+        return receive, whole
+
+    async def _ask(self, request: Request, limits: Limits, receive: Receive, send: Send) -> None:
         connection = await take(self.pool, request)
         reused = connection.asked > 0
         errand = Errand(self, connection, request, limits)

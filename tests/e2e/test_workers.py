@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -16,8 +16,9 @@ import httpx
 import pytest
 
 from demo.service import LOOPBACK, free_port
+from proxy.supervisor import READY_WITHIN
 from tests.contract.redis_process import RedisProcess, redis_process
-from tests.e2e.load import BUSY, FRESH, SELDOM, loading
+from tests.e2e.load import BUSY, FRESH, LAST, SELDOM, loading
 from tests.e2e.proxies import Proxy, running, until
 
 ROUTES = [{"name": "things.list", "match": "GET /things"}]
@@ -83,22 +84,98 @@ def test_replacing_both_workers_under_load_costs_no_request(tmp_path: Path, orig
         until(proxy, lambda: proxy.metric("strangler_requests_total", outcome="ok") == load.answered)
 
 
-def test_a_worker_that_is_killed_takes_only_its_own_requests_along_and_is_replaced(
+def test_a_worker_that_is_killed_takes_only_its_own_requests_along_and_no_connection_waits_for_the_next_one(
     tmp_path: Path, origin: str, flags_redis: str
 ) -> None:
-    with workers(tmp_path, origin, flags_redis) as proxy:
-        killed, other = pids(proxy)
+    with workers(tmp_path, origin, flags_redis, watchdog="1m") as proxy:
+        sound, (killed, other) = proxy.config.read_text(), pids(proxy)
+        proxy.config.unlink()
+        os.mkfifo(proxy.config)  # so that the next worker does not begin before the end of what it goes by is written
         with loading(proxy.service.port) as load:
             until(proxy, lambda: load.answered > 100)
+            os.kill(killed, signal.SIGSTOP)
+            assert connections_served(proxy, 100) == 100
             os.kill(killed, signal.SIGKILL)
+            until(proxy, lambda: "another takes its place" in proxy.service.log.read_text())
+            assert connections_served(proxy, 100) == 100
+            assert len(pids(proxy)) == 2
+            proxy.config.write_text(sound)
             until(proxy, lambda: len(pids(proxy)) == 3)
-            served = load.answered
-            until(proxy, lambda: load.answered > served + 100)
         assert Path(f"/proc/{other}").exists()
         assert load.failures.total() <= BUSY + SELDOM + FRESH
         assert load.answers.keys() == {200}
         told = next(record for record in proxy.logged() if "another takes its place" in record["event"])
         assert (told["pid"], told["by"]) == (killed, "signal SIGKILL")
+
+
+def connections_served(proxy: Proxy, count: int, request: bytes = LAST) -> int:
+    """Of so many connections opened at once, those whose request is answered."""
+    with ExitStack() as users:
+        opened = [users.enter_context(socket.create_connection((LOOPBACK, proxy.service.port))) for _ in range(count)]
+        for user in opened:
+            user.settimeout(10)
+            user.sendall(request)
+        return sum(user.recv(1 << 16).startswith(b"HTTP/1.1 200") for user in opened)
+
+
+def test_a_worker_that_stands_still_is_replaced_and_legacy_answers_what_blocked_it(
+    tmp_path: Path, origin: str, flags_redis: str
+) -> None:
+    blocking = {"app": "tests.e2e.sides:blocking"}
+    with (
+        workers(tmp_path, origin, flags_redis, native=blocking, watchdog="1s") as proxy,
+        ThreadPoolExecutor(1) as users,
+    ):
+        proxy.order("set", "things.list", "100%")
+        blocked = users.submit(ask_until_cut_off, proxy)
+        until(proxy, lambda: "the event loop stands still" in proxy.service.log.read_text())
+        assert connections_served(proxy, 20, LAST.replace(b"/things", b"/others")) == 20
+        until(proxy, lambda: len(pids(proxy)) == 3)
+        blocked.result(30)
+        until(proxy, lambda: sides(proxy) == {"legacy"})
+        assert "blocked the event loop" in proxy.route("things.list")["trip"]["reason"]
+        told = next(record for record in proxy.logged() if record["event"].startswith("the event loop stands still"))
+        assert told["routes"] == ["things.list"]
+        assert "time.sleep(" in told["stack"]
+
+
+def test_what_blocks_a_worker_is_not_shadowed_either(tmp_path: Path, origin: str, flags_redis: str) -> None:
+    blocking = {"app": "tests.e2e.sides:blocking"}
+    with workers(tmp_path, origin, flags_redis, native=blocking, watchdog="1s") as proxy:
+        until(proxy, lambda: proxy.metric("strangler_native_ready") == 1)
+        proxy.order("shadow", "things.list", "100%")
+        assert proxy.users.get("/things").json() == {"side": "legacy"}
+        until(proxy, lambda: len(pids(proxy)) == 3)
+        until(proxy, lambda: not proxy.route("things.list")["onThisWorkerOnly"])
+        route = proxy.route("things.list")
+        assert ("blocked the event loop" in route["trip"]["reason"], route["shadow"]) == (True, 0)
+        assert sides(proxy) == {"legacy"}
+        assert len(pids(proxy)) == 3
+
+
+def test_one_worker_alone_that_stands_still_says_what_blocks_it_and_goes_on_after_it(
+    tmp_path: Path, origin: str
+) -> None:
+    os.mkfifo(pipe := tmp_path / "blocked")
+    blocked = {"native": {"app": "tests.e2e.sides:held_up"}, "watchdog": "1s"}
+    config = {"legacy": {"url": origin}, "routes": [{"name": "things.show", "match": "GET /things/{id}"}], **blocked}
+    with running(tmp_path, config, {"BLOCKED_UNTIL": str(pipe)}) as proxy, ThreadPoolExecutor(1) as users:
+        proxy.order("set", "things.show", "100%")
+        first = users.submit(proxy.users.get, "/things/blocked")
+        until(proxy, lambda: "the event loop stands still" in proxy.service.log.read_text())
+        pipe.write_text("")
+        assert first.result(30).json() == {"side": "native"}
+        [told] = [record for record in proxy.logged() if record["event"].startswith("the event loop stands still")]
+        assert told["routes"] == ["things.show"]
+        assert "read_text()" in told["stack"]
+        assert "nobody replaces this process" in told["event"]
+        assert proxy.route("things.show")["trip"] is None
+
+
+def ask_until_cut_off(proxy: Proxy) -> None:
+    with suppress(httpx.TransportError):
+        while True:
+            httpx.get(f"{proxy.url}/things", timeout=30)
 
 
 def test_counts_add_up_over_workers_and_never_fall(tmp_path: Path, origin: str, flags_redis: str) -> None:
@@ -124,17 +201,19 @@ def test_counts_add_up_over_workers_and_never_fall(tmp_path: Path, origin: str, 
         assert proxy.metric("strangler_store_connected") == 1
 
 
-def test_a_worker_that_is_frozen_hides_no_counts_of_its_own(tmp_path: Path, origin: str, flags_redis: str) -> None:
-    with workers(tmp_path, origin, flags_redis) as proxy:
+def test_a_worker_that_is_frozen_hides_no_counts_of_its_own_and_is_replaced(
+    tmp_path: Path, origin: str, flags_redis: str
+) -> None:
+    with workers(tmp_path, origin, flags_redis, watchdog="1s") as proxy:
         for _ in range(20):
             httpx.get(f"{proxy.url}/things").raise_for_status()
         until(proxy, lambda: proxy.metric("strangler_requests_total") == 20)
         frozen = pids(proxy)[0]
         os.kill(frozen, signal.SIGSTOP)
-        try:
-            assert {scraped(proxy) for _ in range(10)} == {20.0}
-        finally:
-            os.kill(frozen, signal.SIGCONT)
+        assert {scraped(proxy) for _ in range(10)} == {20.0}
+        until(proxy, lambda: len(pids(proxy)) == 3)
+        assert not Path(f"/proc/{frozen}").exists()
+        assert scraped(proxy) == 20
 
 
 def scraped(proxy: Proxy) -> float:
@@ -287,3 +366,20 @@ def test_replacing_the_workers_time_and_again_costs_no_request(tmp_path: Path, o
         assert load.failures == {}
         assert load.answers.keys() == {200}
         until(proxy, lambda: proxy.metric("strangler_requests_total", outcome="ok") == load.answered)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(120)
+def test_a_worker_that_does_not_get_to_serve_is_replaced(tmp_path: Path, origin: str, flags_redis: str) -> None:
+    with workers(tmp_path, origin, flags_redis) as proxy:
+        sound, killed = proxy.config.read_text(), pids(proxy)[0]
+        proxy.config.unlink()
+        os.mkfifo(proxy.config)  # which the next worker waits for
+        os.kill(killed, signal.SIGKILL)
+        until(proxy, lambda: "another takes its place" in proxy.service.log.read_text())
+        late = monotonic() + READY_WITHIN  # `until` has no more patience than the supervisor
+        until(proxy, lambda: monotonic() > late - 5)
+        until(proxy, lambda: "it did not become ready in time" in proxy.service.log.read_text())
+        proxy.config.unlink()
+        proxy.config.write_text(sound)
+        until(proxy, lambda: len(pids(proxy)) == 3)

@@ -26,7 +26,8 @@ WORDS = """
 `scripts/fidelity` wrote this on {date}, with {ran}, configured
 as for the [benchmarks](../bench/README.md). *Direct* is what the client is answered without a proxy; the other columns
 are what differs from that, and from what the origin is asked then. † is a difference that only requests have which go
-through ASGI: those that native answers or that are compared.
+through ASGI: those that native answers or that are compared, that are pipelined behind another, that ask for an upgrade
+that is not offered, or that another of these proxies has signed.
 
 The words of others, beside the above: `stalls` (what one end waits for does not come within 5 s), `not passed on`,
 `malformed` (what comes out is no HTTP), `asked again`, `no answer`, `closes` (a connection that could have served on),

@@ -17,8 +17,10 @@ from flags.rollback import Rule
 from flags.store.redis import RedisStore
 from proxy.line import Line, Word
 from proxy.metrics import Metrics
+from proxy.pulse import Pulse, felt, pair
 from proxy.siblings import NoSiblings, Silent, Supervised
 from proxy.tasks import Tasks
+from proxy.watchdog import Stall
 from tests.proxy.process import without_process
 
 ROUTES = ["things.list", "things.show"]
@@ -31,7 +33,8 @@ class Worker:
         self.store = RedisStore(f"redis://{LOOPBACK}:{free_port()}/1", limit=0.5)
         self.loop = Loop(self.store, ROUTES, Rule(30, 50, 0.05, 0.02), "worker", now=lambda: 5.5)
         self.metrics = Metrics(ROUTES)
-        self.siblings = Supervised(line, self.loop, self.metrics)
+        self.wrist, self.pulse = pair()
+        self.siblings = Supervised(line, Pulse(self.pulse), self.loop, self.metrics)
         self.said = supervisor.messages()
 
     def tell(self, *trips: list[Any], everywhere: bool = True) -> None:
@@ -57,6 +60,8 @@ async def worker() -> AsyncIterator[Worker]:
     await worker.said.aclose()
     await worker.tasks.close()
     await worker.store.close()
+    worker.wrist.close()
+    worker.pulse.close()
     await asyncio.gather(supervisor.close(), line.close())
 
 
@@ -143,19 +148,49 @@ async def test_its_last_words_are_what_it_has_counted(worker: Worker) -> None:
     await worker.join()
     await worker.tasks.close()
     worker.metrics.fallbacks.labels("things.list").inc()
-    worker.siblings.ready(5.0)
-    assert json.loads(await worker.next(Word.READY)) == {"drain": 5.0}
+    worker.siblings.ready(5.0, 2.0)
+    assert json.loads(await worker.next(Word.READY)) == {"drain": 5.0, "watchdog": 2.0}
     await worker.siblings.leave()
     *_, (word, body) = [message async for message in worker.said]
     assert word is Word.COUNTS
     assert b'strangler_fallbacks_total{route="things.list"} 1.0\n' in body
 
 
-async def test_one_worker_alone_is_all_there_is() -> None:
-    metrics, tasks = Metrics(ROUTES), Tasks()
+async def test_its_supervisor_feels_its_pulse_and_what_blocks_it_though_the_line_is_busy(worker: Worker) -> None:
+    worker.siblings._line.post(Word.COUNTS, b"x" * (1 << 22))
+    worker.siblings.beat()
+    for routes in ((), ("things.list", "things.show")):
+        await asyncio.to_thread(worker.siblings.stalled, Stall(routes, "a stack"))
+    assert list(felt(worker.wrist)) == [None, [], ["things.list", "things.show"]]
+    assert list(felt(worker.wrist)) == []
+
+
+async def test_a_pulse_that_nobody_feels_keeps_nobody(worker: Worker) -> None:
+    for _ in range(10_000):
+        worker.siblings.beat()
+    assert set(felt(worker.wrist)) == {None}
+    worker.wrist.close()
+    worker.siblings.beat()
+
+
+async def test_the_end_of_a_worker_is_the_end_of_its_pulse() -> None:
+    ours, theirs = pair()
+    with ours:
+        Pulse(theirs).beat()
+        theirs.close()
+        heard = felt(ours)
+        assert next(heard) is None
+        with pytest.raises(EOFError):
+            next(heard)
+
+
+async def test_one_worker_alone_is_all_there_is(worker: Worker) -> None:
+    metrics, tasks = worker.metrics, Tasks()
     alone = NoSiblings(metrics)
     await alone.join(tasks, asyncio.Event().set)
-    alone.ready(5.0)
+    alone.ready(5.0, 2.0)
+    alone.beat()
+    alone.stalled(Stall(("things.list",), "a stack"))
     assert without_process(await alone.exposition()) == without_process(metrics.exposition())
     assert not await alone.spread()
     await alone.leave()

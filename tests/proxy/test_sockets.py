@@ -6,7 +6,7 @@ import pytest
 
 from proxy.address import Address
 from proxy.faults import ConfigError
-from proxy.sockets import listen, listen_together
+from proxy.sockets import Doors, listen
 
 HERE = Address("127.0.0.1", 0)
 
@@ -34,26 +34,20 @@ def test_both_families_can_be_listened_on() -> None:
         assert (four.family, six.family) == (socket.AF_INET, socket.AF_INET6)
 
 
-def test_sockets_that_listen_together_share_a_port_with_nobody_else() -> None:
-    sockets = listen_together(HERE, "listen", 3)
-    (port,) = {sock.getsockname()[1] for sock in sockets}
-    try:
-        for attempt in (lambda: listen(Address("127.0.0.1", port), "listen"), lambda: again(port)):
-            with pytest.raises(ConfigError, match="Address already in use"):
-                attempt()
-    finally:
-        for sock in sockets:
-            sock.close()
+def test_of_two_ports_that_cannot_be_had_both_are_told() -> None:
+    with listen(HERE, "listen") as taken, listen(HERE, "listen") as also, pytest.raises(ConfigError) as error:
+        Doors.opened(at(taken), at(also))
+    assert [fault.place for fault in error.value.faults] == ["listen", "admin.listen"]
 
 
-def again(port: int) -> list[socket.socket]:
-    """Another proxy of the same user, who may share the port as far as the kernel is concerned."""
-    return listen_together(Address("127.0.0.1", port), "listen", 2)
+def test_of_two_ports_of_which_one_can_be_had_that_one_is_let_go() -> None:
+    with listen(HERE, "listen") as taken, listen(HERE, "listen") as passing:
+        free = at(passing)
+        passing.close()
+        with pytest.raises(ConfigError):
+            Doors.opened(free, at(taken))
+        listen(free, "listen").close()
 
 
-def test_connections_are_spread_over_all_of_them() -> None:
-    sockets = listen_together(HERE, "listen", 2)
-    users = [socket.create_connection(sockets[0].getsockname()) for _ in range(64)]
-    accepted = [sock.accept()[0] for sock in sockets]  # which raises where nobody waits
-    for sock in [*users, *accepted, *sockets]:
-        sock.close()
+def at(sock: socket.socket) -> Address:
+    return Address("127.0.0.1", sock.getsockname()[1])
