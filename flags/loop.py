@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from types import MappingProxyType
 
 import structlog
 
 from flags.change import Change, Reach
-from flags.errors import Tripped, UnknownRoute
-from flags.flag import Flag, Side, Trip
+from flags.errors import Followed, Tripped, UnknownRoute
+from flags.flag import Flag, Trip
 from flags.fleet import Fleet
 from flags.held import Held
-from flags.rollback import Kind, Rule, Verdict, judge
+from flags.judges import Judges
+from flags.kept import Kept
+from flags.latched import Latched
+from flags.rollback import Judge, Kind, Rule, Verdict
 from flags.store import Store
-from flags.window import NONE, Window, totals
+from flags.window import Window
 
 TICK = 1.0  # seconds
 
@@ -30,7 +33,8 @@ class Loop:
 
     `worker` names this run of this process: one that starts again counts from nothing, under another name.
     `on_change` hears of each route whose flag is another on this worker: before and after. `on_trip` hears of each
-    trip that this worker made.
+    trip that this worker made. `judges`: those of routes that do not go by the rule's. `latched`: where trips of this
+    worker outlive it. `followed`: shares are taken from elsewhere, and nobody sets them here.
     """
 
     def __init__(
@@ -40,20 +44,30 @@ class Loop:
         rule: Rule,
         worker: str,
         *,
+        judges: Mapping[str, Judge] = MappingProxyType({}),
+        latched: Latched | None = None,
         now: Callable[[], float] = time.time,
         on_change: Callable[[str, Flag, Flag], None] = lambda route, before, after: None,
         on_trip: Callable[[str, Trip], None] = lambda route, trip: None,
+        followed: bool = False,
     ) -> None:
         self.window = Window()
-        self.verdicts: Mapping[str, Verdict] = {}
-        self._store, self._rule, self._now, self._on_trip = store, rule, now, on_trip
+        self._store, self._now, self._on_trip = store, now, on_trip
+        self._followed = followed
+        self._judges = Judges(rule, judges, self.window)
         self._held = Held(routes, on_change)
+        self._kept = Kept(latched, self._held)
         self._fleet = Fleet(store, self._held, worker, now)
 
     @property
     def snapshot(self) -> Mapping[str, Flag]:
         """The flag of every configured route; never changed, only replaced as a whole."""
         return self._held.snapshot
+
+    @property
+    def verdicts(self) -> Mapping[str, Verdict]:
+        """The latest of each route that has native traffic."""
+        return self._judges.verdicts
 
     @property
     def latches(self) -> Mapping[str, Trip]:
@@ -86,19 +100,17 @@ class Loop:
         await self.refresh()
         now = self._now()
         last = int(now)
-        first = last - math.ceil(self._rule.window) + 1
-        judged, flags = self._held.judged(now), self.snapshot
-        cells = await self._fleet.counts(self.window, judged, first, last) if judged else {}
-        sums = totals(cells, {route: max(first, since) for route, since in judged.items()})
-        self.verdicts = {
-            route: judge(sums.get((route, Side.NATIVE), NONE), sums.get((route, Side.LEGACY), NONE), self._rule)
-            for route in judged
-        }
-        for route, verdict in self.verdicts.items():
+        first = self._judges.first(last)
+        since, flags = self._held.judged(now), self.snapshot
+        seconds = await self._fleet.counts(self.window, since, first, last)
+        judged = await self._judges.judge(seconds, since, flags, last)
+        for route, verdict in judged.items():
             trip = Trip(now, verdict.words)
             if verdict.kind is Kind.UNHEALTHY and await self._fleet.trip(route, flags[route], trip):
+                await self._kept.keep({route: trip})
                 self._made(route, trip)
         self.window.forget(first)
+        await self._kept.note()
 
     async def seed(self, flags: Mapping[str, Flag]) -> Collection[str]:
         """Give the fleet these flags where it has none; the routes that were written."""
@@ -107,12 +119,19 @@ class Loop:
     async def set_share(self, route: str, share: int) -> Change:
         """Give native this share of the route's subjects; refused while the route is tripped."""
         self.get(route)
+        if self._followed:
+            raise Followed(route)
 
         def edit(flag: Flag) -> Flag:
             if flag.trip is not None:
                 raise Tripped(route, flag.trip)
-            return replace(flag, native=share)
+            return replace(flag, native=share, source=None)
 
+        return await self._fleet.order(route, edit)
+
+    async def order(self, route: str, edit: Callable[[Flag], Flag]) -> Change:
+        """Change the flag of a route on every worker as `edit` says; it may be asked more than once."""
+        self.get(route)
         return await self._fleet.order(route, edit)
 
     async def set_shadow(self, route: str, share: int) -> Change:
@@ -122,8 +141,13 @@ class Loop:
 
     async def reset(self, route: str) -> Change:
         """Lift the trip. Legacy still answers everything: only a person raises a share."""
-        self.get(route)
-        return await self._fleet.order(route, lambda flag: replace(flag, native=0, trip=None) if flag.tripped else flag)
+
+        def edit(flag: Flag) -> Flag:
+            return replace(flag, native=0, trip=None, source=None) if flag.tripped else flag
+
+        change = await self.order(route, edit)
+        await self._kept.lift(route, self._now())
+        return replace(change, followed=self._followed)
 
     async def rollback(self, route: str, why: str) -> Change:
         """Trip the route by hand: here before anything is awaited, everywhere as soon as the store hears of it."""
@@ -138,11 +162,21 @@ class Loop:
         before = {route: self.get(route) for route in routes}
         trip = Trip(self._now(), f"by hand: {why}")
         self._held.latch(before, trip)
-        await self.refresh()
+        kept, _ = await asyncio.gather(self._kept.keep(dict.fromkeys(before, trip)), self.refresh())
         for route, flag in before.items():
             if not flag.tripped:
                 self._made(route, trip)
-        return [Change(route, flag, self.get(route), self._reach(route)) for route, flag in before.items()]
+        return [Change(route, flag, self.get(route), self._reach(route), kept=kept) for route, flag in before.items()]
+
+    def halt(self) -> None:
+        """What a signal may do: see `Kept.halt`. `take_latched` must follow."""
+        self._kept.halt()
+
+    def take_latched(self) -> float:
+        """Go by the rollbacks that this machine's disk holds; of when the newest of them is, or 0."""
+        untold, told = self._kept.take(), self._kept.told()
+        self.adopt(told)
+        return max((trip.at for trips in (untold, told) for trip in trips.values()), default=0.0)
 
     def adopt(self, trips: Mapping[str, Trip]) -> None:
         """Trip what another worker has tripped and the store may not have heard of; whoever reaches it first tells it.
@@ -151,9 +185,9 @@ class Loop:
         """
         for route, trip in trips.items():
             flag = self.snapshot.get(route)
-            if flag is not None and not flag.tripped and flag.generation <= trip.at * 1000:
+            if flag is not None and flag.after(trip) is not flag and flag.generation <= trip.at * 1000:
                 self._held.latch([route], trip)
-                log.warning("tripped by another worker of this proxy", route=route, reason=trip.reason)
+                log.warning("tripped elsewhere on this machine", route=route, reason=trip.reason)
 
     def _reach(self, route: str) -> Reach:
         return Reach.WORKER if route in self.latches else Reach.FLEET

@@ -14,7 +14,7 @@ from proxy.document import Document
 from proxy.faults import ConfigError, Fault, place, unknown_key, worded
 from proxy.sections import Admin, Config, section_at
 
-__all__ = ["Config", "ConfigError", "Fault", "load", "load_admin"]
+__all__ = ["Config", "ConfigError", "Fault", "load", "load_admin", "route_names"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -43,6 +43,19 @@ def load_admin(path: Path | str, environ: Mapping[str, str]) -> Admin:
     alone, found = _validated(_AdminAlone, values)
     of_text = [fault for fault in document.faults if fault.place == "admin" or fault.place.startswith("admin.")]
     return _sound(alone, document, [*of_text, *found, *admin_contradictions(values)]).admin
+
+
+def route_names(path: Path | str, environ: Mapping[str, str]) -> frozenset[str]:
+    """The names of the routes in a file, faulty or not."""
+    _, values = _read(path, environ)
+    routes = values.get("routes")
+    return frozenset(
+        name
+        for route in (routes if isinstance(routes, list) else ())
+        if isinstance(route, dict)
+        for name in [route.get("name")]
+        if isinstance(name, str)
+    )
 
 
 def _read(path: Path | str, environ: Mapping[str, str]) -> tuple[Document, Values]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import time
+from pathlib import Path
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,6 +39,20 @@ async def hanging(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "http":
         raise ValueError(f"no {scope['type']} here")
     await asyncio.Event().wait()
+
+
+async def blocking(scope: Scope, receive: Receive, send: Send) -> None:
+    """Takes its event loop along when it is asked anything, for longer than a watchdog waits."""
+    if scope["type"] != "http":
+        raise ValueError(f"no {scope['type']} here")
+    time.sleep(30)  # noqa: ASYNC251  # the fault that it stands for
+
+
+async def held_up(scope: Scope, receive: Receive, send: Send) -> None:
+    """Native that holds up the whole event loop for the path `/things/blocked`, until its pipe is closed."""
+    if scope["type"] == "http" and scope["path"] == "/things/blocked":
+        Path(os.environ["BLOCKED_UNTIL"]).read_text()  # noqa: ASYNC240  # to block is what it is for
+    await native(scope, receive, send)
 
 
 async def altered(scope: Scope, receive: Receive, send: Send) -> None:

@@ -102,6 +102,8 @@ def test_every_command_has_help_with_its_options_and_the_exit_codes(command: str
         (["shadow", "things.list", "0.001%"], "finer than a basis point"),
         (["rollback"], "ROUTE --all"),
         (["rollback", "things.list", "--all"], "not allowed with"),
+        (["rollback", "--local"], "ROUTE --all"),
+        (["rollback", "--all", "--state"], "expected one argument"),
         (["reset"], "ROUTE"),
         (["status", "things.list"], "unrecognized arguments"),
         (["mismatches", "--count", "0"], "not a number above 0"),

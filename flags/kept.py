@@ -1,0 +1,84 @@
+"""The trips of this worker on this machine's disk: written as they are made, obeyed as they are found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import ParamSpec
+
+import structlog
+
+from flags.flag import Trip
+from flags.held import Held
+from flags.latched import EVERY, Latched
+
+WITHIN = 1.0  # seconds that a rollback has to be written, before its order is answered without that
+P = ParamSpec("P")
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Kept:
+    """`latched` is None where no directory is named: then nothing is kept, and nothing found."""
+
+    def __init__(self, latched: Latched | None, held: Held) -> None:
+        self._latched, self._held = latched, held
+        self._untold: dict[str, Trip] = {}  # the store may not have heard of these
+
+    def halt(self) -> None:
+        """Let legacy answer what is rolled back here, before anything else runs; `take` must follow.
+
+        A signal may come in the middle of anything: this takes no lock, logs nothing and changes one thing alone.
+        """
+        if self._latched is not None:
+            self._held.halt(self._latched.read(self._held.flags, told=False))
+
+    def take(self) -> Mapping[str, Trip]:
+        """Go by the trips that the store has not heard of, whatever it says; they are returned."""
+        untold = self._latched.read(self._held.flags, told=False) if self._latched is not None else {}
+        for route, trip in untold.items():
+            self._held.latch([route], trip)
+        self._held.go_on()
+        self._untold |= untold
+        return untold
+
+    def told(self) -> Mapping[str, Trip]:
+        """Those that it has heard of: flags that were changed after them are newer."""
+        return self._latched.read(self._held.flags, told=True) if self._latched is not None else {}
+
+    async def keep(self, trips: Mapping[str, Trip]) -> bool:
+        """Whether the disk holds them now."""
+        if self._latched is None or not await _on_disk(self._latched.keep, self._named(trips)):
+            return False
+        self._untold |= trips
+        return True
+
+    async def note(self) -> None:
+        """What is latched here no longer the store has heard of: who changes its flag from now on knows of it."""
+        told = {route: trip for route, trip in self._untold.items() if route not in self._held.latches}
+        if told and self._latched is not None and await _on_disk(self._latched.keep, self._named(told), told=True):
+            self._untold = {route: trip for route, trip in self._untold.items() if route not in told}
+
+    async def lift(self, route: str, at: float) -> None:
+        """The route was reset."""
+        self._untold.pop(route, None)
+        if self._latched is not None:
+            await _on_disk(self._latched.lift, route, at)
+
+    def _named(self, trips: Mapping[str, Trip]) -> Mapping[str, Trip]:
+        """One file for all routes, if it is all of them: a thousand take longer than an order may."""
+        every = set(trips.values())
+        return {EVERY: every.pop()} if len(every) == 1 and trips.keys() >= self._held.flags.keys() else trips
+
+
+async def _on_disk(write: Callable[P, None], *arguments: P.args, **named: P.kwargs) -> bool:
+    """Whether it was written; a disk that hangs keeps nobody, and a trip holds in memory all the same."""
+    try:
+        async with asyncio.timeout(WITHIN):
+            await asyncio.to_thread(write, *arguments, **named)
+    except OSError as error:  # TimeoutError is one
+        log.error(
+            "a rollback cannot be kept on disk: it holds until this process ends", error=str(error) or "no answer"
+        )
+        return False
+    return True

@@ -1,0 +1,105 @@
+"""Rollbacks on this machine's disk: they outlive the process, and hold whether or not the flags' store answers.
+
+A file holds the last word on one route, or on every route: that it is rolled back, or that it was reset. Before the
+store has heard of a rollback nobody changes a flag knowing of it: until then it holds, whatever the store says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flags.flag import Trip
+
+EVERY = "_every"  # no route's name begins with "_"
+SUFFIX = ".trip"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """The last one on a route. No trip: it was reset. `told`: the store has heard of it."""
+
+    at: float
+    trip: Trip | None
+    told: bool
+
+
+class Latched:
+    """The files in a directory; every method that writes is durable once it returns, and raises OSError."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def read(self, routes: Iterable[str], told: bool) -> dict[str, Trip]:
+        """The rollbacks of these routes that the store has heard of, or has not.
+
+        A file that cannot be read is one that it has not heard of: legacy is safe.
+        """
+        on_every = self._word(EVERY)
+        words = {route: _later(self._word(route), on_every) for route in routes}
+        return {
+            route: word.trip for route, word in words.items() if word and word.trip is not None and word.told == told
+        }
+
+    def keep(self, trips: Mapping[str, Trip], told: bool = False) -> None:
+        """Roll these routes back; `EVERY` stands for all of them, whatever they are called."""
+        self._write({route: Word(trip.at, trip, told) for route, trip in trips.items()})
+
+    def lift(self, route: str, at: float) -> None:
+        """The route was reset: nothing that was kept before `at` holds it any longer."""
+        word = _later(self._word(route), self._word(EVERY))
+        if word is not None and word.trip is not None:
+            self._write({route: Word(max(at, word.at), None, True)})  # a clock set back makes no reset older
+
+    def _write(self, words: Mapping[str, Word]) -> None:
+        """Each whole or not at all: what is there stays until the new file is on disk."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for route, word in words.items():
+            with tempfile.NamedTemporaryFile("w", dir=self.directory, prefix="_new-", delete=False) as file:
+                json.dump({"at": word.at, "reason": word.trip and word.trip.reason, "told": word.told}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(file.name).replace(self._path(route))
+        _sync(self.directory)
+
+    def _word(self, route: str) -> Word | None:
+        path = self._path(route)
+        try:
+            said = json.loads(path.read_text("utf-8"))
+            at, reason = float(said["at"]), said["reason"]
+            return Word(at, None if reason is None else Trip(at, str(reason)), bool(said["told"]))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            at = _written(path)
+            return Word(at, Trip(at, f"the rollback kept in {path} cannot be read: {error}"), False)
+
+    def _path(self, route: str) -> Path:
+        return self.directory / f"{route}{SUFFIX}"
+
+
+def _later(one: Word | None, other: Word | None) -> Word | None:
+    """The last word of two; a route's own comes first."""
+    if one is None or other is None:
+        return one or other
+    return one if one.at >= other.at else other
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _sync(directory: Path) -> None:
+    """The names in it, too."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,186 @@
+"""A rollback on this machine: by files and a signal, from this process to itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flags.flag import Flag, Trip
+from flags.latched import Latched
+from flags.loop import Loop
+from flags.rollback import Rule
+from flags.store.memory import MemoryStore
+from proxy.local import TAKE, obeying, roll_back, words
+from proxy.presence import presence
+
+ROUTES = ["things.list", "things.show"]
+HALF = Flag(native=5_000)
+
+
+async def looping(directory: Path, store: MemoryStore | None = None) -> Loop:
+    """A worker's flags, half of each route native's."""
+    store = store or MemoryStore()
+    await store.seed(dict.fromkeys(ROUTES, HALF))
+    loop = Loop(store, ROUTES, Rule(30, 50, 0.05, 0.02), "worker", latched=Latched(directory))
+    await loop.refresh()
+    return loop
+
+
+def tripped(loop: Loop) -> set[str]:
+    return {route for route, flag in loop.snapshot.items() if flag.tripped}
+
+
+def ordered(directory: Path, route: str | None = None, pause: Callable[[float], None] = time.sleep) -> dict[int, bool]:
+    return dict(roll_back(directory, route, "a test", pause=pause))
+
+
+async def test_a_rollback_holds_before_the_loop_of_the_process_runs_again(tmp_path: Path) -> None:
+    """A handler that blocks the loop keeps it from nobody: here the loop stands still while the order is given."""
+    loop = await looping(tmp_path)
+    with obeying(tmp_path, loop):
+        seen = list[set[str]]()
+        ordered(tmp_path, None, pause=lambda seconds: seen.append(tripped(loop)))
+        assert tripped(loop) == set(ROUTES)
+        assert set.union(*seen) == set(ROUTES)
+        flag = loop.get("things.list")
+        assert flag.trip is not None
+        assert flag.trip.reason == "by hand, on this machine: a test"
+
+
+async def test_a_process_says_that_it_has_taken_the_rollback(tmp_path: Path) -> None:
+    loop = await looping(tmp_path)
+    with obeying(tmp_path, loop):
+        told = await asyncio.to_thread(ordered, tmp_path, "things.list")
+        assert told == {os.getpid(): True}
+        assert tripped(loop) == {"things.list"}
+
+
+async def test_a_process_that_hangs_is_named(tmp_path: Path) -> None:
+    with presence(tmp_path):
+        before = signal.signal(TAKE, lambda *_: None)
+        try:
+            told = dict(roll_back(tmp_path, None, "a test", patience=0.0))
+        finally:
+            signal.signal(TAKE, before)
+    assert told == {os.getpid(): False}
+    assert f"kill -9 {os.getpid()}" in words(tmp_path, None, told)
+
+
+async def test_where_no_proxy_runs_the_next_one_goes_by_it(tmp_path: Path) -> None:
+    assert "No proxy runs here" in words(tmp_path, None, ordered(tmp_path))
+    loop = await looping(tmp_path)
+    assert tripped(loop) == set()
+    with obeying(tmp_path, loop):
+        assert tripped(loop) == set(ROUTES)
+
+
+async def test_the_store_hears_of_it_and_a_reset_there_lifts_it_for_good(tmp_path: Path) -> None:
+    store = MemoryStore()
+    loop = await looping(tmp_path, store)
+    ordered(tmp_path)
+    with obeying(tmp_path, loop):
+        await loop.refresh()
+        assert loop.latches == {}
+        assert {route for route, flag in (await store.flags()).items() if flag.tripped} == set(ROUTES)
+        change = await loop.reset("things.list")
+        assert "reset" in change.words
+    again = await looping(tmp_path, store)
+    with obeying(tmp_path, again):
+        assert tripped(again) == {"things.show"}
+    anew = await looping(tmp_path)  # a store in memory has forgotten all: the disk has not
+    with obeying(tmp_path, anew):
+        assert tripped(anew) == {"things.show"}
+
+
+async def test_a_rollback_by_the_operators_port_is_kept_too(tmp_path: Path) -> None:
+    loop = await looping(tmp_path)
+    change = await loop.rollback("things.list", "what was seen")
+    assert change.kept
+    assert Latched(tmp_path).read(ROUTES, told=False)["things.list"].reason == "by hand: what was seen"
+
+
+async def test_a_disk_that_takes_nothing_keeps_no_rollback_from_holding(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    loop = await looping(tmp_path / "file")
+    change = await loop.rollback("things.list", "what was seen")
+    assert not change.kept
+    assert tripped(loop) == {"things.list"}
+
+
+async def test_a_store_restored_from_before_the_rollback_does_not_bring_native_back(tmp_path: Path) -> None:
+    loop = await looping(tmp_path)
+    await loop.rollback("things.list", "what was seen")
+    restored = MemoryStore()
+    await restored.change("things.list", 0, Flag(native=5_000, generation=1_000))
+    anew = await looping(tmp_path, restored)
+    with obeying(tmp_path, anew):
+        assert "things.list" in tripped(anew)
+
+
+async def test_without_a_directory_nothing_is_obeyed_and_no_signal_taken() -> None:
+    loop = Loop(MemoryStore(), ROUTES, Rule(30, 50, 0.05, 0.02), "worker")
+    before = signal.getsignal(TAKE)
+    with obeying(None, loop):
+        assert signal.getsignal(TAKE) == before
+    assert loop.take_latched() == 0.0
+    assert (await loop.rollback("things.list", "x")).kept is False
+
+
+@pytest.mark.parametrize(
+    ("taken", "said"), [({1: True, 2: True}, "2 of 2 processes"), ({1: False}, "0 of 1 processes")]
+)
+def test_the_words_tell_how_many_go_by_it(taken: dict[int, bool], said: str, tmp_path: Path) -> None:
+    assert said in words(tmp_path, "things.list", taken)
+    assert str(tmp_path) in words(tmp_path, "things.list", taken)
+
+
+def test_trips_of_two_at_once_both_hold(tmp_path: Path) -> None:
+    Latched(tmp_path).keep({"things.list": Trip(1.0, "one")})
+    ordered(tmp_path, "things.show")
+    assert set(Latched(tmp_path).read(ROUTES, told=False)) == set(ROUTES)
+
+
+async def test_who_changes_a_flag_without_knowing_of_the_rollback_does_not_undo_it(tmp_path: Path) -> None:
+    """The store never heard of it; meanwhile somebody moved the route's shadow share, and this process starts anew."""
+    Latched(tmp_path).keep({"things.list": Trip(time.time(), "by hand: while the store was away")})
+    store = MemoryStore()
+    await store.change("things.list", 0, Flag(native=5_000, shadow=1_000, generation=int(time.time() * 1000) + 60_000))
+    loop = await looping(tmp_path, store)
+    with obeying(tmp_path, loop):
+        assert tripped(loop) == {"things.list"}
+        await loop.tick()
+        assert (await store.flags())["things.list"].tripped
+    change = await loop.reset("things.list")
+    assert not change.after.tripped
+    anew = await looping(tmp_path, store)
+    with obeying(tmp_path, anew):
+        assert tripped(anew) == set()
+
+
+async def test_a_share_set_by_a_clock_that_is_ahead_is_rolled_back_too(tmp_path: Path) -> None:
+    store = MemoryStore()
+    await store.change("things.list", 0, Flag(native=5_000, generation=int(time.time() * 1000) + 60_000))
+    loop = await looping(tmp_path, store)
+    with obeying(tmp_path, loop):
+        assert ordered(tmp_path) is not None
+        assert tripped(loop) == set(ROUTES)
+
+
+async def test_a_rollback_the_store_has_heard_of_gives_way_to_who_reset_it_elsewhere(tmp_path: Path) -> None:
+    store = MemoryStore()
+    loop = await looping(tmp_path, store)
+    await loop.rollback_all("what was seen")
+    await loop.tick()
+    assert Latched(tmp_path).read(ROUTES, told=False) == {}
+    elsewhere = Loop(store, ROUTES, Rule(30, 50, 0.05, 0.02), "another machine")
+    await elsewhere.refresh()
+    await elsewhere.reset("things.list")
+    anew = await looping(tmp_path, store)
+    with obeying(tmp_path, anew):
+        assert tripped(anew) == {"things.show"}
