@@ -25,6 +25,7 @@ from flags.change import Change, Reach
 from flags.errors import Refused, Stale, StoreUnavailable, UnknownRoute
 from flags.flag import Flag
 from flags.loop import Loop
+from proxy.roles import Role
 from proxy.siblings import Siblings, Silent
 from proxy.tokens import Tokens
 from proxy.units import share as parse_share
@@ -51,9 +52,10 @@ class Admin:
         tokens: Tokens,
         ready: Callable[[], bool],
         native_ready: Callable[[], bool],
+        source: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
         self._loop, self._seeds, self._siblings, self._journal = loop, seeds, siblings, journal
-        self._tokens, self._ready, self._native_ready = tokens, ready, native_ready
+        self._tokens, self._ready, self._native_ready, self._source = tokens, ready, native_ready, source
 
     @property
     def app(self) -> Starlette:
@@ -62,20 +64,26 @@ class Admin:
                 Route("/healthz", _answered(self._healthz)),
                 Route("/readyz", _answered(self._readyz)),
                 Route("/metrics", _answered(self._exposition)),
-                Route("/flags", self._guarded(self._status)),
-                Route("/flags/{route:path}", self._guarded(self._set), methods=["PATCH"]),
-                Route("/flags/{route:path}/reset", self._guarded(self._reset), methods=["POST"]),
-                Route("/flags/{route:path}/rollback", self._guarded(self._rollback), methods=["POST"]),
-                Route("/rollback", self._guarded(self._rollback_all), methods=["POST"]),
-                Route("/seed", self._guarded(self._seed), methods=["POST"]),
-                Route("/mismatches", self._guarded(self._mismatches)),
+                Route("/flags", self._shown(self._status)),
+                Route("/flags/{route:path}", self._ordered(self._set), methods=["PATCH"]),
+                Route("/flags/{route:path}/reset", self._ordered(self._reset), methods=["POST"]),
+                Route("/flags/{route:path}/rollback", self._ordered(self._rollback), methods=["POST"]),
+                Route("/rollback", self._ordered(self._rollback_all), methods=["POST"]),
+                Route("/seed", self._ordered(self._seed), methods=["POST"]),
+                Route("/mismatches", self._shown(self._mismatches)),
             ],
             exception_handlers={HTTPException: _told},
         )
 
-    def _guarded(self, handler: Handler) -> Handler:
+    def _shown(self, handler: Handler) -> Handler:
+        return self._guarded(handler, Role.VIEWER)
+
+    def _ordered(self, handler: Handler) -> Handler:
+        return self._guarded(handler, Role.OPERATOR)
+
+    def _guarded(self, handler: Handler, role: Role) -> Handler:
         async def guarded(request: Request) -> Response:
-            self._tokens.admit(request)
+            request.state.holder = self._tokens.admit(request, role)
             return await handler(request)
 
         return _answered(guarded)
@@ -92,8 +100,8 @@ class Admin:
 
     async def _status(self, request: Request) -> Response:
         routes = [self._route_status(route, flag) for route, flag in self._loop.snapshot.items()]
-        told = {"storeConnected": self._loop.connected, "nativeReady": self._native_ready(), "routes": routes}
-        return JSONResponse(told)
+        states = {"storeConnected": self._loop.connected, "nativeReady": self._native_ready()}
+        return JSONResponse({**states, "unleash": self._source(), "routes": routes})
 
     def _route_status(self, route: str, flag: Flag) -> dict[str, Any]:
         verdict = self._loop.verdicts.get(route)
@@ -101,6 +109,7 @@ class Admin:
             "route": route,
             "share": flag.native,
             "shadow": flag.shadow,
+            "byRules": flag.by_rules,
             "generation": flag.generation,
             "trip": flag.trip and {"at": flag.trip.at, "reason": flag.trip.reason},
             "onThisWorkerOnly": route in self._loop.latches,

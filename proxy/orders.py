@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 
 from proxy.address import Address
+from proxy.roles import Role
+from proxy.values import read_tokens
 
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to ask a port that listens on every address
 PATIENCE = 5.0  # seconds
@@ -62,9 +64,10 @@ def _told(answer: httpx.Response) -> dict[str, Any]:
     raise OrderFailed(f"{told.get('error', answer.status_code)}{hint}")
 
 
-def _first_token(path: Path | None) -> str | None:
+def _first_token(place: Path | None) -> str | None:
+    """An operator's, if there is one."""
     try:
-        lines = path.read_text("utf-8").split() if path is not None else []
-    except (OSError, UnicodeDecodeError):
-        return None  # the proxy says better what is wrong with the file
-    return lines[0] if lines else None
+        found = read_tokens(place) if place is not None else {}
+    except ValueError:
+        return None  # the proxy says better what is wrong with it
+    return next((token for token, holder in found.items() if holder.may(Role.OPERATOR)), next(iter(found), None))

@@ -2,44 +2,51 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, StrictInt
 
+from flags.rollback import Judge
 from proxy import units
 from proxy.address import Address
 from proxy.exchange import UNMATCHED
 from proxy.peers import Network
+from proxy.roles import Holder, holders
 from proxy.routes import Route
 from proxy.subject import Source
 from shadow.compare import Rules
 
 T = TypeVar("T")
 
+ENVIRONMENT = "env:"  # what a variable is named by, where else a file is
 SECRET = 32  # bytes that a secret has at least: as long as the HMAC-SHA256 that it keys
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _KEY = re.compile(r"[!-~]{1,200}")
 _IMPORT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_SERVER = re.compile(r"https?://([^/?#@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^?#]*)?")
+_CLIENT_TOKEN = re.compile(r"[!-~]+:[!-~]+\.[!-~]+")
+_TOKEN = re.compile(r"[!-~]+")
 _REDIS = re.compile(
     r"(redis|rediss)://([^/@]*@)?([^/@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?(/[0-9]{1,5})?|unix://.+"
 )
 
 
-def read_tokens(path: Path) -> frozenset[str]:
-    """The tokens in a file, one a line."""
+def read_tokens(place: Path) -> Mapping[str, Holder]:
+    """The tokens in a file, or in a variable of the environment, which is written `env:NAME`; see `proxy.roles`."""
+    variable = str(place).removeprefix(ENVIRONMENT) if str(place).startswith(ENVIRONMENT) else None
     try:
-        tokens = frozenset(_content(path).decode().split())
+        return holders(os.environ.get(variable, "") if variable else _content(place).decode())
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8") from None
-    if not tokens:
-        raise ValueError(f"{path} holds no token; write one a line")
-    return tokens
+        raise ValueError(f"{place} is not UTF-8") from None
+    except ValueError as error:
+        raise ValueError(str(error) if str(place) in str(error) else f"{place}: {error}") from None
 
 
 def read_secret(path: Path) -> bytes:
@@ -70,6 +77,26 @@ def _content(path: Path) -> bytes:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:  # a zero in its name
         raise ValueError(f'"{path}" is no path of a file') from None
+
+
+def _folder(path: Path) -> None:
+    """Of a file that will be written."""
+    if not path.parent.is_dir():
+        raise ValueError(f"{path.parent} is no directory: nothing could be kept there")
+
+
+def _state_directory(text: str) -> Path:
+    """A directory that this process may write into, or make; nothing is made yet."""
+    path = Path(text)
+    try:
+        there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    except (OSError, ValueError):
+        raise ValueError(f'"{text}" is no path of a directory') from None
+    if not there.is_dir():
+        raise ValueError(f"{there} is no directory")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"{there} cannot be written by this user")
+    return path
 
 
 def _text(parse: Callable[[str], T]) -> Callable[[object], T]:
@@ -157,6 +184,20 @@ def _rule(text: str) -> str:
     return text
 
 
+def _alpha(value: object) -> float:
+    chance = units.rate(value)
+    if not 0 < chance < 1:
+        raise ValueError(f'"{value}" must be more than 0% and less than 100%: a rule that never errs never acts')
+    return chance
+
+
+def _judge(text: str) -> Judge:
+    try:
+        return Judge(text)
+    except ValueError:
+        raise ValueError(f'"{text}" is no judge; write {" or ".join(each.value for each in Judge)}') from None
+
+
 def _window(value: object) -> float:
     seconds = units.duration(value)
     if seconds < 1:
@@ -169,6 +210,8 @@ Window = Annotated[float, BeforeValidator(_window)]
 Size = Annotated[int, BeforeValidator(units.size)]
 Share = Annotated[int, BeforeValidator(units.share)]
 Rate = Annotated[float, BeforeValidator(units.rate)]
+Alpha = Annotated[float, BeforeValidator(_alpha)]
+JudgeName = Annotated[Judge, BeforeValidator(lambda value: value if isinstance(value, Judge) else _text(_judge)(value))]
 Count = Annotated[StrictInt, Field(ge=1)]
 Places = Annotated[StrictInt, Field(ge=0)]
 Listen = Annotated[InstanceOf[Address], BeforeValidator(_listen)]
@@ -179,11 +222,17 @@ ImportString = Annotated[str, _like(_IMPORT, "must be a module and a name in it,
 # The value is not repeated: it may hold a password.
 RedisUrl = Annotated[str, _like(_REDIS, "must be a URL such as redis://127.0.0.1:6379/1"), AfterValidator(_redis_port)]
 RedisKey = Annotated[str, _like(_KEY, "must be a key of Redis: visible ASCII characters, at most 200")]
+ServerUrl = Annotated[str, _like(_SERVER, "must be a URL such as https://unleash.internal, without a user or a query")]
+# Neither are tokens, each of which is a password.
+ClientToken = Annotated[str, _like(_CLIENT_TOKEN, "must be a client's token, such as default:production.6f1c…")]
+Token = Annotated[str, _like(_TOKEN, "must be a token: visible ASCII characters")]
 Cidr = Annotated[InstanceOf[IPv4Network] | InstanceOf[IPv6Network], BeforeValidator(_text(_network))]
 SubjectSource = Annotated[InstanceOf[Source], BeforeValidator(_text(Source.parse))]
 Match = Annotated[str, BeforeValidator(_text(_match))]
 Rule = Annotated[str, BeforeValidator(_text(_rule))]
 TokensFile = Annotated[Path, _file(read_tokens)]
 SecretFile = Annotated[Path, _file(read_secret)]
+StateDirectory = Annotated[Path, BeforeValidator(_text(_state_directory))]
 CertificatesFile = Annotated[Path, _file(certificates)]
 ReadableFile = Annotated[Path, _file(_content)]
+WrittenFile = Annotated[Path, _file(_folder)]

@@ -22,6 +22,7 @@ from proxy.admin import MOST, Admin, Tokens
 from proxy.metrics import Metrics
 from proxy.siblings import NoSiblings, Siblings, Silent
 from proxy.tasks import Tasks
+from proxy.watchdog import Stall
 from shadow.compare import Difference, Kind
 from shadow.journal import Entry, Journal, MemoryJournal, RedisJournal
 
@@ -234,6 +235,31 @@ async def test_two_names_at_once_are_refused(port: Port) -> None:
     assert (await port.ask("GET", "/flags", headers=headers))[0] == 403
 
 
+async def test_a_viewer_may_look_and_move_nothing(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("eyes viewer Grafana\nhands operator Anna\n")
+    port = Port(tokens=tokens)
+    await port.loop.refresh()
+    orders = [
+        ("PATCH", "/flags/things.list"),
+        ("POST", "/flags/things.list/reset"),
+        ("POST", "/flags/things.list/rollback"),
+        ("POST", "/rollback"),
+        ("POST", "/seed"),
+    ]
+    async with port.client:
+        for path in ("/flags", "/mismatches"):
+            assert (await port.ask("GET", path, headers={"Authorization": "Bearer eyes"}))[0] == 200
+        for method, path in orders:
+            body = {"share": "5%"}
+            status, told = await port.ask(method, path, json=body, headers={"Authorization": "Bearer eyes"})
+            assert (status, told["error"]) == (403, "nothing changed: Grafana is a viewer; this takes an operator")
+        assert port.loop.snapshot == dict.fromkeys(ROUTES, Flag())
+        for method, path in orders:
+            status, _ = await port.ask(method, path, json={"share": "0%"}, headers={"Authorization": "Bearer hands"})
+            assert status == 200
+
+
 async def test_a_token_is_taken_under_its_own_scheme_alone(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("token\nBearer\n")
@@ -288,7 +314,13 @@ class Others:
     async def join(self, tasks: Tasks, gone: Callable[[], None]) -> None:
         return
 
-    def ready(self, drain: float) -> None:
+    def ready(self, drain: float, watchdog: float) -> None:
+        return
+
+    def beat(self) -> None:
+        return
+
+    def stalled(self, stall: Stall) -> None:
         return
 
     async def leave(self) -> None:
