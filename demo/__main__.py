@@ -9,17 +9,26 @@ import signal
 import sys
 from types import FrameType
 
-from demo import screen
+from demo import claims, screen
+from demo.engineer import ReleaseEngineer, furnish
+from demo.log import Log
 from demo.operator import Operator, Watch
 from demo.screen import Screen
 from demo.service import ServiceError
+from demo.shift import Shift
 from demo.site import STRANGLER, Site, running_site
 from demo.story import Story
-from demo.traffic import AGENTS, Agent, Tally, sign_in_all
+from demo.traffic import THINK, USERS, Traffic, accounts
 
 SHOWN = 10.0  # seconds that the table looks back
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STORED_WITHIN = 60.0
 INTERRUPTED = 130
+MORAL = (
+    "No read failed while there was a side to answer it, whatever native did. A write that breaks after its commit "
+    "cannot be hidden from its sender by anyone: what can be done is to let few meet it, to stop soon, and to answer "
+    "who sends it again with what is there."
+)
 
 
 def main() -> int:
@@ -27,8 +36,9 @@ def main() -> int:
     for number in STOPS:
         signal.signal(number, _leave)
     try:
-        print("Starting PostgreSQL, Redis, Rails, Sidekiq, native and the proxy (some 15 s).", flush=True)
-        with running_site() as site:
+        more = " Unleash," if options.unleash else ""
+        print(f"Starting PostgreSQL, Redis, Rails, Sidekiq,{more} native and the proxy (some 15 s).", flush=True)
+        with running_site(unleash=options.unleash) as site:
             return _run(site, options)
     except KeyboardInterrupt:
         print("Stopped: nothing is left running.")
@@ -43,7 +53,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--once", action="store_true", help="end after the story: 0 if all that it claims was so, else 1"
     )
+    parser.add_argument(
+        "--unleash", action="store_true", help="move shares in Unleash, whose own server is started, too"
+    )
     parser.add_argument("--chapter", type=float, default=8.0, metavar="SECONDS", help="traffic in each chapter (8)")
+    parser.add_argument("--minutes", type=float, default=1.0, help="how long sides are killed, one every 10 s (1)")
     return parser.parse_args()
 
 
@@ -79,31 +93,47 @@ def _first(group: ExceptionGroup[Exception]) -> Exception:
 
 
 async def _show(site: Site, options: argparse.Namespace) -> int:
-    tally, watch = Tally(), Watch(site)
-    view = Screen(screen.console(), lambda: watch.recent(SHOWN), lambda: tally.seen)
-    async with contextlib.AsyncExitStack() as clients, asyncio.TaskGroup() as tasks:
+    application = site.stack.application
+    traffic, watch, operator = (
+        Traffic(site.proxy.url, application, accounts(application, USERS)),
+        Watch(site),
+        await _operator(site),
+    )
+    view = Screen(screen.console(), lambda: watch.recent(SHOWN), lambda: traffic.log.seen)
+    async with contextlib.aclosing(traffic), contextlib.aclosing(operator), asyncio.TaskGroup() as tasks:
         _cancel_on_signals()
-        agents = [await clients.enter_async_context(Agent(site.proxy.url, email, tally)) for email in AGENTS]
-        _introduce(view, site)
-        await sign_in_all(agents)
-        working = [tasks.create_task(agent.work()) for agent in agents]
-        working.append(tasks.create_task(watch.follow(view.refresh)))
+        _introduce(view, site, len(traffic.users))
+        await traffic.sign_in()
+        shift = Shift(THINK)
+        working = tasks.create_task(traffic.work(shift))
+        watching = tasks.create_task(watch.follow(view.refresh))
         await watch.until(lambda sight: sight.native_ready, 30.0)
         with view:
-            operator = Operator(site)
-            story = Story(operator, watch, agents, tally, operator.messages_kept, view, options.chapter)
-            true = await story.tell()
+            ids = [user.id for user in traffic.users]
+            story = Story(site, operator, watch, ids, traffic.log, view, options.chapter, 60 * options.minutes)
+            await story.tell()
+            shift.end()
+            await working
+            true = await _conclude(view, watch, operator, story, traffic.log)
             if not options.once:
+                working = tasks.create_task(traffic.work(Shift(THINK)))
                 await _stay(view, site)
-        for task in working:
-            task.cancel()
+        watching.cancel()
     return 0 if true else 1
 
 
-def _introduce(view: Screen, site: Site) -> None:
+async def _operator(site: Site) -> Operator:
+    if site.unleash is None:
+        return Operator(site)
+    await furnish(site.unleash, site.routes)
+    return ReleaseEngineer(site, site.unleash)
+
+
+def _introduce(view: Screen, site: Site, users: int) -> None:
     view.say(
-        f"{len(AGENTS)} agents sign in through the proxy, {site.proxy.url}, and get to work: they list conversations, "
-        "open some, read their messages, and answer."
+        f"{users} users of two accounts sign in through the proxy, {site.proxy.url}, and get to work: they read "
+        "conversations and messages, answer, and change what there is to change; and people write to them on Facebook. "
+        "Every answer is checked against what its user was told before, and what fails is asked again."
     )
     view.say(
         "As the story is short, a route is judged by its last 20 s, from 20 answers of native on; it is rolled back "
@@ -111,11 +141,26 @@ def _introduce(view: Screen, site: Site) -> None:
     )
 
 
+async def _conclude(view: Screen, watch: Watch, operator: Operator, story: Story, log: Log) -> bool:
+    """Whether all that the story claims was so. Everybody has his answers, and nobody is at work."""
+    # What Facebook delivered is stored by a job.
+    await watch.until(lambda _: log.delivered <= operator.messages_kept().keys(), STORED_WITHIN)
+    messages = claims.audit(log.creates, log.delivered, operator.messages_kept())
+    untrue = list(claims.untrue(story.chapters, messages, log.wrong, story.late, story.refused))
+    view.conclude(story.chapters, claims.checked(log.answered, len(log.wrong)), messages, untrue, MORAL)
+    if untrue:
+        view.printed((await operator.order("mismatches", "--count", "5")).printed, lines=40)
+    return not untrue
+
+
 async def _stay(view: Screen, site: Site) -> None:
     view.say("Traffic goes on until Ctrl-C. Move it yourself, in another terminal:")
     view.typed(f"cd {site.directory}")
     view.typed(f"{STRANGLER} reset conversations.list")
-    view.typed(f"{STRANGLER} set conversations.list 50%")
+    if site.unleash is None:
+        view.typed(f"{STRANGLER} set conversations.list 50%")
+    else:
+        view.say(f"… and switch conversations.list on at {site.unleash.url} (user admin, password unleash4all).")
     while True:
         await asyncio.sleep(SHOWN)
         view.routes()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import httpx
 import psycopg
 
+from demo.accounts import kept
 from demo.native import SWITCH
 from demo.service import ServiceError
 from demo.sight import Sight, read
@@ -81,6 +82,9 @@ class Operator:
     def __init__(self, site: Site) -> None:
         self._site = site
 
+    async def aclose(self) -> None:
+        """Nothing is held open."""
+
     async def order(self, *arguments: str) -> Command:
         """Run `strangler …` where the site's config.yaml lies."""
         process = await asyncio.create_subprocess_exec(
@@ -99,21 +103,32 @@ class Operator:
                 await process.wait()
         return Command(" ".join(("strangler", *arguments)), printed.decode().strip(), process.returncode == 0)
 
+    async def adjust(self, routes: Collection[str], **knobs: str) -> None:
+        """Set these routes' share or shadow, as the commands do, without a process for each."""
+        async with self._admin() as admin:
+            for route in routes:
+                (await admin.patch(f"/flags/{route}", json=knobs)).raise_for_status()
+
+    async def reset(self, routes: Collection[str]) -> None:
+        """Lift what has tripped of these routes."""
+        async with self._admin() as admin:
+            for route in routes:
+                (await admin.post(f"/flags/{route}/reset")).raise_for_status()
+
+    def _admin(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self._site.admin_url, timeout=PATIENCE, trust_env=False)
+
     async def let_in(self, bugs: Collection[str]) -> None:
         """From now on native has these bugs and no others."""
         async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as native:
-            (await native.put(self._site.native.url + SWITCH, json={"on": list(bugs)})).raise_for_status()
+            (await native.put(self._site.native.service.url + SWITCH, json={"on": list(bugs)})).raise_for_status()
 
     async def native_last_asked(self) -> float:
         """When a user's request last arrived at native."""
         async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as native:
-            return float((await native.get(self._site.native.url + SWITCH)).json()["lastAsked"])
+            return float((await native.get(self._site.native.service.url + SWITCH)).json()["lastAsked"])
 
-    async def messages_kept(self) -> dict[str, int]:
-        """How often each message that agents wrote is in the database."""
-        url = self._site.stack.application.database_url
-        async with await psycopg.AsyncConnection.connect(url) as connection:
-            cursor = await connection.execute(
-                "select content, count(*) from messages where content like '%]' group by content"
-            )
-            return dict(await cursor.fetchall())
+    def messages_kept(self) -> dict[str, list[int]]:
+        """The ids under which each message that was written is in the database."""
+        with psycopg.connect(self._site.stack.application.database_url) as database:
+            return kept(database)

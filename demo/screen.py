@@ -14,8 +14,8 @@ from rich.text import Text
 
 from demo import table
 from demo.claims import Chapter, Messages
+from demo.log import Seen
 from demo.sight import Sight
-from demo.traffic import Seen
 
 PLAIN_WIDTH = 100
 
@@ -65,7 +65,7 @@ class Screen:
     def ended(self, chapter: Chapter) -> None:
         """What came of the chapter."""
         self.routes()
-        self.result(_users(chapter.seen), good=not chapter.seen.failures)
+        self.result(_users(chapter.seen), good=not chapter.seen.failures or chapter.deaths > 0)
         if chapter.matched or chapter.mismatched:
             words = f"Compared in the shadow: {chapter.matched} answers matched, {chapter.mismatched} did not."
             self.result(words, good=not chapter.mismatched)
@@ -77,10 +77,13 @@ class Screen:
             self._console.print(self._routes())
             self._console.print()
 
-    def conclude(self, chapters: Sequence[Chapter], messages: Messages, untrue: Sequence[str], moral: str) -> None:
+    def conclude(
+        self, chapters: Sequence[Chapter], answers: str, messages: Messages, untrue: Sequence[str], moral: str
+    ) -> None:
         self.title("What happened")
         self._console.print(table.summary(chapters))
         self._console.print()
+        self.say(answers)
         self.say(messages.words)
         for claim in untrue:
             self.result(f"Not as it should be: {claim}", good=False)

@@ -48,7 +48,7 @@ class Service:
 
     def stop(self, within: float = STOP_WITHIN) -> None:
         """End the service politely, and what is left of it after `within` seconds by force."""
-        family = _family(self.process.pid)
+        family = self._family()
         _signal(family, signal.SIGCONT)
         self.process.send_signal(self.stop_signal)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -57,14 +57,18 @@ class Service:
 
     def kill(self) -> None:
         """End the service as a crash would."""
-        self._end(_family(self.process.pid))
+        self._end(self._family())
 
     def pause(self) -> None:
         """Freeze the service: its connections stay open and nothing is answered."""
-        _signal(_family(self.process.pid), signal.SIGSTOP)
+        _signal(self._family(), signal.SIGSTOP)
 
     def resume(self) -> None:
-        _signal(_family(self.process.pid), signal.SIGCONT)
+        _signal(self._family(), signal.SIGCONT)
+
+    def _family(self) -> Mapping[int, str]:
+        # The id of a process that has ended may be another one's by now.
+        return _family(self.process.pid) if self.running else {}
 
     def _end(self, family: Mapping[int, str]) -> None:
         _signal(family, signal.SIGKILL)

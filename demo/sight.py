@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +26,18 @@ class Served:
     def answered(self) -> int:
         return self.ok + self.failed
 
+    def __add__(self, more: Served) -> Served:
+        buckets = Counter(dict(self.buckets))
+        buckets.update(dict(more.buckets))
+        return Served(self.ok + more.ok, self.failed + more.failed, tuple(sorted(buckets.items())))
+
     def __sub__(self, earlier: Served) -> Served:
         before = dict(earlier.buckets)
         buckets = tuple((bound, count - before.get(bound, 0)) for bound, count in self.buckets)
         return Served(self.ok - earlier.ok, self.failed - earlier.failed, buckets)
+
+
+NOBODY = Served(0, 0, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,10 @@ class Sight:
     @property
     def matched(self) -> int:
         return sum(route.matched for route in self.routes.values())
+
+    @property
+    def compared(self) -> int:
+        return self.matched + self.mismatched
 
     @property
     def mismatched(self) -> int:

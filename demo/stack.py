@@ -21,6 +21,7 @@ import httpx
 import redis
 
 from demo.graph import Graph, start_graph
+from demo.mortal import Mortal
 from demo.service import Service, ServiceError, await_ready, free_port, launch, run
 from demo.stores import INHERITED, Postgres, Redis, start_postgresql, start_redis
 
@@ -144,13 +145,13 @@ class Stack:
     redis: Redis
     application: Application
     graph: Graph
-    rails: Service
+    rails: Mortal
     sidekiq: Service
 
 
 @contextlib.contextmanager
-def running_stack(*, seed_bcrypt_cost: int = 12) -> Iterator[Stack]:
-    """All of them, seeded, for as long as the block runs; nothing is left afterwards."""
+def running_stack(*, seed_bcrypt_cost: int = 12, extra: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """All of them, seeded, for as long as the block runs; nothing is left afterwards. `extra` is for Rails."""
     with contextlib.ExitStack() as services:
         directory = Path(services.enter_context(tempfile.TemporaryDirectory(prefix="strangler-")))
         postgres = start_postgresql(directory)
@@ -163,7 +164,12 @@ def running_stack(*, seed_bcrypt_cost: int = 12) -> Iterator[Stack]:
             postgres.url(), server.url(), seed_bcrypt_cost=seed_bcrypt_cost, graph_url=graph.service.url
         )
         prepare_database(directory, application)
-        rails = services.enter_context(start_rails(directory, application))
+        rails_port = free_port()
+
+        def start() -> Service:
+            return start_rails(directory, application, port=rails_port, extra=extra)
+
+        rails = services.enter_context(Mortal(start))
         sidekiq = services.enter_context(start_sidekiq(directory, application))
         yield Stack(directory, postgres, server, application, graph, rails, sidekiq)
 
@@ -175,7 +181,7 @@ def main() -> int:
         signal.signal(number, _leave)
     try:
         with running_stack() as stack:
-            print(f"Rails       {stack.rails.url}")
+            print(f"Rails       {stack.rails.service.url}")
             print(f"PostgreSQL  {stack.application.database_url}")
             print(f"Redis       {stack.application.redis_url}")
             print(f"Facebook    {stack.graph.service.url}")

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from demo.claims import Chapter
-from demo.sight import Buckets, Route, Served, Sight, quantile
+from demo.sight import NOBODY, Buckets, Route, Served, Sight, quantile
 
 P95 = 0.95
 SIDE_HEAD = "{}\nfail    p95"
@@ -17,11 +17,16 @@ SIDE_HEAD = "{}\nfail    p95"
 
 def routes(recent: Sight) -> Table:
     """What each route did lately."""
-    heads = ("share", "shadow", "req/s", SIDE_HEAD.format("legacy"), SIDE_HEAD.format("native"), "mis-\nmatch")
-    table = _table("route", *heads)
+    moved = [route for route in recent.routes.values() if route.share or route.shadow or route.trip]
+    shadowed = any(route.shadow for route in moved)  # else it is no column: some terminals have 80
+    heads = ("req/s", SIDE_HEAD.format("legacy"), SIDE_HEAD.format("native"), "mis-\nmatch")
+    table = _table("route", "share", *(["shadow"] if shadowed else []), *heads)
     table.add_column("state", no_wrap=True)
-    for route in recent.routes.values():
-        table.add_row(*_route(route, recent.seconds))
+    for route in moved:
+        table.add_row(*_route(route, recent.seconds, shadowed))
+    rest = [route for route in recent.routes.values() if route not in moved]
+    if rest:
+        table.add_row(*_rest(rest, "more" if moved else "routes", recent.seconds, shadowed))
     return table
 
 
@@ -67,18 +72,26 @@ def _table(first: str, *heads: str) -> Table:
     return table
 
 
-def _route(route: Route, seconds: float) -> Sequence[str | Text]:
+def _route(route: Route, seconds: float, shadowed: bool) -> Sequence[str | Text]:
     rate = (route.legacy.answered + route.native.answered) / seconds if seconds else 0.0
     return (
         route.name,
         f"{100 * route.share:g}%",
-        f"{100 * route.shadow:g}%",
+        *([f"{100 * route.shadow:g}%"] if shadowed else []),
         f"{rate:.1f}",
         _side(route.legacy),
         _side(route.native),
         _bad(route.mismatched),
         state(route),
     )
+
+
+def _rest(routes: Sequence[Route], word: str, seconds: float, shadowed: bool) -> Sequence[str | Text]:
+    """The routes that nobody has moved, in one row."""
+    whole = sum((side for route in routes for side in (route.legacy, route.native)), NOBODY)
+    moved = ["0%"] * (1 + shadowed)
+    rate = f"{whole.answered / seconds if seconds else 0.0:.1f}"
+    return (f"{len(routes)} {word}", *moved, rate, _side(whole), _side(NOBODY), _bad(0), Text("legacy", style="dim"))
 
 
 def _side(served: Served) -> Text:

@@ -4,21 +4,28 @@ from dataclasses import replace
 
 import pytest
 
-from demo.claims import Chapter, Messages, Tripped, audit, untrue
-from demo.traffic import Failure, Seen
+from demo.claims import FAULT_OF_OURS, Chapter, Messages, Tripped, audit, checked, untrue
+from demo.log import Failure, Seen
+from demo.promises import Create
 
-READ = Failure("a", "GET", "/api/v1/conversations", 502)
-WRITE = Failure("a", "POST", "/api/v1/messages", 500)
+READ = Failure("a", "GET", "list", "legacy_refused")
+WRITE = Failure("a", "POST", "create", FAULT_OF_OURS)
 TRIPPED = Tripped("messages.create", 1.5, "native failed 3 of 20")
 CALM = Chapter("Calm", Seen(100, 10), native_answers=20, matched=50, mismatched=0)
 BROKEN_READ = replace(CALM, title="Bad read", mismatched=9, bug="conversations.list", tripped=TRIPPED)
 BROKEN_WRITE = replace(CALM, title="Bad write", seen=Seen(9, 9, (WRITE,)), bug="messages.create", tripped=TRIPPED)
 ALL_WELL = [CALM, BROKEN_READ, BROKEN_WRITE]
-KEPT = Messages(acknowledged=5, lost=0, doubled=0, kept_unanswered=1)
+KEPT = Messages(acknowledged=5, repeated=1, lost=0, doubled=0)
 
 
-def judged(chapters: list[Chapter], messages: Messages = KEPT, late: float = 0.0, refused: tuple[str, ...] = ()) -> str:
-    return "; ".join(untrue(chapters, messages, late, refused))
+def judged(
+    chapters: list[Chapter],
+    messages: Messages = KEPT,
+    wrong: tuple[str, ...] = (),
+    late: float = 0.0,
+    refused: tuple[str, ...] = (),
+) -> str:
+    return "; ".join(untrue(chapters, messages, wrong, late, refused))
 
 
 def test_a_story_in_which_all_went_as_told_has_nothing_untrue() -> None:
@@ -28,13 +35,27 @@ def test_a_story_in_which_all_went_as_told_has_nothing_untrue() -> None:
 @pytest.mark.parametrize("bug", [None, "conversations.list", "messages.create"])
 def test_a_read_that_a_user_saw_fail_is_untrue_in_every_chapter(bug: str | None) -> None:
     chapter = replace(CALM, seen=Seen(100, 10, (READ, READ)), bug=bug, tripped=TRIPPED)
-    assert judged([chapter]) == ("users saw 2 reads fail in “Calm” (2 × GET /api/v1/conversations: 502)")
+    assert judged([chapter]) == "users saw 2 reads fail in “Calm” (2 × list: legacy_refused)"
 
 
 @pytest.mark.parametrize("bug", [None, "conversations.list"])
 def test_a_write_may_fail_only_while_writes_are_broken(bug: str | None) -> None:
-    chapter = replace(CALM, seen=Seen(100, 10, (replace(WRITE, status=0),)), bug=bug, tripped=TRIPPED)
-    assert judged([chapter]) == "users saw 1 writes fail in “Calm” (1 × POST /api/v1/messages: no answer)"
+    chapter = replace(CALM, seen=Seen(100, 10, (replace(WRITE, told="ReadError"),)), bug=bug, tripped=TRIPPED)
+    assert judged([chapter]) == "users saw 1 writes fail in “Calm” (1 × create: ReadError)"
+
+
+def test_where_sides_die_requests_may_fail_but_not_as_if_by_a_bug() -> None:
+    died = replace(CALM, seen=Seen(100, 10, (READ, replace(WRITE, told="native_broken"))), mismatched=3, deaths=2)
+    assert judged([died]) == ""
+    buggy = replace(died, seen=Seen(100, 10, (READ, WRITE)))
+    assert judged([buggy]).startswith("a death looked to users like a bug in “Calm”")
+
+
+def test_wrong_answers_are_untrue_and_of_many_the_first_are_told() -> None:
+    assert judged(ALL_WELL, wrong=("show: 3",)) == "an answer was wrong: show: 3"
+    assert judged(ALL_WELL, wrong=("a", "b", "c", "d", "e")).endswith("wrong: c; 2 more answers were wrong")
+    assert checked(7, 0).endswith("none was wrong.")
+    assert "2 were WRONG" in checked(7, 2)
 
 
 @pytest.mark.parametrize(
@@ -75,15 +96,23 @@ def test_native_may_be_asked_no_longer_than_a_request_takes_after_the_rollback()
     assert judged(ALL_WELL, late=2.5) == "native was still asked 2.5 s after everything was rolled back"
 
 
+def create(content: str, id: int | None, *failures: str) -> Create:
+    return Create(f"key of {content}", content, conversation=1, sender=1, failures=list(failures), id=id)
+
+
 def test_messages_are_counted_against_what_their_senders_were_told() -> None:
-    sent = {"there": True, "gone": True, "twice": True, "kept": False, "failed": False, "failed twice": False}
-    kept = {"there": 1, "twice": 2, "kept": 1, "failed twice": 2}
-    assert audit(sent, kept) == Messages(acknowledged=3, lost=1, doubled=2, kept_unanswered=2)
+    creates = [
+        create("there", 1, "native_broken"), create("gone", 2), create("twice", 3), create("another's", 4),
+        create("unanswered", None, "legacy_broken"),
+    ]  # fmt: skip
+    kept = {"there": [1], "twice": [3, 5], "another's": [6], "unanswered": [7], "delivered": [8]}
+    messages = audit(creates, {"delivered", "delivered and gone"}, kept)
+    assert messages == Messages(acknowledged=6, repeated=1, lost=3, doubled=1)
 
 
 def test_the_messages_are_told_in_words() -> None:
-    assert (
-        KEPT.words == "5 messages were acknowledged: none is lost, none is there twice; 1 more are there that were not."
-    )
+    whole = "5 messages were acknowledged, 1 of them when they were sent again: none is lost, none is there twice."
+    assert KEPT.words == whole
+    assert replace(KEPT, repeated=0).words.startswith("5 messages were acknowledged: none")
     assert "2 of them are LOST" in replace(KEPT, lost=2).words
     assert "3 are there TWICE" in replace(KEPT, doubled=3).words

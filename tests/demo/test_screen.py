@@ -5,16 +5,16 @@ import io
 from rich.console import Console
 
 from demo.claims import Chapter, Messages
+from demo.log import Failure, Seen
 from demo.screen import Screen
 from demo.sight import Route, Served, Sight
-from demo.traffic import Failure, Seen
 
 QUIET = Served(0, 0, ())
 SIGHT = Sight(0.0, {"list": Route("list", 0.05, 1.0, None, None, QUIET, QUIET, 0, 0)}, True, 10.0)
-FAILURE = Failure("a", "POST", "/api/v1/messages", 500)
+FAILURE = Failure("a", "POST", "create", "native_broken")
 SEEN = Seen(40, 9, (FAILURE, FAILURE))
 CHAPTER = Chapter("A bug", SEEN, native_answers=7, matched=30, mismatched=2)
-MESSAGES = Messages(acknowledged=5, lost=0, doubled=0, kept_unanswered=0)
+MESSAGES = Messages(acknowledged=5, repeated=0, lost=0, doubled=0)
 
 
 def screen(terminal: bool = False) -> tuple[Screen, io.StringIO]:
@@ -63,10 +63,10 @@ def test_a_chapter_without_comparisons_tells_of_none() -> None:
 
 def test_the_moral_is_drawn_only_from_a_story_that_was_true() -> None:
     view, output = screen()
-    view.conclude([CHAPTER], MESSAGES, [], "All is well.")
+    view.conclude([CHAPTER], "7 answers.", MESSAGES, [], "All is well.")
     assert "All is well." in output.getvalue()
     view, output = screen()
-    view.conclude([CHAPTER], MESSAGES, ["users saw 2 writes fail"], "All is well.")
+    view.conclude([CHAPTER], "7 answers.", MESSAGES, ["users saw 2 writes fail"], "All is well.")
     assert "All is well." not in output.getvalue()
     assert "→ Not as it should be: users saw 2 writes fail" in output.getvalue()
 

@@ -9,8 +9,8 @@ from rich.console import Console, RenderableType
 
 from demo import table
 from demo.claims import Chapter, Tripped
+from demo.log import Failure, Seen
 from demo.sight import Route, Served, Sight, Trip
-from demo.traffic import Failure, Seen
 
 QUIET = Served(0, 0, ())
 SLOW = Served(90, 10, ((1.0, 0.0), (2.5, 100.0), (math.inf, 100.0)))
@@ -61,14 +61,29 @@ def test_the_state_is_one_word_or_two(route: Route, state: str) -> None:
 def test_the_widest_row_fits_a_terminal_of_eighty_columns() -> None:
     busy = Served(900, 999, SLOW.buckets)
     widest = replace(ROUTE, share=1.0, legacy=busy, native=busy, mismatched=999)
-    lines = shown(table.routes(Sight(0.0, {widest.name: widest}, True, 10.0)))
+    unshadowed = replace(widest, name="conversations.update", shadow=0.0)
+    for route in (widest, unshadowed):
+        assert_fits(shown(table.routes(Sight(0.0, {route.name: route}, True, 10.0))))
+
+
+def assert_fits(lines: list[str]) -> None:
     assert "…" not in "".join(lines)
     assert max(len(line) for line in lines) <= 80
 
 
+def test_routes_that_nobody_moved_share_a_row() -> None:
+    still = replace(ROUTE, name="a", share=0.0, shadow=0.0, legacy=QUICK, native=QUIET)
+    routes = {name: replace(still, name=name) for name in "ab"} | {ROUTE.name: ROUTE}
+    lines = [line.split() for line in shown(table.routes(Sight(0.0, routes, True, 10.0)))]
+    assert lines[-2][0] == ROUTE.name
+    assert lines[-1] == ["2", "more", "0%", "0%", "8.0", "0", "10", "ms", "·", "0", "legacy"]
+    del routes[ROUTE.name]
+    assert shown(table.routes(Sight(0.0, routes, True, 10.0)))[-1].split()[:4] == ["2", "routes", "0%", "8.0"]
+
+
 def test_the_summary_has_a_row_for_each_chapter() -> None:
     calm = Chapter("Everything on legacy", Seen(800, 90), 0, 0, 0)
-    failure = Failure("a", "POST", "/api/v1/messages", 500)
+    failure = Failure("a", "POST", "create", "native_broken")
     broken = Chapter(
         "A bug in a native write", Seen(300, 40, (failure,)), 77, 50, 1, "messages.create", Tripped("m", 1.52, "…")
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,36 +13,14 @@ import psycopg
 import yaml
 from redis import Redis
 
+from demo.mortal import Mortal
+from demo.promises import MARK
 from demo.service import LOOPBACK, Service, await_ready, free_port, launch
+from demo.site import PATIENT
 from demo.stack import Application, start_rails, start_sidekiq
-from tests.e2e.promises import MARK, Create
 from tests.e2e.proxies import ROOT, STRANGLER, Proxy, environment, running, until
 
-LOST_BY_LEGACY = "legacy_broken"  # what its user is told when legacy dies with a request in hand
 NOTED = ("CountReplyJob", "RunAutomationRulesJob")  # jobs that note for which messages they are done
-
-
-class Mortal:
-    """A side that can be killed, and started again at the same address."""
-
-    def __init__(self, start: Callable[[], Service]) -> None:
-        self._start = start
-        self.service = start()
-        self.deaths = 0
-
-    def kill(self) -> None:
-        """With all its processes, as the kernel does it: nobody has time for a last word."""
-        self.service.kill()
-        self.deaths += 1
-
-    def revive(self) -> None:
-        self.service = self._start()
-
-    def __enter__(self) -> Mortal:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.service.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +45,13 @@ def strangled(directory: Path, application: Application) -> Iterator[Site]:
         "native": {"url": f"http://{LOOPBACK}:{native_port}"},
         # Native's deaths are failures like any others and would roll its routes back: that is another test's matter.
         # Here users must come through while it goes on answering half of them.
-        "rollback": {"min_requests": 1_000_000},
+        "rollback": {"judge": "threshold", "min_requests": 1_000_000},
         "routes": [{**route, "share": "50%"} for route in told["routes"]],
     }
-    # Where a dozen processes fight for two cores, 40 ms say nothing of Redis; and while a side takes it for gone, what
-    # others read may be up to a second old (docs/api.md).
-    patient = {"CACHE_WAIT": "2"}
-    variables = {**application.environment(), **patient}
+    variables = {**application.environment(), **PATIENT}
 
     def start_legacy() -> Service:
-        return start_rails(directory, application, name="killed-rails", port=legacy_port, extra=patient)
+        return start_rails(directory, application, name="killed-rails", port=legacy_port, extra=PATIENT)
 
     def start_native() -> Service:
         path = directory / "native.yaml"
@@ -113,31 +88,11 @@ def kill(*sides: Mortal) -> None:
         side.revive()
 
 
-def stored(database: psycopg.Connection) -> dict[str, list[int]]:
-    """The ids under which each content that was sent is kept."""
-    statement = "select content, array_agg(id) from messages where content like %s group by content"
-    return dict(database.execute(statement, [f"{MARK}%"]).fetchall())
-
-
-def lost(creates: Sequence[Create], kept: dict[str, list[int]]) -> list[Create]:
-    """Messages that are not there as their sender was told. At the end everybody was told."""
-    return [create for create in creates if create.id not in kept.get(create.content, [])]
-
-
-def doubled(kept: dict[str, list[int]]) -> dict[str, list[int]]:
-    return {content: ids for content, ids in kept.items() if len(ids) > 1}
-
-
-def may_lack_jobs(create: Create) -> bool:
-    """Legacy pushes jobs after its commit: if it dies between the two, nobody ever pushes them."""
-    return LOST_BY_LEGACY in create.failures
-
-
 def without_jobs(database: psycopg.Connection) -> set[int]:
-    """Messages that were sent here and that not all jobs have been done for."""
+    """Messages that users sent here and that not all jobs have been done for."""
     statement = """
     select m.id from messages m
-     where m.content like %s
+     where m.content like %s and m.user_id is not null
        and ((select count(*) from notifications where message_id = m.id)
             <> (select count(*) - 1 from users where account_id = m.account_id)
             or (select count(*) from finished_jobs where message_id = m.id and job = any (%s)) <> %s)"""

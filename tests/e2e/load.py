@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from demo.service import LOOPBACK
@@ -26,13 +26,21 @@ class Load:
     answers: Counter[int] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     lasting: int = 0  # answers that said that they were their connection's last, unasked
-    _over: threading.Event = field(default_factory=threading.Event)
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     @property
     def answered(self) -> int:
         return self.answers.total()
 
-    async def run(self) -> None:
+    def run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._all())
+
+    def end(self) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
+
+    async def _all(self) -> None:
         async with asyncio.TaskGroup() as users:
             for number in range(BUSY + SELDOM):
                 users.create_task(self._keeps(0.0 if number < BUSY else WHILE))
@@ -46,13 +54,19 @@ class Load:
                 while not (last or self._over.is_set()):
                     last = await self._asked(reader, writer, ASK)
                     self.lasting += last
-                    await asyncio.sleep(pause)
+                    await self._pause(pause)
 
     async def _comes_anew(self) -> None:
         while not self._over.is_set():
             async with self._connected() as (reader, writer):
                 await self._asked(reader, writer, LAST)
-            await asyncio.sleep(BREATH)
+            await self._pause(BREATH)
+
+    async def _pause(self, seconds: float) -> None:
+        """Until the next request is due, or it is over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
@@ -81,10 +95,10 @@ class Load:
 def loading(port: int) -> Iterator[Load]:
     """Load from a thread of its own, until the block ends and every user has his answer."""
     load = Load(port)
-    thread = threading.Thread(target=lambda: asyncio.run(load.run()))
+    thread = threading.Thread(target=load.run)
     thread.start()
     try:
         yield load
     finally:
-        load._over.set()
+        load.end()
         thread.join()

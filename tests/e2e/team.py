@@ -1,47 +1,59 @@
-"""Users of several accounts, all at work at the same time."""
+"""Everybody at work in a thread of its own, while a test kills what they ask."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager, suppress
 
-from tests.e2e.accounts import Account
-from tests.e2e.asking import Log
-from tests.e2e.user import User
+from demo.log import Log
+from demo.shift import Shift
+from demo.stack import Application
+from demo.traffic import Traffic, accounts
+
+USERS = {1: 8, 2: 4}  # by account
+THINK = 0.02  # seconds
 
 
 class Team:
-    """All users, at work in a thread of their own. `ended`: none of them works any more."""
+    """`ended`: none of them works any more."""
 
-    def __init__(self, url: str, accounts: Sequence[Account]) -> None:
-        self.log, self.ended = Log(), threading.Event()
-        self._users = [
-            User(url, account, id, desk, self.log) for account in accounts for desk, id in enumerate(account.emails)
-        ]
-        self._over = threading.Event()
+    def __init__(self, url: str, application: Application) -> None:
+        self._traffic = Traffic(url, application, accounts(application, USERS))
+        self._shift = Shift(THINK)
+        self._loop = asyncio.new_event_loop()
+        self.ended = threading.Event()
 
-    async def _work(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for user in self._users:
-                tasks.create_task(user.work(self._over))
+    @property
+    def log(self) -> Log:
+        return self._traffic.log
 
-    def _run(self) -> None:
+    def run(self) -> None:
         try:
-            asyncio.run(self._work())
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._work())
         finally:
             self.ended.set()
 
+    def dismiss(self) -> None:
+        with suppress(RuntimeError):  # whoever has fallen ill has closed it already
+            self._loop.call_soon_threadsafe(self._shift.end)
+
+    async def _work(self) -> None:
+        async with aclosing(self._traffic):
+            await self._traffic.sign_in()
+            await self._traffic.work(self._shift)
+
 
 @contextmanager
-def working(url: str, accounts: Sequence[Account]) -> Iterator[Team]:
+def working(url: str, application: Application) -> Iterator[Team]:
     """Until the block ends, and then until everybody has an answer to what he has asked."""
-    team = Team(url, accounts)
-    thread = threading.Thread(target=team._run)
+    team = Team(url, application)
+    thread = threading.Thread(target=team.run)
     thread.start()
     try:
         yield team
     finally:
-        team._over.set()
+        team.dismiss()
         thread.join()

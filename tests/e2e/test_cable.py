@@ -128,11 +128,14 @@ def write(proxy: Proxy, token: str, side: str, conversation: int) -> dict[str, A
     """A message written by this side, as its answer shows it."""
     until(proxy, lambda: proxy.metric("strangler_native_ready") == 1)
     proxy.order("set", "messages.create", "100%" if side == "native" else "0%")
-    before = proxy.metric("strangler_requests_total", side=side, outcome="ok", route="messages.create")
+
+    def answered() -> float:
+        return proxy.metric("strangler_requests_total", side=side, outcome="ok", route="messages.create")
+
+    before = answered()
     order = {"content": f"Grüße <b>&amp;</b> from {side} 🎉", "conversationId": conversation}
     answer = proxy.users.post("/api/v1/messages", json=order, headers=bearer(token)).raise_for_status()
-    after = proxy.metric("strangler_requests_total", side=side, outcome="ok", route="messages.create")
-    assert after == before + 1, f"{side} did not answer"
+    until(proxy, lambda: answered() == before + 1)
     message: dict[str, Any] = answer.json()["data"]
     return message
 

@@ -77,14 +77,17 @@ def wait_until(holds: Callable[[], object], process: subprocess.Popen[str]) -> N
 
 
 def test_the_story_holds_and_leaves_nothing_behind(place: Path) -> None:
-    with demo(place, "--once", "--chapter", "2") as process:
+    with demo(place, "--once", "--chapter", "1", "--minutes", "0.1") as process:
         told, _ = process.communicate(timeout=ENOUGH)
     assert process.returncode == 0, told
     assert "Not as it should be" not in told
     assert "$ strangler set conversations.list 25%" in told
     assert "conversations.list is back on legacy, by itself" in told
     assert "messages.create is back on legacy, by itself" in told
-    assert "none is lost, none is there twice" in told
+    assert "killed, and serves again" in told
+    assert "Wrong answers: 0." in told
+    assert "none was wrong" in told
+    assert "none is lost, none is there twice" in told.replace("\n  ", " ")
     assert (services(place), list(place.iterdir())) == ([], [])
 
 

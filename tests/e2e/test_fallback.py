@@ -125,7 +125,7 @@ def proxy_over(world: World, place: Place, directory: Path, **rollback: Any) -> 
         sections = {
             "legacy": {"url": world.rails.url},
             "native": {**native, "budget": f"{BUDGET:g}s"},
-            "rollback": rollback,
+            "rollback": {"judge": "threshold", **rollback},  # its users are one agent, who would count once
             "routes": [{"name": name, "match": match, "share": "100%"} for name, match in ROUTES.items()],
         }
         with running(directory, sections, world.native) as proxy:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flags.flag import bucket
 from tests.e2e.conftest import start_side
 from tests.e2e.proxies import Proxy, running, serving, until
 
@@ -21,7 +23,7 @@ def config(origin: str, redis: str, native: dict[str, str] = NATIVE) -> dict[str
         "native": native,
         "redis": redis,
         "subject": ["header:X-User"],
-        "rollback": {"window": "30s", "min_requests": 10},
+        "rollback": {"window": "30s", "min_requests": 10, "judge": "threshold"},
         "routes": [
             {"name": "things.list", "match": "GET /things", "share": "50%"},
             {"name": "things.show", "match": "GET /things/{id}"},
@@ -112,6 +114,34 @@ def test_a_native_that_fails_is_tripped_and_stays_at_zero_until_it_is_reset(
             trip_and_reset(tmp_path, config(origin, flags_redis, {"url": failing.url}))
     else:
         trip_and_reset(tmp_path, config(origin, flags_redis, {"app": "tests.e2e.sides:failing"}))
+
+
+def test_users_whom_native_fails_prove_it_and_one_of_them_does_not(
+    tmp_path: Path, origin: str, flags_redis: str
+) -> None:
+    settings = config(origin, flags_redis, {"app": "tests.e2e.sides:failing"}) | {"rollback": {"max_error_rate": "2%"}}
+    with running(tmp_path, settings) as proxy:
+        until(proxy, lambda: proxy.metric("strangler_native_ready") == 1)
+        proxy.order("set", "things.list", "50%")
+
+        def failed_all_the_while() -> bool:
+            side(proxy, SUBJECTS[3])
+            side(proxy, SUBJECTS[4])
+            return proxy.metric("strangler_requests_total", side="native", outcome="failed") >= 50
+
+        assert {bucket("default", subject) < 5_000 for subject in SUBJECTS[3:5]} == {True, False}
+        until(proxy, failed_all_the_while)
+        assert proxy.route("things.list")["trip"] is None
+
+        def tripped() -> bool:
+            assert set(sides(proxy).values()) == {"legacy"}
+            return bool(proxy.route("things.list")["trip"])
+
+        until(proxy, tripped)
+        reason = proxy.route("things.list")["trip"]["reason"]
+        assert re.fullmatch(
+            r"native failed \d+ of \d+ subjects, legacy 0 of \d+; e-value .* ≥ .* \(rule [AB]\)", reason
+        )
 
 
 def trip_and_reset(directory: Path, settings: dict[str, Any]) -> None:

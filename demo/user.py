@@ -2,53 +2,60 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import jwt
 
-from tests.e2e.accounts import Account
-from tests.e2e.asking import Client, Log
-from tests.e2e.promises import MARK, Changing, Create
+from demo.accounts import Account
+from demo.asking import Client
+from demo.log import Log
+from demo.promises import MARK, Changing, Create
+from demo.shift import Shift
 
-THINK = 0.02  # seconds between two errands, on average
+PASSWORD = "password"
 AGAIN = 10.0  # seconds for which a refresh whose answer was lost may be asked again
+LISTED = 20  # conversations: more than those in which something is going on
 STATUSES = ("pending", "resolved", "open")
 TIMEZONES = ("Europe/Berlin", "Asia/Tokyo", "America/Lima", "UTC")
+PHRASES = (
+    "Thanks, I am looking into it.",
+    "Your order left our warehouse this morning <3",
+    "Ihre Erstattung ist unterwegs & sollte morgen ankommen.",
+    "C’est réglé. Bonne journée 😊",
+)
 
 
 class User:
-    """One person at work. The first of an account is its admin."""
+    """One person at work."""
 
     def __init__(self, url: str, account: Account, id: int, desk: int, log: Log) -> None:
-        self._account, self._id, self._desk, self._log = account, id, desk, log
-        self._chance = random.Random(id)  # noqa: S311  # what users do next is no secret
-        self._client = Client(url, log)
+        self.id = id
+        self._account, self._desk, self._log = account, desk, log
+        self._chance = random.Random(id)
+        self._client = Client(url, account.emails[id], log)
         self._refresh_token = ""
 
-    async def work(self, over: threading.Event) -> None:
+    async def work(self, shift: Shift) -> None:
         errands: dict[Callable[[], Awaitable[None]], int] = {
-            self._send: 6, self._read_page: 4, self._read_pages: 2, self._show: 4, self._list: 3, self._show_desk: 3,
-            self._show_user: 3, self._show_settings: 2, self._move: 2, self._rename: 2, self._refresh: 2,
-            self._leave: 1,
+            self._send: 14, self._read_page: 8, self._read_pages: 4, self._show: 8, self._list: 8, self._browse: 12,
+            self._show_desk: 5, self._show_user: 4, self._show_settings: 4, self._show_inbox: 4, self._reply: 3,
+            self._move: 3, self._rename: 3, self._refresh: 3, self._leave: 1,
         }  # fmt: skip
-        if self._id == min(self._account.emails):
-            errands[self._set] = 4
-        try:
-            await self._sign_in()
-            while not over.is_set():
-                (errand,) = self._chance.choices(list(errands), list(errands.values()))
-                await errand()
-                await asyncio.sleep(THINK * self._chance.expovariate(1))
-        finally:
-            await self._client.close()
+        if self.id == min(self._account.emails):
+            errands |= {self._set: 5, self._label: 5}
+        while not shift.over:
+            (errand,) = self._chance.choices(list(errands), list(errands.values()))
+            await errand()
+            await shift.pause()
 
-    async def _sign_in(self) -> None:
-        credentials = {"email": self._account.emails[self._id], "password": "password"}
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def sign_in(self) -> None:
+        credentials = {"email": self._account.emails[self.id], "password": PASSWORD}
         told = await self._client.ask("login", "POST", "/auth/login", credentials)
         if self._client.due("login", told, 200):
             self._adopt(told.body)
@@ -59,14 +66,14 @@ class User:
         told = await self._client.ask("refresh", "POST", "/auth/refresh", shown, failures=failures)
         if told.status == 401 and failures and time.monotonic() - began > AGAIN:
             self._log.late += 1
-            await self._sign_in()
+            await self.sign_in()
         elif self._client.due("refresh", told, 200):
             self._adopt(told.body)
 
     def _adopt(self, pair: Mapping[str, str]) -> None:
         claims = jwt.decode(pair["accessToken"], options={"verify_signature": False})
-        mine = (claims["sub"], claims["account_id"]) == (str(self._id), self._account.id)
-        self._client.check("session", [] if mine else [f"{claims} for user {self._id}"])
+        mine = (claims["sub"], claims["account_id"]) == (str(self.id), self._account.id)
+        self._client.check("session", [] if mine else [f"{claims} for user {self.id}"])
         self._client.is_known_by(pair["accessToken"])
         self._refresh_token = pair["refreshToken"]
 
@@ -74,21 +81,41 @@ class User:
         left = {"refreshToken": self._refresh_token}
         self._client.due("logout", await self._client.ask("logout", "POST", "/auth/logout", left), 200)
         self._client.due("refresh", await self._client.ask("refresh", "POST", "/auth/refresh", left), 401)
-        await self._sign_in()
+        await self.sign_in()
 
     async def _send(self) -> None:
-        room, number = self._chance.choice(self._account.rooms), next(self._log.numbers)
-        create = Create(f"key-{number}", f"{MARK}{number} <é>", room.id, self._id)
-        self._log.creates.append(create)
+        room = self._chance.choice(self._account.rooms)
+        create = self._written(room.id)
         room.begin(create)
-        asked, key = {"content": create.content, "conversationId": room.id}, create.key
-        told = await self._client.ask("create", "POST", "/api/v1/messages", asked, key=key, failures=create.failures)
+        if made := await self._create(create):
+            self._client.check("create", room.faults_of_message(made))
+            room.end(create)
+
+    async def _reply(self) -> None:
+        """To somebody who writes to the page, and does so at any time: what is in there nobody here can know."""
+        await self._create(self._written(self._chance.choice(list(self._account.chats.values()))))
+
+    def _written(self, conversation: int) -> Create:
+        number = next(self._log.numbers)
+        content = f"{MARK}{number} {self._chance.choice(PHRASES)}"
+        return Create(f"key-{number}", content, conversation, self.id)
+
+    async def _create(self, create: Create) -> Any:
+        """The message as it was answered, however often it had to be sent: under one key it is one."""
+        self._log.creates.append(create)
+        told = await self._client.ask(
+            "create",
+            "POST",
+            "/api/v1/messages",
+            {"content": create.content, "conversationId": create.conversation},
+            headers={"Idempotency-Key": create.key},
+            failures=create.failures,
+        )
         if not self._client.due("create", told, 201):
-            return
+            return None
         self._log.replayed += told.replayed
         create.id = told.body["data"]["id"]
-        self._client.check("create", room.faults_of_message(told.body["data"]))
-        room.end(create)
+        return told.body["data"]
 
     async def _read_page(self) -> None:
         room = self._chance.choice(self._account.rooms)
@@ -124,11 +151,11 @@ class User:
     async def _list(self) -> None:
         """Rooms in which somebody has written are open, and at the top."""
         known = {room.id: (room, room.known) for room in self._account.rooms}
-        told = await self._client.ask("list", "GET", "/api/v1/conversations?status=open&limit=50")
+        told = await self._client.ask("list", "GET", f"/api/v1/conversations?status=open&limit={LISTED}")
         if not self._client.due("list", told, 200):
             return
         shown = {row["id"]: row for row in told.body["data"]}
-        strangers = shown.keys() - self._account.conversations
+        strangers = {id for id, row in shown.items() if row["inbox"]["id"] not in self._account.inboxes}
         missed = {id for id, (_, written) in known.items() if written} - shown.keys()
         order = [row["lastActivityAt"] for row in shown.values()]
         sound = not strangers and not missed and order == sorted(order, reverse=True)
@@ -136,6 +163,14 @@ class User:
         for id in known.keys() & shown.keys():
             room, written = known[id]
             self._client.check("list", room.faults_of_conversation(written, shown[id]))
+
+    async def _browse(self) -> None:
+        """Conversations in which nobody writes."""
+        status = self._chance.choice(("pending", "resolved"))
+        told = await self._client.ask("list", "GET", f"/api/v1/conversations?status={status}&limit={LISTED}")
+        if self._client.due("list", told, 200):
+            shown = [(row["status"], row["inbox"]["id"] in self._account.inboxes) for row in told.body["data"]]
+            self._client.check("list", [] if shown == [(status, True)] * LISTED else [f"{status}: {shown}"])
 
     async def _show_desk(self) -> None:
         desk, status = self._chance.choice(self._account.desks)
@@ -149,17 +184,25 @@ class User:
         path = f"/api/v1/accounts/{self._account.id}/settings"
         await self._read(self._account.timezone, "settings", path, "timezone")
 
+    async def _show_inbox(self) -> None:
+        id, name = self._chance.choice(list(self._account.inboxes.items()))
+        await self._read(name, "inbox", f"/api/v1/inboxes/{id}", "name", id)
+
     async def _move(self) -> None:
         desk, status = self._account.desks[self._desk]
         await self._change(status, "status", f"/api/v1/conversations/{desk}", "status", self._chance.choice(STATUSES))
 
     async def _rename(self) -> None:
         name = f"Name {next(self._log.numbers)}"
-        await self._change(self._account.names[self._id], "rename", f"/api/v1/users/{self._id}", "name", name)
+        await self._change(self._account.names[self.id], "rename", f"/api/v1/users/{self.id}", "name", name)
 
     async def _set(self) -> None:
         path, timezone = f"/api/v1/accounts/{self._account.id}/settings", self._chance.choice(TIMEZONES)
         await self._change(self._account.timezone, "set", path, "timezone", timezone)
+
+    async def _label(self) -> None:
+        id, name = self._chance.choice(list(self._account.inboxes.items()))
+        await self._change(name, "label", f"/api/v1/inboxes/{id}", "name", f"Inbox {next(self._log.numbers)}")
 
     async def _read(self, changing: Changing[Any], what: str, path: str, field: str, id: int | None = None) -> None:
         known = changing.known

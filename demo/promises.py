@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-MARK = "killing "  # how the content of every message begins that is sent here
+MARK = "#"  # how the content of every message begins that is sent here: none of the seeds' does
 T = TypeVar("T")
 Shown = Mapping[str, Any]  # a row, as an answer shows it
 

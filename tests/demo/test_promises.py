@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.promises import MARK, Changing, Create, Room
+from demo.promises import MARK, Changing, Create, Room
 
 ROOM, SENDER = 7, 3
 
