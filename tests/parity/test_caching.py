@@ -235,4 +235,4 @@ def test_both_sides_run_the_same_scripts() -> None:
         name: textwrap.dedent(text)
         for name, text in re.findall(r"    (\w+) = <<~'LUA'\n(.*?)    LUA\n", source, re.DOTALL)
     }
-    assert theirs == {name: getattr(leases, name) for name in ("READ", "FILL", "MARK", "FORGET")}
+    assert theirs == {name: getattr(leases, name) for name in ("READ", "FILL", "GIVE_BACK", "MARK", "FORGET")}
