@@ -14,28 +14,27 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from flags.flag import Flag, Side, Trip
+from flags.flag import BLOCKED, Flag, Side, Trip
+from flags.latched import Latched
 from flags.loop import Loop
 from flags.rollback import Rule
-from flags.store import Store
 from flags.store.memory import MemoryStore
-from flags.store.redis import RedisStore
 from proxy.access import Access
 from proxy.admin import Admin, Tokens
 from proxy.books import Books
 from proxy.config import Config, ConfigError
-from proxy.decider import Decider
+from proxy.decider import Decider, nobody
 from proxy.doorkeeper import prefaced
 from proxy.forwarding import Forwarding
 from proxy.front import Front
 from proxy.line import Line
-from proxy.logs import AccessLog
+from proxy.local import obeying
+from proxy.logs import OUTPUT, AccessLog, log_change
 from proxy.metrics import Metrics, States
+from proxy.native import Embedded
 from proxy.peers import Peers
+from proxy.pulse import Pulse
 from proxy.relay import Relay
 from proxy.router import Router
 from proxy.routes import RouteTable
@@ -43,14 +42,16 @@ from proxy.server import Server
 from proxy.siblings import NoSiblings, Siblings, Supervised
 from proxy.sides import Sides, fallbacks
 from proxy.signature import Secret
+from proxy.source import states_of, told_of, unleash_of
+from proxy.stores import stores
 from proxy.subject import Subject
 from proxy.tasks import Tasks
 from proxy.tls import Certificate
 from proxy.trips import Trips
 from proxy.tunnels import Tunnels
 from proxy.values import read_secret
+from proxy.watchdog import NOBODY_REPLACES, STANDS_STILL, Stall, Watchdog
 from proxy.ways import Ways
-from shadow.journal import Journal, MemoryJournal, RedisJournal
 from shadow.runner import Limits as ShadowLimits
 from shadow.runner import Runner
 
@@ -62,22 +63,27 @@ ADMIN_DRAIN = 5.0  # seconds that orders in flight have when the process is told
 class Strangler:
     """One worker: the router and its sides, the flags' loop, the shadow's runner, and both ports."""
 
-    def __init__(self, config: Config, line: Line | None = None) -> None:
-        """`line` leads to the supervisor, if there are other workers."""
+    def __init__(self, config: Config, line: Line | None = None, pulse: Pulse | None = None) -> None:
+        """`line` and `pulse` lead to the supervisor, if there are other workers."""
         names = [route.name for route in config.routes]
         self.tasks = Tasks()
         self.metrics = Metrics(names)
         self.stopping, self._replaced, self._drain = asyncio.Event(), False, config.drain
-        self._store, self._journal, self._redis = _state(config)
+        self._store, self._journal, self._redis = stores(config)
+        self._state = config.admin.state
         self._trips = Trips(config.trips.redis, config.trips.key) if config.trips.redis else None
         self.loop = Loop(
             self._store,
             names,
             Rule(**config.rollback.model_dump()),
+            judges={route.name: route.judge for route in config.routes if route.judge is not None},
+            latched=Latched(config.admin.state) if config.admin.state else None,
             worker=f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}",
-            on_change=_log_change,
+            on_change=self._changed,
             on_trip=self._tripped,
+            followed=config.unleash.url is not None,
         )
+        self.unleash = unleash_of(config, self.loop)
         self.sides = Sides.of(config, self.tasks)
         self.legacy, self.native, self.pools = self.sides.legacy, self.sides.native, self.sides.pools
         self._seeds = {route.name: Flag(native=route.share, shadow=route.shadow) for route in config.routes}
@@ -99,12 +105,12 @@ class Strangler:
             self.loop.get,
             Subject(config.subject),
             lambda: self.native.ready,
+            self.unleash.chooses if self.unleash else nobody,
         )
         self.places, bounds = fallbacks(config, self.legacy.pool)
         router = Router(decide, self.legacy, self.native, bounds, self.places, self.books)
         record = AccessLog().record if config.log.access else None
-        self.app = Access(router, forwarding, record)
-        relay = Relay(self.legacy, self.books, record)
+        self.app, relay = Access(router, forwarding, record), Relay(self.legacy, self.books, record)
         to_legacy = self.sides.dials[Side.LEGACY.value]
         tunnels = Tunnels(to_legacy, config.legacy.limits, forwarding, self.metrics, self.tasks)
         self.ways = Ways(forwarding, decide, relay, tunnels.open)
@@ -112,10 +118,12 @@ class Strangler:
         self.front: Any = prefaced(front, peers) if config.proxy_protocol else front
         self.certificate = Certificate(config.tls.certificate, config.tls.key) if config.tls else None
         tokens = Tokens(config.admin.tokens)
-        states = self._ready, lambda: self.native.ready
-        self.siblings: Siblings = Supervised(line, self.loop, self.metrics) if line else NoSiblings(self.metrics)
+        states = self._ready, lambda: self.native.ready, lambda: told_of(self.unleash)
+        others = Supervised(line, pulse, self.loop, self.metrics) if line and pulse else None
+        self.siblings: Siblings = others or NoSiblings(self.metrics)
+        self.watchdog = Watchdog(config.watchdog, self._stalled)
         self.admin = Admin(self.loop, self._seeds, self.siblings, self._journal, tokens, *states).app
-        self.metrics.watch(lambda: self.loop.snapshot, self.pools, self._states())
+        self.metrics.watch(lambda: self.loop.snapshot, lambda: self.loop.verdicts, self.pools, self._states())
 
     def _states(self) -> States:
         """What is read at each scrape."""
@@ -126,17 +134,25 @@ class Strangler:
             "shadow_queue": ("Experiments waiting", lambda: self.runner.pending),
             "shadow_strays": ("Shadow requests that ignore their cancellation", lambda: self.runner.strays),
             "tasks": ("Tasks of this worker", lambda: len(self.tasks)),
+            **states_of(self.unleash),
         }
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Everything but the ports: native's lifespan, the loop, the runner."""
         await self._first_flags()
+        with obeying(self._state, self.loop):
+            async with self._working():
+                yield
+
+    @asynccontextmanager
+    async def _working(self) -> AsyncIterator[None]:
         self.native.start()
         await self.runner.start()
         self.tasks.start(self.loop.run())
-        if self._trips is not None:
-            self.tasks.start(self._trips.run())
+        for watch in (self._trips, self.unleash):
+            if watch is not None:
+                self.tasks.start(watch.run())
         self.tasks.start(self._fading())
         self.tasks.start(self.legacy.pool.dial.watch())
         try:
@@ -159,14 +175,14 @@ class Strangler:
             Server(self.app, public, http=self.front, drain=self._drain, **tls),
             Server(self.admin, private, drain=ADMIN_DRAIN),
         )
-        async with self.running():
+        async with self.running(), self.watchdog.watching(self.tasks, self._native_has_started, self.siblings.beat):
             await self.siblings.join(self.tasks, gone=self.stopping.set)
             serving = [self.tasks.start(server.run_until_stopped()) for server in servers]
             for server in servers:
                 await server.serving.wait()
             gc.collect()
             gc.freeze()  # what is there now stays: to look through it again and again would stop traffic each time
-            self.siblings.ready(self._drain)
+            self.siblings.ready(self._drain, self.watchdog.limit)
             await self.stopping.wait()
             for server, task in zip(servers, serving, strict=True):
                 server.stop()
@@ -192,13 +208,25 @@ class Strangler:
         self._replaced = True
         self.stopping.set()
 
+    def _native_has_started(self) -> bool:
+        return self.native.ready or not isinstance(self.native, Embedded)
+
+    def _stalled(self, stall: Stall) -> None:
+        self.siblings.stalled(stall)  # first: to log may take as long as whatever blocks
+        alone = isinstance(self.siblings, NoSiblings)
+        words = STANDS_STILL + NOBODY_REPLACES if alone else STANDS_STILL
+        log.error(words, longer_than=self.watchdog.limit, routes=list(stall.routes), stack=stall.stack)
+        OUTPUT.flush()
+
     def _ready(self) -> bool:
         return self._replaced or not self.stopping.is_set()
 
     async def _first_flags(self) -> None:
         """The last flags of the fleet, before the first request; a store that does not answer does not keep us."""
+        kept = self.unleash.recall() if self.unleash else {}
         if isinstance(self._store, MemoryStore):
-            await self._store.seed(self._seeds)
+            seeds = self._seeds.items()
+            await self._store.seed({r: replace(kept.get(r, seed), shadow=seed.shadow) for r, seed in seeds})
         await self.loop.refresh()
         if not self.loop.connected:
             log.warning("the flags' store does not answer: every request goes to legacy until it does")
@@ -208,30 +236,13 @@ class Strangler:
             await asyncio.sleep(FADE_EVERY)
             self.books.fade()
 
+    def _changed(self, route: str, before: Flag, after: Flag) -> None:
+        log_change(route, before, after)
+        blocked = after.trip is not None and after.trip.reason == BLOCKED and not before.tripped
+        if blocked and self._trips is not None:  # whoever could have told of this trip is killed
+            self._trips.made()
+
     def _tripped(self, route: str, trip: Trip) -> None:
         self.metrics.trips.labels(route).inc()
         if self._trips is not None:
             self._trips.made()
-
-
-def _log_change(route: str, before: Flag, after: Flag) -> None:
-    if replace(after, generation=before.generation) == before:
-        return  # only its number is another, as when the store has heard of our trip
-    log.info(
-        "flag changed",
-        route=route,
-        share=after.native,
-        shadow=after.shadow,
-        tripped=after.tripped,
-        was_share=before.native,
-        was_tripped=before.tripped,
-    )
-
-
-def _state(config: Config) -> tuple[Store, Journal, Redis | None]:
-    """Where flags and mismatches are kept, and the client that is ours to close."""
-    if config.redis is None:
-        return MemoryStore(), MemoryJournal(), None
-    # No `socket_timeout`: redis-py waits for it in a way that can lose a cancellation. Whoever calls bounds the call.
-    client = Redis.from_url(config.redis, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 1))
-    return RedisStore(config.redis), RedisJournal(client), client

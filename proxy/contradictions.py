@@ -39,11 +39,14 @@ def contradictions(values: Values) -> Iterator[Fault]:
     yield from _of_the_door(values)
     yield from _collisions(values)
     yield from _never_verified(values)
+    yield from _half_of_unleash(values)
     listed = values.get("routes")
     numbered = enumerate(listed if isinstance(listed, list) else ())
     routes = {index: route for index, route in numbered if isinstance(route, dict)}
     yield from _repetitions(routes)
     yield from _never_asked(routes, has_native="native" in values)
+    if _in(values, "unleash", "url") is not None:
+        yield from _two_sources(routes)
 
 
 def admin_contradictions(values: Values) -> Iterator[Fault]:
@@ -109,6 +112,20 @@ def _never_verified(values: Values) -> Iterator[Fault]:
         addresses = _addresses(f"{side}.url", Address.of_url, _in(values, side, "url")).values()
         if _in(values, side, "ca") is not None and addresses and not any(address.tls for address in addresses):
             yield Fault(f"{side}.ca", f"nothing is verified by it: no {side}.url begins with https://")
+
+
+def _half_of_unleash(values: Values) -> Iterator[Fault]:
+    url, token = _in(values, "unleash", "url"), _in(values, "unleash", "token")
+    if url is not None and token is None:
+        yield Fault("unleash.token", "is required with unleash.url: a client's token, such as default:production.6f1c…")
+    if url is None and token is not None:
+        yield Fault("unleash.url", "is required with unleash.token: without it no share is taken from Unleash")
+
+
+def _two_sources(routes: Mapping[int, Mapping[str, object]]) -> Iterator[Fault]:
+    for index, route in routes.items():
+        if _points(route.get("share")):
+            yield Fault(f"routes[{index}].share", "all shares are taken from Unleash: leave it out, or unleash.url")
 
 
 def _in(values: Values, section: str, key: str, default: object = None) -> object:

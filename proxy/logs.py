@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _text
@@ -14,7 +15,7 @@ from typing import TextIO, cast
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
-from flags.flag import Side
+from flags.flag import Flag, Side
 from proxy.exchange import Exchange
 from proxy.output import Output
 
@@ -22,6 +23,7 @@ from proxy.output import Output
 WITHOUT_VALUES = ExceptionDictTransformer(show_locals=False)
 
 OUTPUT = Output()  # the process has one standard output
+log = structlog.get_logger()
 
 
 def configure() -> None:
@@ -75,3 +77,18 @@ _SIDES = {side: _text(side.value) for side in Side}
 @lru_cache(maxsize=2)
 def _date(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def log_change(route: str, before: Flag, after: Flag) -> None:
+    """A flag of this worker is another now."""
+    if replace(after, generation=before.generation) == before:
+        return  # only its number is another, as when the store has heard of our trip
+    log.info(
+        "flag changed",
+        route=route,
+        share=after.native,
+        shadow=after.shadow,
+        tripped=after.tripped,
+        was_share=before.native,
+        was_tripped=before.tripped,
+    )

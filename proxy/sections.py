@@ -9,6 +9,7 @@ from typing import Annotated, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, ValidationInfo, field_validator
 
+from flags.rollback import Judge
 from proxy.address import Address
 from proxy.faults import ConfigError
 from proxy.limits import Limits
@@ -16,11 +17,14 @@ from proxy.routes import Route
 from proxy.subject import Source
 from proxy.tls import server_context
 from proxy.values import (
+    Alpha,
     CertificatesFile,
     Cidr,
+    ClientToken,
     Count,
     Duration,
     ImportString,
+    JudgeName,
     Listen,
     Match,
     Name,
@@ -32,12 +36,16 @@ from proxy.values import (
     RouteName,
     Rule,
     SecretFile,
+    ServerUrl,
     Share,
     Size,
+    StateDirectory,
     SubjectSource,
+    Token,
     TokensFile,
     Urls,
     Window,
+    WrittenFile,
     not_empty,
 )
 from shadow.compare import Rules
@@ -52,6 +60,7 @@ class Admin(Section):
 
     listen: Listen = Address("127.0.0.1", 9901)
     tokens: TokensFile | None = None
+    state: StateDirectory | None = None
 
 
 class Tls(Section):
@@ -123,6 +132,17 @@ class Rollback(Section):
     min_requests: Count = 50
     max_error_rate: Rate = 0.05
     max_excess: Rate = 0.02
+    alpha: Alpha = 0.01
+    judge: JudgeName = Judge.EVIDENCE
+
+
+class Unleash(Section):
+    """Where shares are taken from, with a url."""
+
+    url: ServerUrl | None = None
+    token: ClientToken | None = None
+    admin_token: Token | None = None
+    backup: WrittenFile = Path("unleash.json")
 
 
 class Trips(Section):
@@ -146,6 +166,7 @@ class RouteConfig(Section):
     group: Name = "default"
     ignore: tuple[Rule, ...] = ()
     timeouts: Timeouts = Timeouts()
+    judge: JudgeName | None = None
 
     @property
     def route(self) -> Route:
@@ -174,9 +195,11 @@ class Config(Section):
     tls: Tls | None = None
     proxy_protocol: StrictBool = False
     drain: Duration = 30.0
+    watchdog: Duration = 2.0
     legacy: Legacy
     native: Native | None = None
     redis: RedisUrl | None = None
+    unleash: Unleash = Unleash()
     subject: Annotated[tuple[SubjectSource, ...], BeforeValidator(not_empty)] = (
         Source("jwt", "sub"),
         Source("cookie", "_session_id"),

@@ -22,7 +22,16 @@ def status(told: Mapping[str, Any]) -> str:
             "Native takes no requests: legacy answers every route, whatever the shares, and nothing is shadowed. "
             "Look at the native process, or at this proxy's log if it is embedded."
         )
+    if told.get("unleash"):
+        lines += _unleash(told["unleash"])
     return "\n".join(lines)
+
+
+def _unleash(told: Mapping[str, Any]) -> list[str]:
+    lines = [f"{route}: its share is not what Unleash says: {why}." for route, why in sorted(told["refused"].items())]
+    if not told["connected"]:
+        lines.append(f"Unleash gives no answer that can be used ({told['problem']}): the last shares hold.")
+    return lines
 
 
 def _route(route: Mapping[str, Any]) -> tuple[str, str, str, str]:
@@ -33,7 +42,8 @@ def _route(route: Mapping[str, Any]) -> tuple[str, str, str, str]:
         state = f"{route['verdict']['kind']}: {route['verdict']['words']}"
     else:
         state = "legacy answers" if not route["share"] else "not judged yet"
-    return route["route"], percent(route["share"]), percent(route["shadow"]), state
+    native = "by rules" if route.get("byRules") else percent(route["share"])
+    return route["route"], native, percent(route["shadow"]), state
 
 
 def mismatches(told: Mapping[str, Any]) -> str:

@@ -20,7 +20,9 @@ class Trips:
 
     def __init__(self, url: str, key: str) -> None:
         # No `socket_timeout`: redis-py waits for it in a way that can lose a cancellation. Each call is bounded here.
-        self._client = Redis.from_url(url, socket_connect_timeout=PATIENCE, retry=Retry(NoBackoff(), 0))
+        self._client = Redis.from_url(
+            url, socket_timeout=None, socket_connect_timeout=PATIENCE, retry=Retry(NoBackoff(), 0)
+        )
         self._key = key
         self._made = asyncio.Event()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.service import Service
+from demo.service import Service, ServiceError
 from demo.stack import (
     Application,
     Postgres,
@@ -19,6 +19,7 @@ from demo.stack import (
     start_redis,
     start_sidekiq,
 )
+from demo.unleash import node_and_npm, start_unleash
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +41,17 @@ def redis_server(stack_directory: Path) -> Iterator[Redis]:
     server = start_redis(stack_directory)
     with server.service:
         yield server
+
+
+@pytest.fixture(scope="session")
+def unleash_server(stack_directory: Path, postgres: Postgres) -> Iterator[Service]:
+    """Unleash's own server, whose flags all tests share: each takes names of its own."""
+    try:
+        node_and_npm()
+    except ServiceError as missing:
+        pytest.skip(str(missing))
+    with start_unleash(stack_directory, postgres) as service:
+        yield service
 
 
 @pytest.fixture(scope="session")

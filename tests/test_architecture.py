@@ -16,7 +16,14 @@ PACKAGES = ("proxy", "flags", "shadow", "handlers")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 # Who may start tasks: each of them holds, awaits and cancels what it starts. A TaskGroup needs no place here.
-OWNERS = {"proxy/tasks.py", "shadow/ask.py", "shadow/runner.py", "handlers/finishing.py", "handlers/outbox.py"}
+OWNERS = {
+    "proxy/tasks.py",
+    "shadow/ask.py",
+    "shadow/runner.py",
+    "handlers/finishing.py",
+    "handlers/line.py",
+    "handlers/outbox.py",
+}
 
 
 def _name(path: Path) -> str:
@@ -69,7 +76,7 @@ def test_the_router_fits_on_a_few_screens() -> None:
 def test_every_dependency_has_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups = project["dependency-groups"]
-    wanted = [*project["project"]["dependencies"], *groups["dev"], *groups["bench"]]
+    wanted = [*project["project"]["dependencies"], *groups["dev"], *groups["node"], *groups["bench"]]
     documented = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
     names = [re.split(r"[\[<>=~ ]", name)[0] for name in wanted]
     assert [name for name in names if f"| {name} |" not in documented] == []

@@ -104,3 +104,11 @@ async def settled(figure: Callable[[], int], rounds: int = 2000) -> int:
         await asyncio.sleep(0)
         last, since = (last, since + 1) if figure() == last else (figure(), 0)
     return last
+
+
+def stand_still(seconds: float) -> None:
+    """Keep the event loop from everything else."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while loop.time() < until:
+        pass

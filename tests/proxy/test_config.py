@@ -240,7 +240,8 @@ WRONG: list[tuple[str, object, str]] = [
     ("routes[0].timeouts.connect", "1s", "unknown key; known here: first_byte, between_bytes, total"),
     ("routes[0].timeouts", "2s", "must be a group of keys"),
     ("routes[0].ignored", [], 'did you mean "ignore"?'),
-    ("unleash", {}, "unknown key; known here: listen, admin,"),
+    ("unleash", "http://unleash", "must be a group of keys"),
+    ("flagsmith", {}, "unknown key; known here: listen, admin,"),
 ]  # fmt: skip
 
 
@@ -341,6 +342,45 @@ def test_authorities_that_verify_nothing_are_a_fault(file: Path, pair: Pair) -> 
         Fault("native.ca", "nothing is verified by it: no native.url begins with https://")
     ]
     assert loaded(file, altered([authorities, ("native.url", ["http://a", "https://b"])])).native
+
+
+UNLEASH = "url: http://unleash:4242, token: 'default:production.hunter2'"
+
+
+@pytest.mark.parametrize(
+    ("section", "where", "words"),
+    [
+        ("url: unleash.internal, token: 'a:b.c'", "unleash.url", "must be a URL such as https://unleash.internal"),
+        ("url: 'http://ada:hunter2@u', token: 'a:b.c'", "unleash.url", "without a user or a query"),
+        ("url: http://u, token: hunter2", "unleash.token", "must be a client's token"),
+        ("url: http://u", "unleash.token", "is required with unleash.url"),
+        ("token: 'a:b.c'", "unleash.url", "is required with unleash.token"),
+        (f"{UNLEASH}, admin_token: hunter2 hunter2", "unleash.admin_token", "visible ASCII characters"),
+        (f"{UNLEASH}, backup: /nowhere/unleash.json", "unleash.backup", "/nowhere is no directory"),
+        (f"{UNLEASH}, environment: production", "unleash.environment", "unknown key"),
+    ],
+)
+def test_a_source_of_shares_that_could_not_be_followed_is_a_fault_and_its_secrets_are_not_repeated(
+    file: Path, section: str, where: str, words: str
+) -> None:
+    (fault,) = faults(file, MINIMAL + f"unleash: {{{section}}}")
+    assert fault.place == where
+    assert words in fault.message
+    assert "hunter2" not in fault.message
+
+
+def test_a_share_has_one_source(file: Path) -> None:
+    changes: list[tuple[str, object]] = [("unleash", {"url": "http://u", "token": "a:b.c"})]
+    (fault,) = faults(file, altered(changes))
+    assert fault == Fault("routes[0].share", "all shares are taken from Unleash: leave it out, or unleash.url")
+    assert loaded(file, altered([*changes, ("routes[0].share", "0%")])).unleash.url == "http://u"
+
+
+def test_unleash_is_followed_where_the_environment_names_it(file: Path) -> None:
+    text = MINIMAL + "unleash: {url: ${UNLEASH_URL}, token: ${UNLEASH_TOKEN}, admin_token: ${UNLEASH_ADMIN_TOKEN}}\n"
+    assert loaded(file, text).unleash.url is None
+    named = loaded(file, text, {"UNLEASH_URL": "https://u/x/api/", "UNLEASH_TOKEN": "*:dev.s"}).unleash
+    assert (named.url, named.token, named.admin_token) == ("https://u/x/api/", "*:dev.s", None)
 
 
 def test_a_certificate_and_its_key_must_be_a_pair(file: Path, pair: Pair, tmp_path: Path) -> None:
@@ -454,9 +494,33 @@ def test_the_operators_port_may_be_open_with_tokens(file: Path, tmp_path: Path) 
     tokens.write_text("one\ntwo\n")
     assert loaded(file, text).admin.tokens == tokens
     tokens.write_text(" \n")
-    assert faults(file, text) == [Fault("admin.tokens", f"{tokens} holds no token; write one a line")]
+    assert faults(file, text) == [Fault("admin.tokens", f"{tokens}: no token; write one a line")]
     tokens.write_bytes(b"\xff")
     assert faults(file, text) == [Fault("admin.tokens", f"{tokens} is not UTF-8")]
+    tokens.write_text("one viewer\ntwo owner\n")
+    (fault,) = faults(file, text)
+    assert fault.message == f"{tokens}: line 2: behind a token stands viewer or operator, then a name"
+
+
+def test_tokens_may_stand_in_a_variable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = MINIMAL + "admin: {listen: 0.0.0.0:9901, tokens: 'env:TOKENS_OF_TESTS'}"
+    assert faults(file, text) == [Fault("admin.tokens", "env:TOKENS_OF_TESTS: no token; write one a line")]
+    monkeypatch.setenv("TOKENS_OF_TESTS", "one\ntwo viewer")
+    assert loaded(file, text).admin.tokens == Path("env:TOKENS_OF_TESTS")
+
+
+@pytest.mark.parametrize("place", ["directory", "directory/new/one"])
+def test_state_is_kept_in_a_directory_that_is_there_or_can_be_made(place: str, file: Path, tmp_path: Path) -> None:
+    (tmp_path / "directory").mkdir()
+    text = MINIMAL + f"admin: {{state: {tmp_path / place}}}"
+    assert loaded(file, text).admin.state == tmp_path / place
+    assert not (tmp_path / "directory" / "new").exists()
+
+
+def test_a_state_directory_that_is_a_file_is_a_fault(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    text = MINIMAL + f"admin: {{state: {tmp_path / 'taken' / 'deeper'}}}"
+    assert faults(file, text) == [Fault("admin.state", f"{tmp_path / 'taken'} is no directory")]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from proxy.errors import NoConnection, Refused
 from tests.fidelity.origin import Origin, running_origin
 from tests.proxy.certificates import Authority, self_signed
 from tests.proxy.ends import NOBODY, at, tls_origin, unix_origin, unreachable, vanishing
-from tests.proxy.stage import eventually
+from tests.proxy.stage import eventually, stand_still
 
 
 class Caller(asyncio.Protocol):
@@ -96,6 +96,31 @@ async def test_nobody_there_is_refused_and_silence_is_late() -> None:
         await called(Dial("legacy", [NOBODY]))
     with unreachable() as address, pytest.raises(NoConnection, match=f"^no connection to {address} within 0.05 s$"):
         await called(Dial("legacy", [address], connect=0.05))
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["TCP", "TLS"])
+async def test_who_answered_while_our_own_loop_stood_still_is_not_late(authority: Authority, tls: bool) -> None:
+    pair = authority.sign("good-still", "DNS:localhost", "IP:127.0.0.1")
+    async with tls_origin(pair, "localhost") as (origin, secured):
+        address = secured if tls else at(origin)
+        dial = Dial("legacy", [address], connect=0.1, ca=authority.own.certificate)
+        async with asyncio.TaskGroup() as tasks:
+            calls = [tasks.create_task(called(dial)) for _ in range(20)]
+            await asyncio.sleep(0)
+            stand_still(0.3)
+        assert [call.result() for call in calls] == [[address]] * 20
+        assert dial.up == {str(address): True}
+
+
+async def test_silence_is_late_even_if_we_are_late_to_notice() -> None:
+    with unreachable() as address:
+        dial = Dial("legacy", [address], connect=0.05)
+        call = asyncio.get_running_loop().create_task(called(dial))
+        await asyncio.sleep(0)
+        stand_still(0.15)
+        with pytest.raises(NoConnection):
+            await call
+        assert dial.up == {str(address): False}
 
 
 async def test_a_connection_that_is_over_as_soon_as_it_is_open_is_none(origin: Origin) -> None:

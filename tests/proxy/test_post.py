@@ -3,10 +3,11 @@ from __future__ import annotations
 import socket
 
 from proxy.post import VARIABLE, Post
+from proxy.pulse import pair
 
 
 def test_a_post_is_taken_once_and_no_child_of_its_worker_takes_it_too() -> None:
-    post = Post(1, 3, 4, 5, "127.0.0.1:8080", "127.0.0.1:9901")
+    post = Post(1, 3, 4, 5, 6, "127.0.0.1:8080", "127.0.0.1:9901")
     environ = {"PATH": "/bin", **post.variable()}
     assert Post.taken(environ) == post
     assert VARIABLE not in environ
@@ -15,11 +16,12 @@ def test_a_post_is_taken_once_and_no_child_of_its_worker_takes_it_too() -> None:
 
 def test_what_is_inherited_are_sockets_that_do_not_block() -> None:
     with socket.create_server(("127.0.0.1", 0)) as public, socket.create_server(("127.0.0.1", 0)) as private:
-        ours, theirs = socket.socketpair()
-        with ours:
-            post = Post(1, public.dup().detach(), private.dup().detach(), theirs.detach(), "", "")
+        (ours, theirs), (felt, pulse) = socket.socketpair(), pair()
+        with ours, felt:
+            one, other, line, own = (sock.detach() for sock in (public.dup(), private.dup(), theirs, pulse))
+            post = Post(1, one, other, line, own, "", "")
             inherited = post.sockets()
-            assert [sock.gettimeout() for sock in inherited] == [0.0, 0.0, 0.0]
+            assert [sock.gettimeout() for sock in inherited] == [0.0] * 4
             assert inherited[0].getsockname() == public.getsockname()
             assert inherited[1].getsockname() == private.getsockname()
             for sock in inherited:

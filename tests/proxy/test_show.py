@@ -95,3 +95,21 @@ def test_nothing_is_said_of_more_differences_where_there_are_none() -> None:
 
 def test_no_mismatch_is_said_in_words() -> None:
     assert show.mismatches({"mismatches": []}) == "No mismatch has been journalled."
+
+
+def followed(**told: Any) -> list[str]:
+    unleash = {"connected": True, "problem": "", "refused": {}, **told}
+    routes = [route(share=10_000, byRules=True)]
+    return show.status({"storeConnected": True, "nativeReady": True, "unleash": unleash, "routes": routes}).splitlines()
+
+
+def test_who_is_chosen_by_rules_has_no_percentage() -> None:
+    _, line = followed()
+    assert "by rules" in line
+    assert "100 %" not in line
+
+
+def test_what_unleash_says_and_is_not_so_here_stands_below_the_routes() -> None:
+    *_, refused, away = followed(connected=False, problem="no answer within 1 s", refused={"a.b": "its rollout is odd"})
+    assert refused == "a.b: its share is not what Unleash says: its rollout is odd."
+    assert away == "Unleash gives no answer that can be used (no answer within 1 s): the last shares hold."
