@@ -123,7 +123,7 @@ def start_graph(directory: Path) -> Graph:
         environment=INHERITED,
         directory=ROOT,
     )
-    await_ready(service, lambda: "startup complete" in service.log.read_text())
+    await_ready(service, lambda: "Uvicorn running" in service.log.read_text())
     return Graph(service)
 
 

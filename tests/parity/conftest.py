@@ -37,7 +37,7 @@ def start_native(
         environment=application.environment() | {"PYTHONPATH": str(ROOT)} | dict(extra or {}),
         directory=ROOT,
     )
-    await_ready(service, lambda: "startup complete" in service.log.read_text())
+    await_ready(service, lambda: "Uvicorn running" in service.log.read_text())
     return service
 
 
