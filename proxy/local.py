@@ -11,14 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-import structlog
-
 from flags.flag import Trip
 from flags.latched import EVERY, Latched
 from flags.loop import Loop
 from proxy.presence import presence, processes
 
-log = structlog.get_logger()
 TAKE = signal.SIGUSR1  # each worker reads the directory anew
 PATIENCE = 2.0  # seconds that a process has to say that it goes by it
 LOOK = 0.005  # seconds between two looks
@@ -80,9 +77,7 @@ def words(directory: Path, route: str | None, taken: Mapping[int, bool]) -> str:
         return f"{kept}. No proxy runs here with this directory: one that starts goes by it"
     done = [str(pid) for pid, is_done in taken.items() if is_done]
     hanging = [str(pid) for pid, is_done in taken.items() if not is_done]
-    told = (
-        f"{kept}. Legacy answers everything in {len(done)} of {len(taken)} processes here ({', '.join(done) or 'none'})"
-    )
+    told = f"{kept}. {len(done)} of {len(taken)} processes here go by it ({', '.join(done) or 'none'})"
     if not hanging:
         return told
     return (

@@ -1,17 +1,19 @@
 """Which processes of this machine go by the rollbacks in a directory, and how far each has read them.
 
-Each holds a file there, locked for as long as it lives: a process id alone may be another process's by now.
+Each holds a file there, locked for as long as it lives: a process id alone may be another process's by now. It has the
+machine's name, for containers that share a directory number their processes alike.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-PREFIX = "_process-"
+PREFIX = f"_process-{socket.gethostname()}-"
 LENGTH = 32  # characters of a time, so that a short one leaves nothing of a long one before it
 
 
