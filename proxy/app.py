@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
-import os
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -16,9 +15,6 @@ from typing import Any
 import structlog
 
 from flags.flag import BLOCKED, Flag, Side, Trip
-from flags.latched import Latched
-from flags.loop import Loop
-from flags.rollback import Rule
 from flags.store.memory import MemoryStore
 from proxy.access import Access
 from proxy.admin import Admin, Tokens
@@ -43,7 +39,7 @@ from proxy.siblings import NoSiblings, Siblings, Supervised
 from proxy.sides import Sides, fallbacks
 from proxy.signature import Secret
 from proxy.source import states_of, told_of, unleash_of
-from proxy.stores import stores
+from proxy.stores import loop_of, stores
 from proxy.subject import Subject
 from proxy.tasks import Tasks
 from proxy.tls import Certificate
@@ -72,17 +68,7 @@ class Strangler:
         self._store, self._journal, self._redis = stores(config)
         self._state = config.admin.state
         self._trips = Trips(config.trips.redis, config.trips.key) if config.trips.redis else None
-        self.loop = Loop(
-            self._store,
-            names,
-            Rule(**config.rollback.model_dump()),
-            judges={route.name: route.judge for route in config.routes if route.judge is not None},
-            latched=Latched(config.admin.state) if config.admin.state else None,
-            worker=f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}",
-            on_change=self._changed,
-            on_trip=self._tripped,
-            followed=config.unleash.url is not None,
-        )
+        self.loop = loop_of(config, self._store, self._changed, self._tripped)
         self.unleash = unleash_of(config, self.loop)
         self.sides = Sides.of(config, self.tasks)
         self.legacy, self.native, self.pools = self.sides.legacy, self.sides.native, self.sides.pools
@@ -117,12 +103,13 @@ class Strangler:
         front = functools.partial(Front, self.ways)
         self.front: Any = prefaced(front, peers) if config.proxy_protocol else front
         self.certificate = Certificate(config.tls.certificate, config.tls.key) if config.tls else None
-        tokens = Tokens(config.admin.tokens)
         states = self._ready, lambda: self.native.ready, lambda: told_of(self.unleash)
         others = Supervised(line, pulse, self.loop, self.metrics) if line and pulse else None
         self.siblings: Siblings = others or NoSiblings(self.metrics)
         self.watchdog = Watchdog(config.watchdog, self._stalled)
-        self.admin = Admin(self.loop, self._seeds, self.siblings, self._journal, tokens, *states).app
+        self.admin = Admin(
+            self.loop, self._seeds, self.siblings, self._journal, Tokens(config.admin.tokens), *states
+        ).app
         self.metrics.watch(lambda: self.loop.snapshot, lambda: self.loop.verdicts, self.pools, self._states())
 
     def _states(self) -> States:

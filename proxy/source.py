@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flags.loop import Loop
-from flags.unleash.backup import Backup
-from flags.unleash.follow import Unleash
-from flags.unleash.server import Server
 from proxy.metrics import States
 from proxy.sections import Config
+
+if TYPE_CHECKING:
+    from flags.unleash.follow import Unleash
 
 
 def unleash_of(config: Config, loop: Loop) -> Unleash | None:
@@ -17,6 +17,10 @@ def unleash_of(config: Config, loop: Loop) -> Unleash | None:
     section = config.unleash
     if section.url is None or section.token is None:
         return None
+    from flags.unleash.backup import Backup  # with the engine of the SDKs, for which no other proxy has to wait
+    from flags.unleash.follow import Unleash
+    from flags.unleash.server import Server
+
     server = Server(section.url, section.token, section.admin_token)
     return Unleash(server, loop, [route.name for route in config.routes], Backup(section.backup))
 
