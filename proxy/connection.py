@@ -8,6 +8,7 @@ from typing import cast
 
 import httptools
 
+from proxy.batched import Batched
 from proxy.errors import Broken, StranglerError, Unasked
 from proxy.headers import BODILESS, Header
 from proxy.limits import Limits
@@ -26,7 +27,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, lost: Callable[[Connection], None]) -> None:
         self.loop = asyncio.get_running_loop()
         self._lost = lost
-        self._transport: asyncio.Transport | None = None
+        self._out: Batched | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._listener: Listener | None = None
         self._headers: list[Header] = []
@@ -42,11 +43,8 @@ class Connection(asyncio.Protocol):
     def reusable(self) -> bool:
         return self.keeps_alive and not self.closed and self._listener is None
 
-    # Whoever asks
-
     def ask(self, request: Request, listener: Listener, limits: Limits, whole: Taker | None = None) -> None:
-        """Send a request's head. `whole`: who takes an answer that came in one piece, as status and bytes, without the
-        listener hearing of its parts; if it says so."""
+        """Send a request's head. `whole`: takes status and bytes of an answer in one piece, if it says so, unheard."""
         self.asked += 1
         if self.closed:
             return listener.fail(Unasked("the connection ended before it was asked"))
@@ -55,15 +53,15 @@ class Connection(asyncio.Protocol):
         self._headers, self._phrase, self._listener, self._whole = [], b"", listener, whole
         self._head_only = request.method == "HEAD"  # no body then, whatever the headers say (RFC 9110 §9.3.2)
         self._time.begin(limits)
-        return self._require_transport().write(request.head)
+        return self._require_out().write_soon(request.head)
 
     def write(self, data: bytes) -> None:
         if not self.closed:
-            self._require_transport().write(data)
+            self._require_out().write(data)
 
     def write_chunk(self, data: bytes) -> None:
         if not self.closed:
-            self._require_transport().writelines((b"%x\r\n" % len(data), data, b"\r\n"))
+            self._require_out().writelines((b"%x\r\n" % len(data), data, b"\r\n"))
 
     def when_writable(self, writable: Callable[[], None] | None) -> None:
         """Have this called each time that the side takes bytes again, or never will."""
@@ -83,7 +81,7 @@ class Connection(asyncio.Protocol):
         self._time.off()
 
     def is_quiet(self) -> bool:
-        return is_quiet(self._require_transport())
+        return is_quiet(self._require_out().transport)
 
     def fail(self, failure: StranglerError) -> None:
         """End the exchange and the connection."""
@@ -96,30 +94,31 @@ class Connection(asyncio.Protocol):
         """The listener is no longer full."""
         if self._read_paused and not self.closed:
             self._read_paused = False
-            self._require_transport().resume_reading()
+            self._require_out().transport.resume_reading()
             if self._listener is not None:
                 self._time.await_more()
 
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            transport, self._transport = self._transport, None
-            if transport is not None:
+            if self._out is not None:
                 self._time.close()
-                transport.abort()
+                self._out.transport.abort()
             self._tell_writable()
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._out = Batched(cast(asyncio.Transport, transport), self.loop)
         self._time = Timekeeper(self.fail)  # not sooner: they lead to each other, and only an end parts them
 
     def data_received(self, data: bytes) -> None:
         PROGRESS.steps += 1
         listener = self._listener
-        if listener is None or self._parser is None:
+        if listener is None or self._parser is None or self._out is None:
             return self.close()  # bytes that nobody asked for
+        if self._out.waiting:
+            return self.fail(Unasked("it spoke before it was asked"))
         if self._whole is not None and not listener.touched and self._passes_whole(self._whole, data):
             return None
         listener.touched = True
@@ -154,7 +153,8 @@ class Connection(asyncio.Protocol):
                 listener.wake()
             else:
                 self._listener = None
-                listener.fail(Broken("the connection ended before the answer did"))
+                kind = Unasked if self._out is not None and self._out.waiting else Broken
+                listener.fail(kind("the connection ended before the answer did"))
         self._lost(self)
 
     def pause_writing(self) -> None:
@@ -231,7 +231,7 @@ class Connection(asyncio.Protocol):
         elif listener.full:
             self._read_paused = True
             self._time.off()
-            self._require_transport().pause_reading()
+            self._require_out().transport.pause_reading()
         elif listener.status and not self._head.since:  # trailers alone put nothing off
             self._time.await_more()
 
@@ -245,6 +245,6 @@ class Connection(asyncio.Protocol):
         if self._writable is not None:
             self._writable()
 
-    def _require_transport(self) -> asyncio.Transport:
-        assert self._transport is not None, "used before it was connected"
-        return self._transport
+    def _require_out(self) -> Batched:
+        assert self._out is not None, "used before it was connected"
+        return self._out

@@ -12,9 +12,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from proxy.alarm import Alarm
+from proxy.batched import Batched
 from proxy.relayed import Relayed
 from proxy.reply import HIGH_WATER
-from proxy.strict import SLOW, Fault
+from proxy.strict import SLOW, LastWord
 from proxy.transports import is_left, reset
 
 
@@ -52,14 +53,27 @@ class Patient(HttpToolsProtocol):
         self._alarm = Alarm(self._too_late)
         self._serving: Relayed | RequestResponseCycle | None = None
         self._receiving: Relayed | RequestResponseCycle | None = None
-        self._fault: Fault | None = None
+        self._fault: LastWord | None = None
         self._heading = self._timed = self._refused = self._leaving = False
         self._unread = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
         self.transport.set_write_buffer_limits(HIGH_WATER)
+        self._out = Batched(self.transport, self.loop)
         self._alarm.within(self._patience.idle)
+
+    def shutdown(self) -> None:
+        """Serve what has come and one request more, whose answer says that it is the last.
+
+        To close at once would meet a request on its way, which its user could not tell from one that was acted on.
+        """
+        self._leaving = True
+        serving = self._serving
+        if serving is None:
+            self._await_request()
+        elif not self.pipeline and not (serving.status if isinstance(serving, Relayed) else serving.response_started):
+            serving.keep_alive = False
 
     def pause_writing(self) -> None:
         self.flow.pause_writing()
@@ -81,7 +95,10 @@ class Patient(HttpToolsProtocol):
         return self.flow.write_paused
 
     def write(self, data: bytes) -> None:
-        self.transport.write(data)
+        self._out.write(data)
+
+    def write_soon(self, data: bytes) -> None:
+        self._out.write_soon(data)
 
     def pause_reading(self) -> None:
         self.flow.pause_reading()
@@ -112,7 +129,7 @@ class Patient(HttpToolsProtocol):
             serving.disconnected = True
             serving.message_event.set()
 
-    def _refuse(self, why: Fault) -> None:
+    def _refuse(self, why: LastWord) -> None:
         """Say what is wrong with what came last, once all before it is answered; nothing more is read."""
         self._refused, self._fault = True, why
         broken, self._receiving = self._receiving, None
@@ -123,24 +140,29 @@ class Patient(HttpToolsProtocol):
             begun = broken.status if isinstance(broken, Relayed) else broken.response_started
             self._abandon(broken)
             if begun:
-                self._alarm.within(self._patience.reader)
-                return self.transport.close()
+                return self._let_go()
         return self._tell(why) if self._serving is None else None
 
-    def _tell(self, why: Fault) -> None:
+    def _tell(self, why: LastWord) -> None:
         if not self.transport.is_closing():
-            self.transport.write(why.answer())
+            self._out.write(why.answer())
             self._close()
 
     def _close(self) -> None:
         """Close, but not on what is still being sent: that would reset the connection, and the answer be lost."""
         if (self._receiving is None and not self._refused) or not self.transport.can_write_eof():
-            self._alarm.within(self._patience.reader)
-            return self.transport.close()
+            return self._let_go()
         self._refused = True
+        self._out.flush()
         self.transport.write_eof()
         self.flow.resume_reading()
         return self._alarm.within(self._patience.linger)
+
+    def _let_go(self) -> None:
+        """Close, as soon as the user has taken what is written."""
+        self._out.flush()
+        self._alarm.within(self._patience.reader)
+        self.transport.close()
 
     def _too_late(self) -> None:
         if self._serving is not None and not self.flow.write_paused:

@@ -25,11 +25,16 @@ class Stack:
 
 
 def parsed(raw: str) -> list[Stack]:
-    """py-spy's raw output: `outer (file.py:1);inner (file.py:2) 17` a line."""
+    """py-spy's raw output: `outer (file.py:1);inner (file.py:2) 17` a line.
+
+    Without other threads than the loop's: the watchdog's sleeps, and py-spy takes that for work.
+    """
     stacks = []
     for line in raw.splitlines():
-        frames, _, samples = line.rpartition(" ")
-        stacks.append(Stack(tuple(_frame(text) for text in frames.split(";")), int(samples)))
+        texts, _, samples = line.rpartition(" ")
+        frames = tuple(_frame(text) for text in texts.split(";"))
+        if frames[0].file != "threading.py":
+            stacks.append(Stack(frames, int(samples)))
     return stacks
 
 

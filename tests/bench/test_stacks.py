@@ -13,6 +13,11 @@ def test_a_sample_counts_for_the_file_that_was_at_work() -> None:
     assert by_file(parsed(RAW)) == {LOOP: 10, "proxy/front.py": 20, "routes.py": 70}
 
 
+def test_only_the_thread_of_the_loop_is_looked_at() -> None:
+    asleep = "Thread._bootstrap (threading.py:995);Condition.wait (threading.py:324) 55\n"
+    assert parsed(RAW + asleep) == parsed(RAW)
+
+
 def test_lines_of_one_function_are_told_apart() -> None:
     assert by_line(parsed(RAW))["in_ (routes.py:12)"] == 70
 

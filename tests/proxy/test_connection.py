@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -457,3 +458,35 @@ async def test_trailers_put_no_end_off() -> None:
         assert not signals["99"].is_set()
         for number in range(100):
             signals[str(number)].set()
+
+
+async def _between(connection: Connection) -> tuple[asyncio.Transport, socket.socket]:
+    ours, theirs = socket.socketpair()
+    transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, ours)
+    return transport, theirs
+
+
+async def test_a_question_that_has_not_left_when_its_connection_ends_was_never_asked() -> None:
+    lost: list[Connection] = []
+    connection = Connection(lost.append)
+    transport, theirs = await _between(connection)
+    with theirs:
+        reply = ask(connection, method="POST")
+        transport.abort()
+        with pytest.raises(Unasked, match="the connection ended"):
+            await reply.read()
+        assert theirs.recv(100) == b""
+    assert lost == [connection]
+
+
+async def test_what_a_side_says_before_the_question_has_left_is_no_answer_to_it() -> None:
+    lost: list[Connection] = []
+    connection = Connection(lost.append)
+    _, theirs = await _between(connection)
+    with theirs:
+        reply = ask(connection, method="POST")
+        connection.data_received(answer("408 Request Timeout", b"Content-Length: 0"))
+        with pytest.raises(Unasked, match="before it was asked"):
+            await reply.read()
+        await eventually(lambda: lost == [connection])
+        assert theirs.recv(100) == b""
