@@ -21,23 +21,24 @@ from .target import RowId
 
 register_url_convertor("row", RowId())
 
+# Looked through in this order for each request: what is asked most stands first.
 ROUTES = [
-    Route("/auth/login", sessions.login, methods=["POST"]),
-    Route("/auth/refresh", sessions.refresh, methods=["POST"]),
-    Route("/auth/logout", sessions.logout, methods=["POST"]),
-    Route("/webhooks/facebook", webhooks.confirm),
-    Route("/webhooks/facebook", webhooks.receive, methods=["POST"]),
-    Route("/api/v1/conversations", conversations.index),
     Route("/api/v1/conversations/{id:row}", conversations.show),
-    Route("/api/v1/conversations/{id:row}", conversations.update, methods=["PATCH"]),
     Route("/api/v1/conversations/{id:row}/messages", messages.index),
+    Route("/api/v1/conversations", conversations.index),
     Route("/api/v1/messages", messages.create, methods=["POST"]),
+    Route("/webhooks/facebook", webhooks.receive, methods=["POST"]),
+    Route("/webhooks/facebook", webhooks.confirm),
+    Route("/api/v1/conversations/{id:row}", conversations.update, methods=["PATCH"]),
     Route("/api/v1/users/{id:row}", users.show),
     Route("/api/v1/users/{id:row}", users.update, methods=["PATCH"]),
     Route("/api/v1/accounts/{id:row}/settings", accounts.show_settings),
     Route("/api/v1/accounts/{id:row}/settings", accounts.update_settings, methods=["PATCH"]),
     Route("/api/v1/inboxes/{id:row}", inboxes.show),
     Route("/api/v1/inboxes/{id:row}", inboxes.update, methods=["PATCH"]),
+    Route("/auth/refresh", sessions.refresh, methods=["POST"]),
+    Route("/auth/login", sessions.login, methods=["POST"]),
+    Route("/auth/logout", sessions.logout, methods=["POST"]),
 ]
 
 

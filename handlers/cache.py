@@ -48,8 +48,8 @@ class Marks:
 
 class Cache:
     def __init__(self, held: Resources) -> None:
-        self._held, self._leases, self._link = held, Leases(held.line), Link(held)
-        self.trust = Trust(held, self._link, self._leases)
+        self._held, self._leases, self.link = held, Leases(held.line), Link(held)
+        self.trust = Trust(held, self.link, self._leases)
         self._flights: dict[str, Flight] = {}
 
     async def fetch(self, entry: Entry, account_id: int, load: Load) -> bytes | None:
@@ -80,7 +80,7 @@ class Cache:
             return Marks((), None)
         marks = Marks(changed, token())
         try:
-            await self._link.write(lambda: self._leases.mark(changed, marks.token or ""))
+            await self.link.write(lambda: self._leases.mark(changed, marks.token or ""))
         except Away:
             return Marks(changed, None, await self.trust.write_down(connection, changed))
         return marks
@@ -90,7 +90,7 @@ class Cache:
         if marks.token is None:
             return self.trust.doubted(marks.doubted_until)
         try:
-            await self._link.write(lambda: self._leases.forget(marks.keys, marks.token or ""))
+            await self.link.write(lambda: self._leases.forget(marks.keys, marks.token or ""))
         except Away:
             # Should Redis have lost the marks as well, an entry may be there that is older than the COMMIT.
             try:
@@ -101,7 +101,7 @@ class Cache:
     async def _find(self, entry: Entry, account_id: int, own: str) -> Found | None:
         try:
             if await self.trust.holds():
-                return await self._link.read(lambda: self._read(entry, account_id, own))
+                return await self.link.read(lambda: self._read(entry, account_id, own))
         except Away:
             pass
         self.trust.passed_over += 1
@@ -150,7 +150,7 @@ class Cache:
 
     async def _fill(self, entry: Entry, account_id: int, lease: bytes, answer: bytes) -> None:
         try:
-            await self._link.read(lambda: self._leases.fill(entry, account_id, lease, answer))
+            await self.link.read(lambda: self._leases.fill(entry, account_id, lease, answer))
         except Away:
             return  # the lease expires
 

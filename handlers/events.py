@@ -6,15 +6,16 @@ commit already (`cache`).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from redis.asyncio import Redis
 
 from .answers import encode
+
+if TYPE_CHECKING:
+    from .resources import Resources
 
 log = structlog.get_logger("handlers")
 
@@ -62,22 +63,19 @@ def command(told: Broadcast, cable_prefix: str) -> tuple[str, str, bytes]:
     return "publish", channel, encode(told.payload)
 
 
-async def hand_on(
-    events: Iterable[Event], redis: Redis, cable_prefix: str, request_id: str, seconds: float = 1.0
-) -> None:
-    """Broadcasts all of them in one round trip, which may take so many seconds.
+async def hand_on(events: Iterable[Event], held: Resources, request_id: str) -> None:
+    """Broadcasts all of them in one round trip, unless the cache has just found Redis away.
 
     One that fails is logged; the others do not notice. What people write to each other is no matter for a log.
     """
     todo = [broadcast(event) for event in events]
     if not todo:
         return
-    pipeline = redis.pipeline(transaction=False)
+    pipeline = held.redis.pipeline(transaction=False)
     try:
         for each in todo:
-            pipeline.execute_command(*command(each, cable_prefix))
-        async with asyncio.timeout(seconds):
-            outcomes = await pipeline.execute(raise_on_error=False)
+            pipeline.execute_command(*command(each, held.settings.cable_prefix))
+        outcomes = await held.cache.link.tell(lambda: pipeline.execute(raise_on_error=False))
     except Exception as error:  # whatever it is: the work is committed, and its answer stays what it is
         streams = [each.stream for each in todo]
         log.error("broadcasts_lost", request_id=request_id, streams=streams, error=repr(error))

@@ -1,7 +1,8 @@
 """One connection to Redis on which everybody asks at once: commands leave as they come, and replies keep their order.
 
-What a pool does to lend a connection for each command takes many times what Redis takes to answer it. Here the commands
-of one turn of the event loop leave together, and replies that arrive together are read together.
+What a pool does to lend a connection for each command takes many times what Redis takes to answer it, and so does the
+call of the system by which a command leaves. Here the commands of one turn of the event loop leave by one call, and
+replies that arrive together are read together.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ class Wire(asyncio.Protocol):
         self._replies = Reader(protocolError=InvalidResponse, replyError=ResponseError)
         # Who waits for a reply, in the order of the commands, and since when.
         self._owed: deque[tuple[float, asyncio.Future[Reply]]] = deque()
+        self._leaving: list[bytes] = []  # commands, at the end of this turn of the event loop
 
     def usable(self) -> bool:
         """Not if it is lost, nor if Redis, or the way to it, has been silent for too long."""
@@ -92,8 +94,15 @@ class Wire(asyncio.Protocol):
             raise RedisConnectionError("the connection to Redis is lost")
         future: asyncio.Future[Reply] = self._loop.create_future()
         self._owed.append((self._loop.time(), future))
-        self._transport.write(command)
+        if not self._leaving:
+            self._loop.call_soon(self._leave)
+        self._leaving.append(command)
         return future
+
+    def _leave(self) -> None:
+        if self._transport is not None:  # it has not been lost just now
+            self._transport.write(b"".join(self._leaving))
+        self._leaving.clear()
 
     def close(self) -> None:
         if self._transport is not None:

@@ -1,4 +1,4 @@
-"""What this process knows of Redis: whether a step of the cache is worth asking for, and for how long."""
+"""What this process knows of Redis: whether it is worth a step of the cache, or a broadcast, and how long a wait."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 from redis import ConnectionError, RedisError
+from redis import TimeoutError as RedisTimeoutError
 
 if TYPE_CHECKING:
     from .resources import Resources
 
 T = TypeVar("T")
 Step = Callable[[], Coroutine[Any, Any, T]]
+Errors = tuple[type[Exception], ...]
 log = structlog.get_logger("handlers")
 
 PAUSE = 1.0  # seconds in which a Redis that has failed is left alone
+FAILURES: Errors = (RedisError, OSError, TimeoutError)
+SILENCE: Errors = (TimeoutError, RedisTimeoutError)  # which take their time
 LATE = 0.01  # seconds by which our own event loop may be behind before a time-out says nothing of Redis
 
 
 class Away(Exception):
-    """Redis has not answered."""
+    """Redis has not answered, or is left alone because it has not answered just now."""
 
 
 @dataclass(slots=True)
@@ -34,7 +38,8 @@ class Link:
     """Redis as readers and writers find it.
 
     A reader gives up after some milliseconds, because the database answers as well: that keeps the next readers from
-    waiting, but no writer from being heard. A writer waits longer. If not even it is answered, no reader would be.
+    waiting, but no writer from being heard. A writer waits longer. If not even it is answered, no reader would be, nor
+    what it would tell others after its commit.
     """
 
     def __init__(self, held: Resources) -> None:
@@ -47,12 +52,17 @@ class Link:
         return asyncio.get_running_loop().time() < self._reads.until
 
     def read(self, step: Step[T]) -> Coroutine[Any, Any, T]:
-        return self._answer(step, self._held.settings.cache_wait, self._reads)
+        return self._answer(step, self._held.settings.cache_wait, FAILURES, self._reads)
 
     def write(self, step: Step[T]) -> Coroutine[Any, Any, T]:
-        return self._answer(lambda: twice(step), self._held.settings.redis_wait, self._writes, self._reads)
+        return self._answer(lambda: twice(step), self._held.settings.redis_wait, FAILURES, self._writes, self._reads)
 
-    async def _answer(self, step: Step[T], seconds: float, own: Pause, *others: Pause) -> T:
+    def tell(self, step: Step[T]) -> Coroutine[Any, Any, T]:
+        """What follows a commit, once: what was not answered may have been carried out. That it was refused, or that
+        its connection had been lost, says nothing of the cache."""
+        return self._answer(step, self._held.settings.redis_wait, SILENCE, self._writes, self._reads)
+
+    async def _answer(self, step: Step[T], seconds: float, failures: Errors, own: Pause, *others: Pause) -> T:
         """What Redis answers to a step; Away if it does not, in time."""
         loop = asyncio.get_running_loop()
         if loop.time() < own.until:
@@ -61,7 +71,7 @@ class Link:
         try:
             async with limit:
                 return await step()
-        except (RedisError, OSError, TimeoutError) as error:
+        except failures as error:
             due = limit.when()
             if not (limit.expired() and due is not None and loop.time() > due + LATE):
                 self.failed_at = loop.time()

@@ -20,6 +20,7 @@ from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ReadOnlyError
 from starlette.requests import Request
 
 from .cache import Cache
@@ -191,5 +192,8 @@ def redis_client(settings: Settings) -> Redis:
         socket_timeout=None,
         # A command that timed out may have been carried out: it is the caller's to decide, never repeated blindly.
         retry=Retry(NoBackoff(), 0),
+        # Nor is this one, but its connection is left: Redis has become a replica, and who asks again finds whatever the
+        # address leads to by now.
+        retry_on_error=[ReadOnlyError],
     )
     return Redis.from_pool(pool)  # and so closed with the client

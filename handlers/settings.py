@@ -13,7 +13,9 @@ from redis.asyncio import ConnectionPool
 from sentry_sdk.utils import Dsn
 
 NEEDED = ("DATABASE_URL", "REDIS_URL", "JWT_SECRET")
-SIZES = {"DATABASE_POOL": 10, "REDIS_POOL": 20, "BCRYPT_THREADS": 2}  # what may be had at once, and its defaults
+# What may be had at once, and its defaults. Of the connections to PostgreSQL four would do for two cores
+# (bench/native/README.md): the others are for statements that wait for a lock.
+SIZES = {"DATABASE_POOL": 10, "REDIS_POOL": 20, "BCRYPT_THREADS": 2}
 LARGEST_SIZE = 1000
 REQUEST_LIMIT = 4.0  # seconds, fewer than whoever stands in front of us waits: the proxy's `native.budget`
 CACHE_WAIT = 0.04  # seconds

@@ -186,10 +186,7 @@ async def commit(held: Resources, connection: Connection, marks: Marks, events: 
         await held.give_back(connection)
     if events:  # which jobs may follow
         held.outbox.tell()
-    await asyncio.gather(
-        held.cache.forget(marks),
-        hand_on(events, held.redis, held.settings.cable_prefix, request_id, held.settings.redis_wait),
-    )
+    await asyncio.gather(held.cache.forget(marks), hand_on(events, held, request_id))
 
 
 async def discard(held: Resources, connection: Connection) -> None:

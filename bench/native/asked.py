@@ -79,6 +79,7 @@ ROUTES: Sequence[Asked] = (
     ),
 )
 EACH_ONCE = 20_000  # requests of one route in one file: more than are answered in a run
+MIXED = (LIST, SHOW_UNREAD, CREATE)  # one statement of many rows, one of a few and a transaction
 
 
 def file(
@@ -86,4 +87,15 @@ def file(
 ) -> bytes:
     """The requests of a run as `raw.lua` reads them: the length in a line of its own, then the bytes."""
     raw = (asked.raw(port, first + number, tokens, app_secret) for number in range(count if asked.many else 2))
-    return b"".join(b"%d\n%s" % (len(request), request) for request in raw)
+    return b"".join(map(behind_its_length, raw))
+
+
+def mixed(port: int, first: int, tokens: Mapping[str, str], count: int = EACH_ONCE) -> bytes:
+    """The routes of `MIXED` in turn."""
+    routes = [asked for asked in ROUTES if asked.name in MIXED]
+    raw = (asked.raw(port, first + number, tokens, "") for number in range(count) for asked in routes)
+    return b"".join(map(behind_its_length, raw))
+
+
+def behind_its_length(request: bytes) -> bytes:
+    return b"%d\n%s" % (len(request), request)

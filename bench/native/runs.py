@@ -42,23 +42,29 @@ def sides(route: Asked) -> tuple[str, ...]:
 def _run(
     stage: Stage, route: Asked, side: str, seconds: int, first: int, directory: Path, connections: int
 ) -> dict[str, Any]:
-    server = stage.servers[side]
-    path = directory / "requests"
-    path.write_bytes(asked.file(route, server.port, first, stage.tokens(), stage.application.facebook_app_secret))
+    port = stage.servers[side].port
+    requests = asked.file(route, port, first, stage.tokens(), stage.application.facebook_app_secret)
+    return ran(stage, side, requests, seconds, directory, connections)
+
+
+def ran(stage: Stage, side: str, requests: bytes, seconds: int, directory: Path, connections: int) -> dict[str, Any]:
+    """One run of wrk with these requests, as `raw.lua` reads them."""
+    server, path = stage.servers[side], directory / "requests"
+    path.write_bytes(requests)
     with Redis.from_url(stage.application.redis_url) as redis:
         redis.delete("queue:default")  # no side works the jobs off meanwhile: their list must not grow without end
     before = _used(stage, server.process.pid)
-    ran = load.load(command(server.url, path, connections, seconds), seconds)
+    told = load.load(command(server.url, path, connections, seconds), seconds)
     application, stores = (now - then for now, then in zip(_used(stage, server.process.pid), before, strict=True))
-    requests = max(1, ran.requests)
+    answered = max(1, told.requests)
     return {
-        **asdict(ran),
-        "rate": round(ran.rate, 1),
-        "errors": ran.errors,
-        "cpu_us": round(application / requests * 1e6, 1),
-        "stores_us": round(stores / requests * 1e6, 1),
-        "busy": round(application / ran.seconds, 3),
-        "stores_busy": round(stores / ran.seconds, 3),
+        **asdict(told),
+        "rate": round(told.rate, 1),
+        "errors": told.errors,
+        "cpu_us": round(application / answered * 1e6, 1),
+        "stores_us": round(stores / answered * 1e6, 1),
+        "busy": round(application / told.seconds, 3),
+        "stores_busy": round(stores / told.seconds, 3),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,8 @@ from handlers import tokens
 from handlers.tokens import Caller
 
 THREADS = 5  # of each of Rails' processes
+# Servers by who is measured, over the grown tables and over those of the seeds, with so many processes each.
+Starts = Callable[[Path, Application, Application, int], dict[str, Service]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,29 @@ class Stage:
         return {name: tokens.issue(caller, secret, now) for name, caller in callers.items()}
 
 
+def both_sides(directory: Path, big: Application, small: Application, processes: int) -> dict[str, Service]:
+    return {
+        NATIVE: _native(directory, big, processes, "native"),
+        NATIVE_SMALL: _native(directory, small, processes, "native-small"),
+        EAGER: _rails(directory, big, processes, "rails-eager", {"EAGER": "1"}),
+        LEGACY: _rails(directory, big, processes, "rails", {}),
+    }
+
+
+def pools(sizes: Sequence[int]) -> Starts:
+    """Native several times, each with a pool of another size."""
+
+    def start(directory: Path, big: Application, small: Application, processes: int) -> dict[str, Service]:
+        return {
+            str(size): _native(directory, big, processes, f"native-{size}", {"DATABASE_POOL": str(size)})
+            for size in sizes
+        }
+
+    return start
+
+
 @contextmanager
-def staged(directory: Path, processes: int, messages: int) -> Iterator[Stage]:
+def staged(directory: Path, processes: int, messages: int, start: Starts = both_sides) -> Iterator[Stage]:
     with ExitStack() as running:
         postgres = start_postgresql(directory)
         running.enter_context(postgres.service)
@@ -57,12 +80,7 @@ def staged(directory: Path, processes: int, messages: int) -> Iterator[Stage]:
             connection.execute("select pg_reload_conf()")
         big = replace(small, database_url=_copy(postgres, "grown"), redis_url=redis[0].url())
         rows = grown.grow(big.database_url, messages)
-        servers = {
-            NATIVE: _native(directory, big, processes, "native"),
-            NATIVE_SMALL: _native(directory, small, processes, "native-small"),
-            EAGER: _rails(directory, big, processes, "rails-eager", {"EAGER": "1"}),
-            LEGACY: _rails(directory, big, processes, "rails", {}),
-        }
+        servers = start(directory, big, small, processes)
         for service in servers.values():
             running.enter_context(service)
         yield Stage(servers, (postgres.service, redis[0].service), big, small, rows, processes)
@@ -88,7 +106,9 @@ def _rails(directory: Path, application: Application, processes: int, name: str,
     )
 
 
-def _native(directory: Path, application: Application, processes: int, name: str) -> Service:
+def _native(
+    directory: Path, application: Application, processes: int, name: str, extra: Mapping[str, str] | None = None
+) -> Service:
     port = free_port()
     command: list[str | Path] = [sys.executable, "-m", "uvicorn", "handlers.app:app", "--port", str(port)]
     command += ["--workers", str(processes), "--no-access-log", "--log-level", "warning", "--no-server-header"]
@@ -97,7 +117,7 @@ def _native(directory: Path, application: Application, processes: int, name: str
         command,
         port=port,
         log=directory / f"{name}.log",
-        environment=INHERITED | application.environment() | {"PYTHONPATH": str(ROOT)},
+        environment=INHERITED | application.environment() | {"PYTHONPATH": str(ROOT), **(extra or {})},
         directory=ROOT,
     )
     return listening(service)

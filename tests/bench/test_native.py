@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.native import asked, summary
+from bench.native import asked, pools, summary
 from bench.native.asked import CREATE, EAGER, LEGACY, LIST, NATIVE, NATIVE_SMALL, ROUTES, SHOW, SHOW_UNREAD
 from handlers.app import ROUTES as SERVED
 
@@ -40,6 +40,26 @@ def test_a_file_holds_each_request_behind_its_length() -> None:
     )
     assert first.endswith(b'"conversationId": 2011}')
     assert rest.partition(b"\n")[2].endswith(b'"conversationId": 2012}')
+
+
+def test_what_is_mixed_is_asked_in_turn_and_of_another_row_each_time() -> None:
+    written = asked.mixed(80, 10, TOKENS, count=2)
+    asked_for = [line.rpartition(b" ")[0] for line in written.split(b"\r\n") if line.endswith(b"HTTP/1.1")]
+    shown = [line.split(b"\n")[-1] for line in asked_for if b"conversations/" in line]
+    assert shown == [b"GET /api/v1/conversations/2011", b"GET /api/v1/conversations/2012"]
+    assert len(asked_for) == 2 * len(asked.MIXED)
+
+
+def test_the_sizes_of_a_pool_are_compared_by_their_medians() -> None:
+    assert pools.served({"requests": 100, "errors": 10, "seconds": 3.0}) == 30.0
+    ran = [
+        {**run("", "", 0, 500.0, errors=1), "pool": size, "served": served}
+        for size in (1, 8)
+        for served in (90.0, 100.0 * size)
+    ]
+    figures = pools.by_size(ran)
+    assert {size: (own["served"], own["errors"]) for size, own in figures.items()} == {"1": (95.0, 2), "8": (445.0, 2)}
+    assert len(pools.sizes_table(figures).splitlines()) == 3
 
 
 def test_what_facebook_sends_is_signed_and_carries_no_token() -> None:

@@ -2,16 +2,23 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
+from redis import Redis
+from redis.exceptions import ReadOnlyError
 from structlog.testing import capture_logs
 
 from demo.stack import start_redis
+from handlers import outbox, refresh_tokens
 from handlers.app import Messaging
+from handlers.outbox import Job
+from handlers.refresh_tokens import Pair
 from handlers.resources import MisconfiguredError, Resources, Settings
 from tests.handlers.relay import Relay
 from tests.handlers.serving import CREATE, bearer, serving
@@ -177,10 +184,50 @@ async def test_a_redis_that_hangs_costs_its_time_limit_and_no_more(settings: Set
         async with serving(replace(settings, redis_url=server.url(), redis_wait=0.1)) as client:
             server.service.pause()
             assert (await client.post("/auth/login", json=LOGIN)).status_code == 503
-            created = await client.post(CREATE, json={"content": "hello", "conversationId": 1})
+            with capture_logs() as logs:
+                created = await client.post(CREATE, json={"content": "hello", "conversationId": 1})
             assert created.status_code == 201
+            assert [entry["error"] for entry in logs if entry["event"] == "cache_away"] == ["TimeoutError()"]
+            assert [entry["error"] for entry in logs if entry["event"] == "broadcasts_lost"] == ["Away()"]
             server.service.resume()
             assert (await client.post("/auth/login", json=LOGIN)).status_code == 200
+
+
+async def keep(held: Resources) -> None:
+    await refresh_tokens.keep(held, "kept", 2)
+
+
+async def rotate(held: Resources) -> None:
+    await refresh_tokens.rotate(held, "token", Pair("access", "refresh"))
+
+
+async def push(held: Resources) -> None:
+    await outbox.push(held.redis, [Job(1, "default", "SomeJob", [], "jid", datetime(2026, 1, 1))], 0.0)
+
+
+@pytest.mark.parametrize(
+    ("write", "key"), [(keep, "refresh:token:kept"), (rotate, "refresh:rotated:token"), (push, "queue:default")]
+)
+async def test_a_redis_that_has_become_a_replica_is_left(
+    settings: Settings, redis: Redis, tmp_path: Path, write: Callable[[Resources], Awaitable[None]], key: str
+) -> None:
+    other = start_redis(tmp_path)
+    with other.service, Redis.from_url(other.url()) as promoted:
+        async with Relay(settings.redis_url) as relay:
+            held = Resources(replace(settings, redis_url=relay.url))
+            await held.redis.ping()
+            for server in (redis, promoted):
+                server.set("refresh:token:token", 2)
+            redis.replicaof("127.0.0.1", other.service.port)
+            relay.lead_to(other.url())
+            try:
+                with pytest.raises(ReadOnlyError):
+                    await write(held)
+                await write(held)
+                assert promoted.exists(key)
+            finally:
+                redis.replicaof("NO", "ONE")
+                await held.redis.aclose()
 
 
 async def test_sessions_with_postgresql_are_limited_and_planned_once(settings: Settings) -> None:

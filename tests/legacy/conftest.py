@@ -37,7 +37,7 @@ def world(application: Application, postgres: Postgres, tmp_path_factory: pytest
 
         def start() -> Service:
             (directory / "sidekiq.log").unlink(missing_ok=True)  # which tells what it has begun and ended
-            return start_sidekiq(directory, own, extra={"GRAPH_TIMEOUT": "1"})
+            return start_sidekiq(directory, own, extra={"GRAPH_TIMEOUT": "1", "SIDEKIQ_TIMEOUT": "1"})
 
         worker = services.enter_context(Mortal(start))
         database = psycopg.connect(own.database_url, autocommit=True, row_factory=dict_row)

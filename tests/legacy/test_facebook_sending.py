@@ -182,6 +182,27 @@ def test_after_the_last_attempt_a_message_has_failed(world: World, conversation:
     assert (event["event"], event["data"]["id"], event["data"]["status"]) == ("message.failed", id, "failed")
 
 
+def test_a_failure_that_could_not_be_noted_after_the_last_attempt_is_noted_when_it_can(
+    world: World, conversation: int
+) -> None:
+    world.graph.plan(*[Planned(500)] * 2)
+    id = world.reply(conversation, "never")
+    world.work_done()
+    ((job, _),) = world.retries("FacebookSendJob")
+    world.store.delete("retry")
+    world.database.execute("alter table messages add constraint none_fails check (status <> 'failed') not valid")
+    try:
+        world.perform("FacebookSendJob", id, **(job | {"retry_count": 24}))
+    finally:
+        world.database.execute("alter table messages drop constraint none_fails")
+    assert message(world, id)["status"] == "sent"
+    with world.listening(f"conversation:{conversation}") as heard:
+        world.try_again()
+        (event,) = heard()
+    assert message(world, id)["status"] == "failed"
+    assert (event["event"], event["data"]["status"]) == ("message.failed", "failed")
+
+
 @pytest.mark.parametrize("answer", [Planned(401), Planned(400, code=190)], ids=["401", "code 190"])
 def test_a_token_that_is_refused_disconnects_the_inbox(
     world: World, conversation: int, recipient: str, answer: Planned

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
+import subprocess
 import time
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +15,7 @@ import psycopg
 import pytest
 
 from demo.graph import written
+from demo.stack import LEGACY, rails_environment
 from tests.legacy.facebook import ACME_INBOX, ACME_PAGE, ENDED, World
 
 SIDES = ("legacy", "native")
@@ -118,6 +122,53 @@ def test_what_a_worker_was_doing_when_it_was_killed_is_done_by_the_next(world: W
     assert lists(world) == []
 
 
+def test_what_a_worker_cannot_finish_before_it_has_to_stop_is_done_once_by_the_next(world: World, sender: str) -> None:
+    with psycopg.connect(world.application.database_url) as other:
+        other.execute("select from contacts where external_id = %s for update", [sender])
+        for side in SIDES:
+            assert world.deliver(side, written(ACME_PAGE, sender, f"m_{uuid4().hex}", f"by {side}")) == 200
+        world.eventually(lambda: in_hand(world) == len(SIDES))
+        world.sidekiq.process.send_signal(signal.SIGTERM)
+        world.eventually(lambda: "Bye!" in world.sidekiq.log.read_text())
+        assert lists(world) == []
+        assert world.store.llen("queue:default") == len(SIDES)
+    world.sidekiq.stop()
+    assert contents(world, sender) == ["first"]
+    world.worker.revive()
+    world.work_done()
+    assert contents(world, sender) == ["by legacy", "by native", "first"]
+
+
+def test_a_job_whose_end_redis_does_not_hear_of_is_told_and_done_once_more(world: World, sender: str) -> None:
+    with psycopg.connect(world.application.database_url) as other:
+        other.execute("select from contacts where external_id = %s for update", [sender])
+        world.deliver("legacy", written(ACME_PAGE, sender, f"m_{uuid4().hex}", "second"))
+        world.eventually(lambda: in_hand(world) == 1)
+        own = own_list(world)
+        (given,) = (json.loads(payload) for payload in world.store.lrange(own, 0, -1))
+        world.store.rename(own, "aside")
+        world.store.set(own, "no list")
+    said = json.dumps({"class": "FacebookWebhookJob", "jid": given["jid"]}, separators=(",", ":"))
+    world.eventually(lambda: f'"event":"job_not_let_go","job":{said}' in world.sidekiq.log.read_text())
+    world.store.rename("aside", own)
+    world.eventually(lambda: ENDED.findall(world.sidekiq.log.read_text()).count(given["jid"]) == 2)
+    world.work_done()
+    assert contents(world, sender) == ["first", "second"]
+    assert lists(world) == []
+
+
+def test_a_worker_that_is_given_two_queues_does_not_start_and_says_why(world: World, tmp_path: Path) -> None:
+    command = ["bundle", "exec", "sidekiq", "-C", "config/sidekiq.yml", "-r", ".", "-q", "default", "-q", "mail"]
+    environment = rails_environment(tmp_path, world.application)
+    ended = subprocess.run(
+        command, cwd=LEGACY, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1
+    refused = [json.loads(line) for line in ended.stdout.splitlines() if '"event":"worker_failed"' in line]
+    assert refused
+    assert all("give Sidekiq one queue: it would never look at mail" in each["exception"] for each in refused)
+
+
 def test_who_takes_a_job_after_a_long_silence_and_dies_before_it_is_seen_again_loses_nothing(world: World) -> None:
     half_a_minute_passes(world, GONE)
     looked(world)
@@ -176,6 +227,7 @@ def test_a_job_that_workers_die_with_again_and_again_is_given_up_as_after_its_la
     world.store.lpush(GONE, given)
     half_a_minute_passes(world, GONE)
     world.eventually(lambda: buried(world, given))
+    world.work_done()
     assert world.row("select status from messages where id = %s", id) == {"status": "failed"}
     world.eventually(lambda: not world.store.exists(deaths(given)))
     assert lists(world) == []

@@ -30,8 +30,10 @@ from tests.parity.tables import given
 KEY = "conversation:1"
 SHOWN = Case("show", 200, "/api/v1/conversations/1")
 READS = 40
-WRITES = {"is down": 8, "hangs": 1}  # what else a write tells Redis waits, too, if that hangs
+WRITES = {"is down": 8, "hangs": 3}
 SIDES = (LEGACY, NATIVE)
+# What tells of something that follows a commit and could not be told to Redis.
+FOLLOWS = {LEGACY: ("subscriber_failed", "jobs_wait"), NATIVE: ("broadcasts_lost",)}
 each_side = pytest.mark.parametrize("side", SIDES)
 
 
@@ -65,11 +67,17 @@ class Stage:
         case = Case("create", 201, "/api/v1/messages", "POST", body=given(content=content, conversationId=1))
         assert self.sides.ask(side, case).status == 201
 
-    def said(self, side: str) -> list[dict[str, Any]]:
-        """What the side's log tells of the cache."""
+    def said(self, side: str, *of: str) -> list[dict[str, Any]]:
+        """What the side's log tells of the cache, or of that."""
         lines = [line for line in self.logs[side].read_text().splitlines() if line.startswith("{")]
         events = [json.loads(line) for line in lines]
-        return [event for event in events if str(event["event"]).startswith("cache_")]
+        return [event for event in events if str(event["event"]).startswith(of or ("cache_",))]
+
+    def waits(self, side: str) -> int:
+        """How often a request has waited for Redis in vain, whatever for."""
+        lost = [str(event) for event in self.said(side, *FOLLOWS[side])]
+        alone = [each for each in lost if "TimeoutError" in each and "Away" not in each]
+        return len(self.said(side, "cache_away")) + len(alone)
 
     def await_kept(self, side: str, expected: str) -> None:
         """Ask until the side uses the cache again; it never shows anything else."""
@@ -114,19 +122,20 @@ def test_without_redis_the_database_answers_and_nothing_written_is_lost(
     with Client.from_url(there.application.redis_url) as client:
         client.delete(KEY)
     there.await_kept(side, before)
-    told = len(there.said(side))
+    told = there.waits(side)
     with there.without_redis(fault):
         began = time.monotonic()
         for _ in range(READS):
             assert there.shown(side) == before
         for n in range(WRITES[fault]):
+            away = there.waits(side)
             there.write(side, f"{n} without Redis")
+            assert there.waits(side) <= away + 1  # also for what it would tell others
             for reader in SIDES:
                 assert there.shown(reader) == f"{n} without Redis"
         took = time.monotonic() - began
         # A read waits for CACHE_WAIT before it says so, a write for longer; whoever follows within a pause for nothing.
-        waits = [event for event in there.said(side)[told:] if event["event"] == "cache_away"]
-        assert 1 <= len(waits) <= 2 * (1 + took / PAUSE)
+        assert 1 <= there.waits(side) - told <= 2 * (1 + took / PAUSE)
         row = database.execute("select count(*) from keys_to_forget").fetchone()
         assert row is not None
         assert row[0] > 0
@@ -159,6 +168,19 @@ def test_who_is_told_that_another_process_is_reading_asks_once_for_all_of_his(
                 assert database.execute(waiting).fetchone() == (1,)
         assert [reader.result() for reader in readers] == ["read once"] * 4
         client.delete(f"cache:lease:{KEY}")
+
+
+@each_side
+def test_a_lease_of_which_a_reader_never_heard_is_given_back(there: Stage, side: str) -> None:
+    there.write(side, "read in vain")
+    there.await_kept(side, "read in vain")
+    with Client.from_url(there.application.redis_url) as client:
+        client.delete(KEY)
+        client.config_resetstat()
+        with there.without_redis("hangs"):
+            assert there.shown(side) == "read in vain"
+        eventually(lambda: client.info("commandstats").get("cmdstat_eval", {"calls": 0})["calls"] == 2, "both come")
+        assert not client.exists(f"cache:lease:{KEY}")
 
 
 @each_side

@@ -86,7 +86,10 @@ def start_native(directory: Path) -> Service:
     port = free_port()
     service = launch(
         "native",
-        [sys.executable, "-m", "uvicorn", APP, "--port", str(port), "--lifespan", "off"],
+        [
+            *(sys.executable, "-m", "uvicorn", APP, "--port", str(port), "--lifespan", "off"),
+            *("--timeout-graceful-shutdown", "1"),  # those that hang would keep it from ending
+        ],
         port=port,
         log=directory / f"native-{port}.log",
         environment=environment({}),

@@ -4,6 +4,6 @@
 module BroadcastConversation
   def self.call(conversation)
     event = { event: "conversation.updated", data: ConversationSerializer.new(conversation) }
-    ActionCable.server.broadcast(ConversationChannel.stream_name(conversation.id), event)
+    Broadcast.call(ConversationChannel.stream_name(conversation.id), event)
   end
 end

@@ -4,6 +4,6 @@
 module BroadcastDisconnectedInbox
   def self.call(inbox)
     event = { event: "inbox.disconnected", data: InboxSerializer.new(inbox) }
-    ActionCable.server.broadcast("account:#{inbox.account_id}", event)
+    Broadcast.call("account:#{inbox.account_id}", event)
   end
 end

@@ -13,7 +13,7 @@ class FacebookSendJob
     [[FIRST_PAUSE * (2**count), LONGEST_PAUSE].min, wish].max
   end
 
-  sidekiq_retries_exhausted { |job| Facebook::Deliver.give_up(*job["args"]) }
+  sidekiq_retries_exhausted { |job| FacebookGiveUpJob.perform_async(*job["args"]) }
 
   def perform(message_id)
     Facebook::Deliver.call(message_id)

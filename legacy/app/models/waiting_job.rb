@@ -17,7 +17,7 @@ class WaitingJob < ApplicationRecord
 
     # After the commit, which an error must not make look like a failure.
     def hand_over(ids)
-      relay(where(id: ids))
+      Cache::LINK.tell { relay(where(id: ids)) }
     rescue StandardError => e
       Rails.logger.error({ event: "jobs_wait", exception: ErrorTrace.of(e) })
     end

@@ -70,9 +70,18 @@ module Cache
     def find(entry, account_id, token)
       return TRUST.pass_over unless TRUST.holds?
 
-      LINK.read { Leases.new(CACHE).read(entry, account_id, token) }
+      LINK.read { read(entry, account_id, token) }
     rescue Link::Away
       TRUST.pass_over
+    end
+
+    # Redis may still carry it out, and give a lease of which nobody hears. What is asked now comes after that, and nobody
+    # waits for it.
+    def read(entry, account_id, token)
+      Leases.new(CACHE).read(entry, account_id, token)
+    rescue *Link::FAILURES
+      Concurrent::Promises.future { Leases.new(CACHE).give_back(entry, token) }
+      raise
     end
 
     def lead(entry, flight, found)

@@ -19,8 +19,11 @@ Sidekiq.configure_server do |config|
   # Sidekiq would log a failed job whole, and what a webhook's holds are people's words to each other.
   config.error_handlers.replace(
     [lambda do |error, context|
+      exception = ErrorTrace.of(error)
+      next Rails.logger.error({ event: "worker_failed", exception: exception }) unless context.key?(:job)
+
       job = (Hash.try_convert(context[:job]) || {}).slice("class", "jid", "retry_count") # what was queued may be no job
-      Rails.logger.warn({ event: "job_failed", job: job, exception: ErrorTrace.of(error) })
+      Rails.logger.warn({ event: "job_failed", job: job, exception: exception })
     end]
   )
 end

@@ -1,10 +1,11 @@
 # frozen_string_literal: true
 
 module Cache
-  # What this process knows of Redis: whether a step of the cache is worth asking for.
+  # What this process knows of Redis: whether a step of the cache is worth asking for, or something worth telling.
   #
   # A reader gives up after some milliseconds, because the database answers as well: that keeps the next readers from
-  # waiting, but no writer from being heard. A writer waits longer. If not even it is answered, no reader would be.
+  # waiting, but no writer from being heard. A writer waits longer. If not even it is answered, no reader would be, nor
+  # what it would tell others after its commit.
   class Link
     PAUSE = 1 # second, in which a Redis that has failed is left alone
     # Whose steps are left out after one has failed.
@@ -14,6 +15,8 @@ module Cache
     class Away < StandardError; end
 
     FAILURES = [Redis::BaseError, SystemCallError, ConnectionPool::TimeoutError].freeze
+    # Those that took their time.
+    SILENCE = [Redis::TimeoutError, Redis::CannotConnectError, ConnectionPool::TimeoutError].freeze
 
     # When a step was last not answered.
     attr_reader :failed_at
@@ -35,14 +38,20 @@ module Cache
       ask(:write) { twice(&step) }
     end
 
+    # What follows a commit, once: what was not answered may have been carried out. That it was refused, or that its
+    # connection had been lost, says nothing of the cache.
+    def tell(&step)
+      ask(:write, SILENCE, &step)
+    end
+
     private
 
     # What Redis answers to a step; Away if it does not.
-    def ask(kind)
-      raise Away if Cache.now < @paused_until[kind]
+    def ask(kind, failures = FAILURES)
+      raise Away, "Redis is left alone" if Cache.now < @paused_until[kind]
 
       yield
-    rescue *FAILURES => e
+    rescue *failures => e
       @failed_at = Cache.now
       PAUSES[kind].each { |other| @paused_until[other] = @failed_at + PAUSE }
       Rails.logger.warn({ event: "cache_away", error: "#{e.class}: #{e.message}" })

@@ -12,13 +12,11 @@ module Jobs
 
     def initialize(payload)
       @payload = payload
-      @job = Hash.try_convert(Sidekiq.load_json(payload)) || {}
-    rescue JSON::ParserError
-      @job = {}
+      @job = Payload.read(payload)
     end
 
     def call
-      Rails.logger.error({ event: "job_buried", job: @job.slice("class", "jid") })
+      Rails.logger.error({ event: "job_buried", job: Payload.label(@job) })
       Rails.application.executor.wrap { tell }
       Sidekiq::DeadSet.new.kill(@payload, notify_failure: false) # which would parse it
     end
@@ -32,7 +30,7 @@ module Jobs
 
       job_class.sidekiq_retries_exhausted_block&.call(@job, WorkersDied.new("its workers died"))
     rescue StandardError => e
-      Rails.logger.error({ event: "job_failed", job: @job.slice("class", "jid"), exception: ErrorTrace.of(e) })
+      Rails.logger.error({ event: "job_failed", job: Payload.label(@job), exception: ErrorTrace.of(e) })
     end
   end
 end

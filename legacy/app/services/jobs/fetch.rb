@@ -55,14 +55,27 @@ module Jobs
       return fatal
     LUA
 
+    # KEYS: the process' own list, the queue. ARGV: a job. One that is no longer in the list was let go meanwhile. It is
+    # pushed first: what Redis refuses it refuses then.
+    PUT_BACK = <<~LUA
+      if redis.call("LPOS", KEYS[1], ARGV[1]) then
+        redis.call("RPUSH", KEYS[2], ARGV[1])
+        redis.call("LREM", KEYS[1], 1, ARGV[1])
+      end
+    LUA
+
     # A job in hand, as Sidekiq wants it.
     Taken = Struct.new(:fetch, :queue, :job) do
       def queue_name
         queue.delete_prefix("queue:")
       end
 
+      # If Redis does not hear of it the job is found in the list, and done once more.
       def acknowledge
         fetch.let_go(job)
+      rescue StandardError => e
+        label = Payload.label(Payload.read(job))
+        Rails.logger.error({ event: "job_not_let_go", job: label, exception: ErrorTrace.of(e) })
       end
 
       def requeue
@@ -77,7 +90,7 @@ module Jobs
 
     def initialize(options)
       queue, *others = options[:queues].uniq
-      raise ArgumentError, "there is one queue to work on, and #{others.join(', ')} would wait" if others.any?
+      raise ArgumentError, "give Sidekiq one queue: it would never look at #{others.join(', ')}" if others.any?
 
       @queue = "queue:#{queue}"
       @list = "working:#{@queue}:#{options.fetch(:identity)}"
@@ -92,9 +105,10 @@ module Jobs
       Taken.new(self, @queue, job)
     end
 
-    # What the process could not finish before it has to stop.
-    def bulk_requeue(in_progress, _options)
-      in_progress.each(&:requeue)
+    # What the process could not finish before it has to stop, and when its threads have ended, too: who was still waiting
+    # for a job may have been given one of these, and not have heard of it.
+    def bulk_requeue(_in_progress, _options)
+      listed.each { |job| put_back(job) }
     rescue StandardError => e # they stay in the list, which others will find
       Sidekiq.logger.warn("Failed to requeue jobs: #{e.message}")
     end
@@ -107,12 +121,7 @@ module Jobs
     end
 
     def put_back(job)
-      Sidekiq.redis do |redis|
-        redis.multi do |transaction|
-          transaction.lrem(@list, 1, job)
-          transaction.rpush(@queue, job)
-        end
-      end
+      Sidekiq.redis { |redis| redis.eval(PUT_BACK, keys: [@list, @queue], argv: [job]) }
     ensure
       @in_hand.delete(job)
     end
@@ -128,6 +137,10 @@ module Jobs
 
     private
 
+    def listed
+      Sidekiq.redis { |redis| redis.lrange(@list, 0, -1) }
+    end
+
     # Whoever dies in here leaves the job in his list, to be buried by the next.
     def bury(job)
       Bury.call(job)
@@ -138,7 +151,7 @@ module Jobs
     # Of a job that Redis has moved nobody has heard if the answer was lost, and a thread may have died with its job.
     # One that has just been moved may be about to be taken, and is left until the next look.
     def put_back_unclaimed
-      unclaimed = Sidekiq.redis { |redis| redis.lrange(@list, 0, -1) }.reject { |job| @in_hand[job]&.alive? }
+      unclaimed = listed.reject { |job| @in_hand[job]&.alive? }
       lost, @unclaimed = unclaimed.partition { |job| @unclaimed.include?(job) }
       lost.each { |job| @in_hand.key?(job) && another_death(job) >= FATAL ? bury(job) : put_back(job) }
     end
