@@ -13,13 +13,15 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from proxy.asgi import asgi_cycle, close_delimited, http_scope, origin_form, unless_left
+from proxy.forcing import FORCE
 from proxy.headers import Header
+from proxy.hops import COUNTED, arrived, one_hop_on
 from proxy.pipeline import FEW, Pipelined
 from proxy.progress import PROGRESS
 from proxy.relay import Asked
 from proxy.relayed import Relayed
 from proxy.request import Request
-from proxy.strict import MALFORMED, PIPELINED, Head, fault
+from proxy.strict import HEAD, MALFORMED, PIPELINED, Head, fault, rtsp_fault
 from proxy.upgrades import BodyParser, body_framing, wants_websocket
 from proxy.ways import Ways
 
@@ -41,7 +43,7 @@ class Front(Pipelined):
         super().__init__(ways.patience, config, server_state, app_state, _loop)
         self._ways = ways
         self._upgrading: Scope | None = None
-        self._unframed = b""
+        self._unframed = self._raw = b""
         self._fresh: Relayed | None = None
         self._head = Head()
 
@@ -54,6 +56,7 @@ class Front(Pipelined):
         if not portioned and (len(data) > FEW or self._serving is not None):
             return self._take(data)
         self._head.came(len(data))
+        self._raw = self._raw + data if self._heading else data
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -67,6 +70,7 @@ class Front(Pipelined):
         else:
             if self._heading or self._receiving is not None:
                 self._part_came()
+        self._raw = self._raw[-HEAD:] if self._heading else b""
         fresh, self._fresh = self._fresh, None
         if fresh is not None and fresh is self._serving:  # and not given up: what came of it is well-formed
             fresh.start()
@@ -85,8 +89,7 @@ class Front(Pipelined):
     # httptools' parser
 
     def on_message_begin(self) -> None:
-        self.url, self.headers = b"", []
-        self._heading = True
+        self.url, self.headers, self._heading = b"", [], True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name.lower(), value.rstrip(b" ")))  # the parser has seen to what is ahead of it
@@ -97,11 +100,14 @@ class Front(Pipelined):
         self._heading = self._timed = False
         if not self.flow.write_paused:
             self._alarm.off()
-        method, version = parser.get_method(), parser.get_http_version()
-        self._fault = self._head.ended(self.url, headers) or fault(version, method, self.url, headers)
+        method, version, url = parser.get_method(), parser.get_http_version(), self.url
+        self._fault = self._head.ended(url, headers) or fault(version, method, url, headers)
+        self._fault = self._fault or rtsp_fault(method, url, self._raw) or arrived(method, headers)
         if self._fault is not None:
             raise ValueError  # ends the parsing
-        target, authority = origin_form(self.url, method)
+        if method in COUNTED:
+            headers = one_hop_on(headers)
+        target, authority = origin_form(url, method)
         if authority is not None:  # it outranks Host (RFC 9112 §3.2.2)
             headers = [(b"host", authority), *(header for header in headers if header[0] != b"host")]
         if not parser.should_upgrade():
@@ -145,18 +151,6 @@ class Front(Pipelined):
     def on_response_complete(self) -> None:
         self._next(keep=True)  # if not, its cycle has closed the connection
 
-    def shutdown(self) -> None:
-        """Serve what has come and one request more, whose answer says that it is the last.
-
-        To close at once would meet a request on its way, which its user could not tell from one that was acted on.
-        """
-        self._leaving = True
-        serving = self._serving
-        if serving is None:
-            self._await_request()
-        elif not self.pipeline and not (serving.status if isinstance(serving, Relayed) else serving.response_started):
-            serving.keep_alive = False
-
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._serving = cycle
         if cycle.scope["http_version"] == "1.0":
@@ -168,11 +162,11 @@ class Front(Pipelined):
     def _begin(self, method: str, version: str, target: bytes, headers: list[Header], *, relayed: bool = True) -> None:
         ways, busy = self._ways, self._serving is not None
         keep_alive = version != "1.0" and self.parser.should_keep_alive() and not self._leaving
-        peer = self.client[0] if self.client else ""
-        outgoing = ways.forwarding.outgoing(headers, peer, self.scheme or "http")
+        outgoing = ways.forwarding.outgoing(headers, self.client[0] if self.client else "", self.scheme or "http")
         client, words = outgoing.caller.client, ways.forwarding.words(headers, method, target)
-        route, decision = decided = ways.decide(method, target, outgoing.kept, client)
-        if relayed and not busy and not words and ways.relay.takes(decision):
+        forces = ways.forwarding.forces(outgoing.said) if FORCE in outgoing.said else ()
+        route, decision = decided = ways.decide(method, target, outgoing.kept, client, forces)
+        if relayed and not busy and not words and not forces and ways.relay.takes(decision):
             if b"host" not in outgoing.said:  # HTTP/1.0 may leave it out, HTTP/1.1 may not
                 outgoing.kept.append((b"host", ways.relay.legacy.authority))
             head = outgoing.head(b"%b %b HTTP/1.1" % (method.encode(), target), version)
@@ -184,8 +178,7 @@ class Front(Pipelined):
         scope["strangler.decided"], scope["strangler.words"] = decided, words
         scope["headers"] += ways.forwarding.passed_on(scope, words)
         invites = version != "1.0" and Request(method, b"", headers).awaits_invitation
-        cycle = asgi_cycle(self, scope, invites=invites, keep_alive=keep_alive)
-        self._receiving = cycle
+        self._receiving = cycle = asgi_cycle(self, scope, invites=invites, keep_alive=keep_alive)
         if busy:
             return self.pipeline.appendleft((cycle, self.app))
         return self._start_asgi_task(cycle, self.app)
@@ -216,6 +209,7 @@ class Front(Pipelined):
                 return self._refuse(PIPELINED)
             self._alarm.close()
             self.connections.discard(self)
+            self._out.flush()
             tunnel = self._ways.upgrade(scope, self.transport, self.connections)
             self.transport.set_protocol(tunnel)
             rest += self._unparsed

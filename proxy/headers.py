@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 
+from proxy.forcing import COOKIE, FORCE, parted
 from proxy.origin import Claims, Header, Said, origin
 
 __all__ = ["END_TO_END", "HOP_BY_HOP", "Header", "forward_request", "forward_response", "given_id", "identity", "sift"]
@@ -57,20 +58,24 @@ class Fate(enum.Enum):
     HOST = enum.auto()  # kept, and told in other words too
     SAID = enum.auto()  # ends here; what it says is taken into account
     CLAIM = enum.auto()  # kept if a trusted proxy says it
+    COOKIE = enum.auto()  # kept, but for what is said to the proxy in it
     ENDS = enum.auto()
+
+
+_OTHERS = {b"host": Fate.HOST, b"cookie": Fate.COOKIE}
 
 
 def _fate(spelled: bytes) -> Fate:
     name = spelled.lower()
     # Behind CGI-like servers, puma among them, X_Forwarded_For is X-Forwarded-For: it may not slip through.
     meaning = name.replace(b"_", b"-")
-    if meaning in _REWRITTEN or meaning in (b"connection", b"transfer-encoding"):
+    if meaning in _REWRITTEN or meaning in (b"connection", b"transfer-encoding", FORCE):
         return Fate.SAID if meaning == name else Fate.ENDS
     if meaning in _CLAIMS or meaning.startswith(b"x-forwarded-"):
         return Fate.CLAIM if meaning == name else Fate.ENDS
     if meaning in HOP_BY_HOP or meaning.startswith(_OWN):
         return Fate.ENDS
-    return Fate.HOST if name == b"host" else Fate.KEPT
+    return _OTHERS.get(name, Fate.KEPT)
 
 
 # The usual names as parsers hand them over, so that they need no second look.
@@ -117,11 +122,11 @@ def sift(headers: Iterable[Header], *, trusted: bool) -> tuple[list[Header], Sai
     """The headers of a request that pass as they are, and what the others say."""
     kept: list[Header] = []
     said: dict[bytes, tuple[bytes, ...]] = {}
-    known, usual, own = _FATES.get, Fate.KEPT, Fate.SAID
+    known, usual, cookies, own = _FATES.get, Fate.KEPT, Fate.COOKIE, Fate.SAID
     for header in headers:
         name, value = header
         fate = known(name) or _fate(name)
-        if fate is usual:
+        if fate is usual or (fate is cookies and COOKIE not in value):
             kept.append(header)
         elif fate is own:
             if value:
@@ -132,9 +137,19 @@ def sift(headers: Iterable[Header], *, trusted: bool) -> tuple[list[Header], Sai
             said[b"host"] = (value,)
         elif fate is Fate.CLAIM and trusted:
             kept.append(header)
+        elif fate is cookies:
+            kept += _without_ours(header, said)
     if b"connection" in said or b"transfer-encoding" in said:
         kept = _without_nominated(kept, said)
     return kept, said
+
+
+def _without_ours(header: Header, said: dict[bytes, tuple[bytes, ...]]) -> tuple[Header, ...]:
+    """What is left of cookies some of which may be for the proxy."""
+    left, tokens = parted(header[1])
+    if tokens:
+        said[FORCE] = (*said.get(FORCE, ()), *tokens)
+    return ((header[0], left),) if left else ()
 
 
 def given_id(said: Said) -> str | None:

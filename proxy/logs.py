@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
+import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +18,7 @@ from typing import TextIO, cast
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
+from flags.decide import Decision
 from flags.flag import Flag, Side
 from proxy.exchange import Exchange
 from proxy.output import Output
@@ -23,6 +27,8 @@ from proxy.output import Output
 WITHOUT_VALUES = ExceptionDictTransformer(show_locals=False)
 
 OUTPUT = Output()  # the process has one standard output
+STANDARD_ERROR = 2
+PATIENCE = 1.0  # seconds that the log has to take what must be said in any case
 log = structlog.get_logger()
 
 
@@ -62,12 +68,22 @@ class AccessLog:
             f'{self._start}"request_id": {_text(request_id)}, "client": {_known(client)}, "method": {_known(method)}, '
             f'"path": {_text(target.partition(b"?")[0].decode("latin-1"))}, "status": {exchange.status}, '
             f'"route": {_known(exchange.route)}, "side": {_SIDES[decision.primary]}, '
-            f'"reason": {_known(decision.reason.value)}, "asked_last": {_SIDES[exchange.asked_last]}, '
+            f'"reason": {_known(decision.reason.value)}, {_forced_by(decision)}'
+            f'"asked_last": {_SIDES[exchange.asked_last]}, '
             f'"failure": {_known(failure) if failure is not None else "null"}, '
             f'"withheld": {_known(exchange.withheld) if exchange.withheld is not None else "null"}, '
             f'"left": {"true" if exchange.left else "false"}, "ms": {exchange.elapsed * 1000:.1f}, '
             f'"event": "request", "level": "info", "timestamp": "{_date(second)}.{microseconds:06d}Z"}}\n'
         )
+
+    def record_forced(self, request_id: str, client: str, method: str, target: bytes, exchange: Exchange) -> None:
+        """Only what somebody demanded a side for: that is recorded in any case."""
+        if exchange.decision.forced_by is not None:
+            self.record(request_id, client, method, target, exchange)
+
+
+def _forced_by(decision: Decision) -> str:
+    return f'"forced_by": {_known(decision.forced_by)}, ' if decision.forced_by is not None else ""
 
 
 _known = lru_cache(maxsize=4096)(_text)  # few of these differ
@@ -92,3 +108,17 @@ def log_change(route: str, before: Flag, after: Flag) -> None:
         was_share=before.native,
         was_tripped=before.tripped,
     )
+
+
+def log_in_any_case(words: str, patience: float = PATIENCE, **said: object) -> None:
+    """An error that comes out even if who holds one of the log's locks stands still: on standard error then."""
+
+    def record() -> None:
+        log.error(words, **said)
+        OUTPUT.flush()
+
+    recording = threading.Thread(target=contextvars.copy_context().run, args=(record,), name="log", daemon=True)
+    recording.start()
+    recording.join(patience)
+    if recording.is_alive():
+        os.write(STANDARD_ERROR, json.dumps({**said, "event": words, "level": "error"}).encode() + b"\n")

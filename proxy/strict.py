@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import AddressValueError, IPv6Address
+from typing import Protocol
 
 from proxy.origin import Header
 
@@ -29,6 +30,13 @@ _ERRORS = {
     431: "headers_too_large",
     505: "version_not_supported",
 }
+
+
+class LastWord(Protocol):
+    """What a user is told at last."""
+
+    def answer(self) -> bytes:
+        """The whole answer, after which the connection closes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ PIPELINED = Fault(400, "An upgrade must wait until the requests ahead of it are 
 SLOW = Fault(408, "The head of the request did not come in time, so nobody was asked.")
 _OLD = Fault(400, "HTTP/0.9 is not served: ask by HTTP/1.1.")
 _VERSION = Fault(505, "Only HTTP/1.1 and HTTP/1.0 are served here: ask by one of them.")
+_RTSP = Fault(400, "The request is one of RTSP: ask by HTTP/1.1.")
 _METHOD = Fault(400, "This method is none that is served over HTTP, and tunnels are not offered.")
 _NO_HOST = Fault(400, "An HTTP/1.1 request must name its host: send exactly one Host header.")
 _HOSTS = Fault(400, "The request names its host more than once: send exactly one Host header.")
@@ -101,6 +110,15 @@ def fault(version: str, method: bytes, target: bytes, headers: Sequence[Header])
     if host is not None and not _is_host(host):
         return _HOST
     return _METHOD if method in _FOREIGN else _target_fault(method, target)
+
+
+def rtsp_fault(method: bytes, target: bytes, raw: bytes) -> Fault | None:
+    """The parser takes RTSP for HTTP of that version, and tells nobody. `raw`: bytes in which the whole head lies."""
+    if b" RTSP/" not in raw:
+        return None  # nearly always
+    lines = (line.split() for line in raw.splitlines() if b" RTSP/" in line)
+    asked = any(line[:2] == [method, target] and line[-1].startswith(b"RTSP/") for line in lines)
+    return _RTSP if asked else None
 
 
 def answer_fault(version: str, status: int, phrase: bytes, headers: Sequence[Header]) -> str | None:

@@ -27,6 +27,7 @@ class Rule(enum.Enum):
     HOP = "hop-by-hop"  # what speaks of one connection stays on it (RFC 9110 §7.6.1)
     WORDS = "own words"  # X-Strangler-* means something only between the proxy and native
     CLAIMS = "claims"  # who is calling is believed only from a trusted proxy
+    HOPS = "max-forwards"  # whoever asks after the way says how far (RFC 9110 §7.6.2)
     TRAILERS = "trailers"  # nobody downstream waits for those of a request; ASGI has no place for any
     INTERIM = "interim"  # nor for 1xx answers, but for 100, and that passes only if it is waited for
     INVITATION = "invitation"  # an upload that nobody invites is invited after a second (RFC 9110 §10.1.1), come or not
@@ -133,6 +134,7 @@ def _question(message: Message, port: int, changes: Changes) -> Message:
         (Rule.HOP, _without_hop),
         (Rule.WORDS, lambda m: _without(m, lambda name: name.startswith(b"x-strangler-"))),
         (Rule.CLAIMS, lambda m: _without(m, _claims)),
+        (Rule.HOPS, _one_hop_on),
         (Rule.HOST, lambda m: _with_host(m, port)),
         (Rule.TRAILERS, lambda m: replace(m, trailers=())),
     )
@@ -179,6 +181,13 @@ def _origin_form(message: Message) -> Message:
     path = rest if rest.startswith(b"/") else b"/" + rest
     changed = replace(message, start=b" ".join([method, path, version]))
     return replace(changed, headers=((b"host", authority), *_without(changed, b"host".__eq__).headers))
+
+
+def _one_hop_on(message: Message) -> Message:
+    if message.method not in (b"OPTIONS", b"TRACE"):
+        return message
+    counted = [(n, b"%d" % (int(v) - 1) if n.lower() == b"max-forwards" else v) for n, v in message.headers]
+    return replace(message, headers=tuple(counted))
 
 
 def _with_host(message: Message, port: int) -> Message:

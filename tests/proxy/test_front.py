@@ -67,6 +67,30 @@ async def test_what_is_not_http_is_refused_and_reaches_nobody(fault: str, stage:
     assert origin.received == []
 
 
+RTSP = b"GET /x RTSP/1.1\r\nHost: example.test\r\n\r\n"
+
+
+@pytest.mark.parametrize("end", range(1, len(RTSP), 5))
+async def test_rtsp_is_refused_wherever_its_pieces_end(end: int, stage: Stage, origin: Origin) -> None:
+    async with connected(stage.port) as user:
+        await user.send(RTSP[:end])
+        await eventually(lambda: any(front._raw for front in stage.fronts))
+        await user.send(RTSP[end:])
+        await user.until(lambda: user.ended is not None)
+        [refused] = answers(user.raw, [b"GET"], ended=True)
+        assert b"RTSP" in refused.body
+    assert origin.received == []
+
+
+async def test_nothing_is_kept_of_what_was_read(stage: Stage, origin: Origin) -> None:
+    async with connected(stage.port) as user:
+        await user.send(ask("POST /x", b"X-A: GET / RTSP/1.0", length(3))[:-2])
+        await eventually(lambda: any(front._raw for front in stage.fronts))
+        await user.send(b"\r\nabc")
+        await user.until(lambda: user.raw.endswith(b"ok"))
+        assert [front._raw for front in stage.fronts] == [b""]
+
+
 async def test_spaces_behind_a_value_are_no_part_of_it(stage: Stage, origin: Origin) -> None:
     origin.begin(
         (

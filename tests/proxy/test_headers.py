@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.headers import END_TO_END, HOP_BY_HOP, Header, forward_request, forward_response
+from proxy.forcing import FORCE
+from proxy.headers import END_TO_END, HOP_BY_HOP, Header, forward_request, forward_response, sift
 
 FRESH = "fresh-id"
 TRACE = b"00-11111111111111111111111111111111-2222222222222222-00"
@@ -96,6 +97,28 @@ def test_two_cookies_stay_two() -> None:
 @pytest.mark.parametrize("name", [b"x-strangler-shadow", b"X-Strangler-Discarded", b"x_strangler_shadow"])
 def test_the_proxys_own_words_do_not_come_from_outside(name: bytes) -> None:
     assert rest(forwarded([(name, b"1")], trusted=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "left"),
+    [
+        ([(b"X-Strangler-Force", b"t")], []),
+        ([(b"x_strangler_force", b"t")], []),
+        ([(b"cookie", b"X-Strangler-Force=t")], []),
+        ([(b"Cookie", b"a=1; X-Strangler-Force=t"), (b"cookie", b"b=2")], [(b"Cookie", b"a=1"), (b"cookie", b"b=2")]),
+        ([(b"cookie", b"a=X-Strangler-Force=t")], [(b"cookie", b"a=X-Strangler-Force=t")]),
+        ([(b"cookie", b""), (b"cookie", b" a=1 ;")], [(b"cookie", b""), (b"cookie", b" a=1 ;")]),
+    ],
+)
+def test_what_a_tester_says_to_the_proxy_ends_here_and_other_cookies_pass_as_they_came(
+    headers: list[Header], left: list[Header]
+) -> None:
+    assert rest(forwarded(headers)) == left
+
+
+def test_what_a_tester_says_is_heard_as_a_header_and_as_a_cookie() -> None:
+    came = [(b"Cookie", b"X-Strangler-Force=one; X-Strangler-Force=two"), (b"X-Strangler-Force", b"three")]
+    assert sift(came, trusted=False) == ([], {FORCE: (b"one", b"two", b"three")})
 
 
 def test_the_proxys_own_words_do_not_leave() -> None:

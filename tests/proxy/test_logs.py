@@ -122,3 +122,34 @@ log.warning("tripped")
 """
     records = logged(program)
     assert [record.get("request_id") for record in records] == [*map(str, range(1000)), None]
+
+
+FORCED = replace(SERVED, decision=Decision(Side.NATIVE, False, Reason.FORCED, forced_by="anna"))
+
+
+def test_who_demanded_a_side_is_in_the_record_and_nobody_else_is() -> None:
+    record = recorded(exchange=FORCED)
+    assert (record["reason"], record["forced_by"]) == ("forced", "anna")
+    assert "forced_by" not in recorded()
+
+
+def test_what_somebody_demanded_a_side_for_is_recorded_where_nothing_else_is() -> None:
+    lines: list[str] = []
+    access = AccessLog(lines.append)
+    for exchange in (SERVED, FORCED):
+        access.record_forced("r-1", "10.0.0.9", "GET", b"/a", exchange)
+    assert [json.loads(line)["forced_by"] for line in lines] == ["anna"]
+
+
+URGENT = "from proxy.logs import OUTPUT, log_in_any_case;"
+
+
+def test_what_must_be_said_in_any_case_is_a_record_as_any_other() -> None:
+    [record] = logged(URGENT + "structlog.contextvars.bind_contextvars(worker=2); log_in_any_case('still', stack='s')")
+    assert (record["event"], record["level"], record["worker"], record["stack"]) == ("still", "error", 2, "s")
+
+
+def test_who_stands_still_with_a_lock_of_the_log_keeps_nobody_from_saying_so() -> None:
+    program = PREPARED + URGENT + "OUTPUT._lock.acquire(); log_in_any_case('still', 0.05, stack='s'); OUTPUT.close(0)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(done.stderr.splitlines()[0]) == {"stack": "s", "event": "still", "level": "error"}

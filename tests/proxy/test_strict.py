@@ -6,7 +6,7 @@ import httptools
 import pytest
 
 from proxy.origin import Header
-from proxy.strict import HEAD, MALFORMED, NAME, PATH, QUERY, TARGET, Fault, Head, answer_fault, fault
+from proxy.strict import HEAD, MALFORMED, NAME, PATH, QUERY, TARGET, Fault, Head, answer_fault, fault, rtsp_fault
 from tests.fidelity.cases import TE, ask, chunked
 from tests.fidelity.framing import answers
 from tests.fidelity.refusals import BODIES, HEADS, head
@@ -28,7 +28,7 @@ class Parser:
     def __init__(self, raw: bytes) -> None:
         self.fault: Fault | None = None
         self.bodies = self.whole = 0
-        self._url = b""
+        self._raw, self._url = raw, b""
         self._headers: list[Header] = []
         self._parser = httptools.HttpRequestParser(self)
         try:
@@ -46,7 +46,9 @@ class Parser:
 
     def on_headers_complete(self) -> None:
         parser = self._parser
-        self.fault = fault(parser.get_http_version(), parser.get_method(), self._url, self._headers)
+        method = parser.get_method()
+        self.fault = fault(parser.get_http_version(), method, self._url, self._headers)
+        self.fault = self.fault or rtsp_fault(method, self._url, self._raw)
         if self.fault is not None:
             raise ValueError
 
@@ -108,6 +110,9 @@ TAKEN = {
     "a tab in a value": ask("GET /", b"X-A: a\tb"),
     "every character of a name": ask("GET /", b"!#$%&'*+-.^_`|~09azAZ: 1"),
     "empty lines ahead": b"\r\n\r\n" + ask("GET /"),
+    "RTSP in a value": ask("GET /", b"X-A: GET / RTSP/1.0"),
+    "RTSP in the query": ask("GET /?RTSP/1.0"),
+    "RTSP in a body": ask("POST /", b"Content-Length: 16", body=b"GET / RTSP/1.0\r\n"),
 }
 
 
