@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from flags.breath import Breath
 from flags.courses import Courses
-from flags.evidence.course import PATIENCE
-from flags.evidence.detector import Standard
+from flags.decide import in_force
+from flags.evidence.course import PATIENCE, Standards
 from flags.evidence.verdict import verdict
 from flags.flag import WHOLE, Flag, Side
-from flags.rollback import Judge, Rule, Verdict, judge
+from flags.rollback import Judge, Kind, Rule, Verdict, judge
 from flags.sums import Sums
 from flags.window import Seconds, Window
 
+EASE = 5  # seconds in which a route is asked once whose evidence can only have become better
+
 
 class Judges:
-    """`own`: the judges of routes that do not go by the rule's. `verdicts` are the latest of the routes judged."""
+    """`own`: the judges of routes that do not go by the rule's, `slow_over` likewise; `holdbacks` what always stays on
+    legacy. `verdicts` are the latest of the routes judged."""
 
-    def __init__(self, rule: Rule, own: Mapping[str, Judge], window: Window) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        own: Mapping[str, Judge],
+        slow_over: Mapping[str, float],
+        window: Window,
+        holdbacks: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self.verdicts: Mapping[str, Verdict] = {}
-        self._rule, self._own, self._window = rule, own, window
-        self._standard = Standard.of_failures(rule.max_error_rate, rule.alpha)
-        self._sums, self._courses = Sums(), Courses(self._standard)
+        self._rule, self._own, self._slow_over, self._window = rule, own, slow_over, window
+        self._holdbacks = holdbacks
+        self._standards = Standards.of(rule.max_error_rate, rule.alpha, rule.max_excess)
+        self._sums, self._courses = Sums(), Courses(self._standards)
         self._since: Mapping[str, int] = {}
         self._by: dict[Judge, dict[str, int]] = {each: {} for each in Judge}
 
@@ -41,15 +53,17 @@ class Judges:
             self._by = {each: {} for each in Judge}
             for route, first in since.items():
                 self._by[self._own.get(route, self._rule.judge)][route] = first
+            self.verdicts = {route: told for route, told in self.verdicts.items() if route in since}
         moved = {**await self._by_thresholds(seconds, last), **await self._by_evidence(seconds, flags, last)}
-        self.verdicts = {route: told for route, told in self.verdicts.items() if route in since} | moved
+        self.verdicts = {**self.verdicts, **moved}
         return moved
 
     async def _by_thresholds(self, seconds: Seconds, last: int) -> Mapping[str, Verdict]:
         sums, self._sums = self._sums, Sums()  # should this end midway, the next tick adds up afresh
         first, breath, moved = last - math.ceil(self._rule.window) + 1, Breath(), {}
-        within = {second: counted for second, counted in seconds.items() if second >= first}
-        for _ in sums.move(within, self._by[Judge.THRESHOLD]):
+        judged = self._by[Judge.THRESHOLD]  # if there is none, nothing need be looked through
+        within = {second: counted for second, counted in seconds.items() if judged and second >= first}
+        for _ in sums.move(within, judged):
             await breath.taken()
         for route in sums.taken():
             moved[route] = judge(sums.of(route, Side.NATIVE), sums.of(route, Side.LEGACY), self._rule)
@@ -59,13 +73,20 @@ class Judges:
 
     async def _by_evidence(self, seconds: Seconds, flags: Mapping[str, Flag], last: int) -> Mapping[str, Verdict]:
         courses, breath, moved = self._courses, Breath(), {}
-        for _ in courses.move(seconds, self._by[Judge.EVIDENCE]):
+        judged = self._by[Judge.EVIDENCE]
+        for _ in courses.move(seconds if judged else {}, judged):
             await breath.taken()
         for route in courses.taken():
+            if (last + hash(route)) % EASE and courses.at_ease(route):
+                courses.put_off(route)
+                continue
             course, flag = courses.of(route), flags[route]
-            course.alone = flag.native == WHOLE and (flag.source is None or flag.source.rules is None)
+            everybody = in_force(flag.native, self._holdbacks.get(route, 0)) == WHOLE
+            course.alone = everybody and (flag.source is None or flag.source.rules is None)
             for side in Side:
                 self._window.tally(route, side).spent = course.remembered
-            moved[route] = verdict(course.find(last), self._standard, self._rule.min_requests)
+            slow_over = self._slow_over.get(route, self._rule.slow_over)
+            told = verdict(course.find(last), self._standards, self._rule.min_requests, slow_over)
+            moved[route], course.cleared = told, told.kind is Kind.HEALTHY
             await breath.taken()
         return moved

@@ -23,7 +23,8 @@ class Judge(enum.Enum):
 class Rule:
     """What a route may get away with: rates lie in 0–1, the window is in seconds.
 
-    By evidence: `alpha`, the chance in a day of a trip for nothing, takes the place of `window` and `max_excess`.
+    By evidence: `alpha`, the chance in a day of a trip for nothing, takes the place of `window`. Answers that took more
+    than `slow_over` seconds are late, of which native may have `max_excess` more.
     """
 
     window: float
@@ -32,6 +33,7 @@ class Rule:
     max_excess: float
     alpha: float = 0.01
     judge: Judge = Judge.THRESHOLD
+    slow_over: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
+from flags.complaint import complaint
 from flags.flag import Side
 
 NOBODY: frozenset[int] = frozenset()
@@ -23,8 +24,8 @@ class Outcome(enum.Enum):
 class Counts:
     """Requests of one side: `asked` are all that it was given, then how they ended. Nobody changes them.
 
-    `subjects`: how many asked, without those that were failed before; `failed_subjects` are the marks of those that
-    were failed. Sums over several seconds leave the marks out.
+    `subjects`: how many asked, without those that were failed before; `complaints`: of those that were failed, kept
+    waiting or refused. Sums over several seconds leave the complaints out.
     """
 
     asked: int = 0
@@ -32,7 +33,7 @@ class Counts:
     failed: int = 0
     excluded: int = 0
     subjects: int = 0
-    failed_subjects: frozenset[int] = NOBODY
+    complaints: frozenset[int] = NOBODY
 
     @property
     def answered(self) -> int:
@@ -64,10 +65,10 @@ class Counts:
     def told(self, before: Counts, after: Counts) -> Counts:
         """The fleet's sum for one second, of which one worker has told `before` and tells `after` now.
 
-        A subject that several workers have failed is in it once.
+        What a subject has against several workers alike is in it once.
         """
         sum_ = self.moved(before, after)
-        sum_.failed_subjects = self.failed_subjects | after.failed_subjects
+        sum_.complaints = self.complaints | after.complaints
         return sum_
 
 
@@ -83,12 +84,12 @@ Seconds = Mapping[int, Second]  # one that has not moved is the same object each
 class _Entry:
     """One cell as it is being counted."""
 
-    __slots__ = ("asked", "excluded", "failed", "failed_subjects", "key", "moved", "ok", "second", "subjects")
+    __slots__ = ("asked", "complaints", "excluded", "failed", "key", "moved", "ok", "second", "subjects")
 
     def __init__(self, second: int, key: Key) -> None:
         self.second, self.key = second, key
         self.asked = self.ok = self.failed = self.excluded = self.subjects = 0
-        self.failed_subjects = set[int]()
+        self.complaints: set[int] | None = None  # made when needed: there may be a thousand entries a second
         self.moved = False
 
     @property
@@ -97,8 +98,13 @@ class _Entry:
 
     @property
     def counts(self) -> Counts:
-        failed_subjects = frozenset(self.failed_subjects) if self.failed_subjects else NOBODY
-        return Counts(self.asked, self.ok, self.failed, self.excluded, self.subjects, failed_subjects)
+        complaints = frozenset(self.complaints) if self.complaints else NOBODY
+        return Counts(self.asked, self.ok, self.failed, self.excluded, self.subjects, complaints)
+
+    def complain(self, of: int) -> None:
+        if self.complaints is None:
+            self.complaints = set()
+        self.complaints.add(of)
 
 
 _NEVER = _Entry(-1, ("", Side.LEGACY))
@@ -145,7 +151,7 @@ class Tally:
         elif outcome is Outcome.FAILED:
             entry.failed += 1
             if subject is not None:
-                entry.failed_subjects.add(subject)
+                entry.complain(subject)
         else:
             entry.excluded += 1
             if entry.subjects and subject is not None and subject not in self.spent:
@@ -153,6 +159,12 @@ class Tally:
         if not entry.moved:
             entry.moved = True
             self._moved.append(entry)
+
+    def complained(self, second: int, kind: int, subject: int) -> None:
+        """A request that is about to be closed was answered, but late, or with a refusal."""
+        entry = self.entries.get(second)
+        if entry is not None and subject not in self.spent:
+            entry.complain(complaint(kind, subject))
 
     def forget(self, second: int) -> None:
         forgotten = self.entries.pop(second)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Mapping
 
 from starlette.types import Scope
 
+from flags.complaint import LATE
 from flags.decide import Decision
 from flags.flag import Side
 from flags.window import Outcome, Tally, Window
@@ -22,32 +24,37 @@ P99 = 0.99
 class _Page:
     """All that a request of one route and side is booked in, found by one look.
 
-    `tally`: None for requests outside every route, which nobody judges. `latency` is legacy's, on either side.
+    `tally`: for what is evidence alone, which would be most of what a request touches here. `latency` is legacy's, on
+    either side. `slow_over`: seconds after which an answer is late.
     """
 
-    __slots__ = ("account", "latency", "tally")
+    __slots__ = ("account", "latency", "slow_over", "tally")
 
-    def __init__(self, tally: Tally | None, account: Account, latency: Latency) -> None:
-        self.tally, self.account, self.latency = tally, account, latency
+    def __init__(self, tally: Tally, account: Account, latency: Latency, slow_over: float) -> None:
+        self.tally, self.account, self.latency, self.slow_over = tally, account, latency, slow_over
 
 
 class Books:
-    """The router's observer. Nothing here waits; the runner does its work after the user has been served."""
+    """The router's observer. Nothing here waits; the runner does its work after the user has been served.
 
-    def __init__(self, routes: Iterable[str], window: Window, metrics: Metrics, runner: Runner) -> None:
+    `slow_over`: of each route, seconds after which an answer is late.
+    """
+
+    def __init__(self, slow_over: Mapping[str, float], window: Window, metrics: Metrics, runner: Runner) -> None:
         self._metrics, self._runner = metrics, runner
         self._legacy, self._native = dict[str, _Page](), dict[str, _Page]()
-        for route in (*routes, UNMATCHED):
+        for route in (*slow_over, UNMATCHED):
             latency = Latency()
             for side, pages in ((Side.LEGACY, self._legacy), (Side.NATIVE, self._native)):
-                tally = window.tally(route, side) if route is not UNMATCHED else None
-                pages[route] = _Page(tally, metrics.account(route, side), latency)
+                tally, account = window.tally(route, side), metrics.account(route, side)
+                pages[route] = _Page(tally, account, latency, slow_over.get(route, math.inf))
 
     def opened(self, route: str, decision: Decision, second: int) -> None:
-        pages = self._legacy if decision.primary is Side.LEGACY else self._native
-        tally = pages[route].tally
-        if tally is not None:
-            tally.asked(second, decision.subject)
+        if decision.subject is not None:  # else nobody judges it: most routes wait for their turn
+            pages = self._legacy if decision.primary is Side.LEGACY else self._native
+            pages[route].tally.asked(second, decision.subject)
+        elif decision.forced_by is not None:
+            self._metrics.forced.labels(route, decision.primary.value).inc()
 
     def closed(self, exchange: Exchange) -> None:
         route, decided = exchange.route, exchange.decision.primary
@@ -55,19 +62,23 @@ class Books:
         ended = outcome(exchange, page.latency.quantile(P99) if exchange.left else None)
         if ended is Outcome.OK and decided is Side.LEGACY and exchange.waited is not None:
             page.latency.observe(exchange.waited)
-        if page.tally is not None:
-            page.tally.closed(exchange.second, ended, exchange.decision.subject)
+        if (subject := exchange.decision.subject) is not None:
+            if ended is Outcome.OK:
+                if exchange.status >= 400:
+                    page.tally.complained(exchange.second, exchange.status, subject)
+                if exchange.waited is not None and exchange.waited > page.slow_over:
+                    page.tally.complained(exchange.second, LATE, subject)
+            page.tally.closed(exchange.second, ended, subject)
             if exchange.asked_last is not decided:
                 self._fell_back(exchange, self._legacy[route].tally)
         page.account.closed(exchange, ended)
 
-    def _fell_back(self, exchange: Exchange, legacy: Tally | None) -> None:
+    def _fell_back(self, exchange: Exchange, legacy: Tally) -> None:
         """Legacy's answer in native's place is evidence about legacy: where both fail, going back would not help."""
         answered = Outcome.FAILED if exchange.status >= 500 else Outcome.EXCLUDED if exchange.left else Outcome.OK
-        if legacy is not None:
-            legacy.asked(exchange.second)  # by no subject of its own: whom it failed, too, is what matters
-            failed = exchange.decision.subject if answered is Outcome.FAILED else None
-            legacy.closed(exchange.second, answered, failed)
+        legacy.asked(exchange.second)  # by no subject of its own: whom it failed, too, is what matters
+        failed = exchange.decision.subject if answered is Outcome.FAILED else None
+        legacy.closed(exchange.second, answered, failed)
 
     def shadow(self, exchange: Exchange, scope: Scope, body: bytes, control: Observation) -> None:
         reason = why_not(scope["method"], control)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,10 +10,13 @@ import numpy as np
 from bench.rollback import rules
 from bench.rollback.rules import NEVER
 from bench.rollback.traffic import Counts, Rates, Scenario, Stretch, stretches
+from flags.evidence.detector import Rule as Proves
 from flags.evidence.detector import Standard
 from flags.rollback import Rule as ThresholdRule
 
-CEILING, ALPHA = 0.02, 0.01  # max_error_rate and alpha
+CEILING, ALPHA, EXCESS = 0.02, 0.01, 0.02  # max_error_rate, alpha and max_excess, as they are by default
+FAILURES, LATE = Standard.of_failures(CEILING, ALPHA), Standard.of_late_answers(ALPHA, EXCESS)
+REFUSED = Standard.of_a_status(ALPHA)
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
 RATES, SHARES = (1, 10, 100), (0.05, 0.25, 0.5, 0.9)
 
@@ -23,7 +25,7 @@ RATES, SHARES = (1, 10, 100), (0.05, 0.25, 0.5, 0.9)
 class Cell:
     name: str
     scenario: Scenario
-    ceiling: float = CEILING
+    standard: Standard = FAILURES
 
     @property
     def defect(self) -> bool:
@@ -39,7 +41,12 @@ def _defect(
     name: str, share: float, onset: int, native: float = 0.5, ceiling: float = CEILING, rate: float = 10
 ) -> Cell:
     after = 2 * HOUR if native < 0.2 else 25 * MINUTE
-    return Cell(name, Scenario(rate, share, onset + after, onset, native=native), ceiling)
+    return Cell(name, Scenario(rate, share, onset + after, onset, native=native), Standard.of_failures(ceiling, ALPHA))
+
+
+def _worse(name: str, baseline: float, native: float, standard: Standard) -> Cell:
+    scenario = Scenario(10, 0.25, 2 * HOUR, 10 * MINUTE, native=native, legacy=baseline, baseline=baseline)
+    return Cell(name, scenario, standard)
 
 
 def _shared(name: str, share: float, failing: float, lasting: int = 10 * MINUTE) -> Cell:
@@ -73,7 +80,17 @@ REPEATED = Cell(
     "both fail 30 % for 5 s each hour, 25 %",
     Scenario(10, 0.25, DAY, 10 * MINUTE, 5, every=HOUR, native=0.3, legacy=0.3),
 )
-CELLS = [*QUIET, *DEFECTS, *SHARED, *CURSED, REPEATED]
+OTHERS = [
+    Cell("5 % are late, whoever answers, 25 %", Scenario(10, 0.25, DAY, baseline=0.05), LATE),
+    Cell("20 % are 404, whoever answers, 25 %", Scenario(10, 0.25, DAY, baseline=0.2), REFUSED),
+]
+WORSE = [
+    _worse("half of native's are late, legacy 5 %, 25 %", 0.05, 0.5, LATE),
+    _worse("15 % of native's are late, legacy 5 %, 25 %", 0.05, 0.15, LATE),
+    _worse("native answers half with 404, legacy 1 %, 25 %", 0.01, 0.5, REFUSED),
+    _worse("native answers 5 % with 404, legacy 1 %, 25 %", 0.01, 0.05, REFUSED),
+]
+CELLS = [*QUIET, *DEFECTS, *SHARED, *CURSED, REPEATED, *OTHERS, *WORSE]
 
 
 class Rule(Protocol):
@@ -87,12 +104,13 @@ def simulate(cell: Cell, runs: int, seed: int) -> dict[str, dict[str, Any]]:
     scenario = cell.scenario
     random = np.random.default_rng(seed)
     phases = random.random(runs)
-    judged: Mapping[str, Rule] = {
-        "evidence": rules.Ours(Standard.of_failures(cell.ceiling, ALPHA), runs),
-        "thresholds": rules.Thresholds(ThresholdRule(30.0, 50, cell.ceiling, 0.02), runs),
-        "Flagger": rules.flagger(runs),
-        "Argo": rules.argo(runs),
-    }
+    judged: dict[str, Rule] = {"evidence": rules.Ours(cell.standard, runs)}
+    if cell.standard.proves is Proves.WORSE:  # of failures; others' rules look at nothing else
+        judged |= {
+            "thresholds": rules.Thresholds(ThresholdRule(30.0, 50, cell.standard.ceiling, EXCESS), runs),
+            "Flagger": rules.flagger(runs),
+            "Argo": rules.argo(runs),
+        }
     failed = {name: np.zeros(runs, dtype=np.int64) for name in judged}
     first = 0
     for stretch in stretches(scenario, phases, random):

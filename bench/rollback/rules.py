@@ -26,7 +26,8 @@ class Ours:
     def __init__(self, standard: Standard, runs: int) -> None:
         self._standard = standard
         self._against = alternatives(standard.ceiling)
-        self.above = np.repeat(REST * STAKED, runs, axis=1)
+        self._staked = STAKED[: len(self._against)]
+        self.above = np.repeat(REST * self._staked, runs, axis=1)
         self.worse = np.repeat(REST * ALIKE, runs, axis=1)
         self.meanwhile = np.repeat(BELIEVED, runs, axis=1)
         self.seen = np.zeros((4, runs), dtype=np.int64)
@@ -45,7 +46,7 @@ class Ours:
         doubted = (above_before >= DOUBT) | (self.worse.sum(0) > REST)
         self.meanwhile = np.minimum(np.where(above_before >= DOUBT, self.meanwhile * worse, BELIEVED), detector.MOST)
         self.seen = np.where(doubted, self.seen + counted, counted)
-        for levels, ratios, stakes in ((self.above, above, STAKED), (self.worse, worse, ALIKE)):
+        for levels, ratios, stakes in ((self.above, above, self._staked), (self.worse, worse, ALIKE)):
             levels *= detector.FADE
             levels += detector.BEGUN * stakes
             levels *= ratios
@@ -54,10 +55,11 @@ class Ours:
         self.meanwhile = np.where(exceeded >= DOUBT, self.meanwhile, BELIEVED)
         self._second += 1
         native, native_failed, legacy, legacy_failed = self.seen
-        alike = (native_failed * legacy <= legacy_failed * native) | (self.fired < NEVER)
+        allowed = self._standard.excess * native * legacy
+        alike = (native_failed * legacy <= legacy_failed * native + allowed) | (self.fired < NEVER)
         for rule, fires in (
             ("A", (exceeded >= self._standard.above) & (self.meanwhile.sum(0) >= ENOUGH)),
-            ("B", self.worse.sum(0) >= self._standard.worse),
+            (self._standard.proves.value, self.worse.sum(0) >= self._standard.worse),
         ):
             fires &= ~alike & (self.fired == NEVER)
             self.fired[fires] = self._second

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.figures import met, table
-from bench.rollback.cells import ALPHA, CURSED, DEFECTS, QUIET, SHARED, Cell
+from bench.rollback.cells import ALPHA, CURSED, DEFECTS, OTHERS, QUIET, SHARED, Cell
 from bench.rollback.rules import NEVER
 
 Z = 1.959964  # 95 %
@@ -34,7 +34,7 @@ def figures(cell: Cell, runs: Mapping[str, Any]) -> Figures:
     if cell.defect:
         found = ~early & (fired < NEVER)
         took, failed = (fired - begun)[found], np.asarray(runs["failed"])[found]
-        told |= {"missed": int((fired == NEVER).sum()), **_quantiles("s", took), **_quantiles("failed", failed)}
+        told |= {"missed": int((fired == NEVER).sum()), **quantiles("s", took), **quantiles("failed", failed)}
     return told
 
 
@@ -43,7 +43,7 @@ def _part(name: str, number: int, of: int) -> Figures:
     return {name: number, f"{name}_part": number / of, f"{name}_interval": [round(low, 5), round(high, 5)]}
 
 
-def _quantiles(name: str, values: Any) -> Figures:
+def quantiles(name: str, values: Any) -> Figures:
     if not len(values):
         return {f"{name}_p50": None, f"{name}_p95": None}
     return {f"{name}_p{part}": round(float(np.quantile(values, part / 100)), 2) for part in (50, 95)}
@@ -53,7 +53,7 @@ def targets(told: Mapping[str, Mapping[str, Figures]]) -> dict[str, dict[str, fl
     """What is wanted of the evidence; a part is what was seen, its interval stands beside it in the figures."""
     ours = {name: rules["evidence"] for name, rules in told.items()}
     wanted: dict[str, dict[str, float | bool]] = {}
-    for cell in (*QUIET, *SHARED, *CURSED):
+    for cell in (*QUIET, *SHARED, *CURSED, *OTHERS):
         if cell.name in ours:
             wanted[f"false rollbacks: {cell.name}"] = met(ours[cell.name]["false_part"], most=ALPHA)
     for cell in DEFECTS[:4]:

@@ -29,7 +29,8 @@ class Stretch:
 class Scenario:
     """Requests a second, native's part of them, and what is wrong from `onset` on, for `lasting` seconds each `every`.
 
-    An `onset` of None is never. `native` and `legacy` are the rates of failures while something is wrong. Each request
+    An `onset` of None is never. `native` and `legacy` are the rates of failures, or of whatever the rule judges, while
+    something is wrong, `baseline` is what they are on both sides before. Each request
     is another user's, but for those of `cursed` users, who ask once a minute and are failed whoever answers them: as a
     subject counts once, each of them is one failure.
     """
@@ -43,6 +44,7 @@ class Scenario:
     native: float = BASELINE
     legacy: float = BASELINE
     cursed: int = 0
+    baseline: float = BASELINE
 
 
 def stretches(scenario: Scenario, phases: Rates, random: np.random.Generator) -> Iterator[Stretch]:
@@ -75,7 +77,7 @@ def _cursed(scenario: Scenario, runs: int, random: np.random.Generator) -> list[
 
 def _failing(scenario: Scenario, wrong: float, seconds: Counts, phases: Rates) -> Rates:
     """The rate of failures in each second; all runs share it but in the second of the onset."""
-    failing = np.full((len(seconds), 1), BASELINE)
+    failing = np.full((len(seconds), 1), scenario.baseline)
     if scenario.onset is None:
         return failing
     since = seconds - scenario.onset
@@ -83,5 +85,5 @@ def _failing(scenario: Scenario, wrong: float, seconds: Counts, phases: Rates) -
     failing[(since >= 0) & (lasted < (scenario.lasting or scenario.seconds))] = wrong
     if seconds[0] <= scenario.onset <= seconds[-1]:
         failing = np.repeat(failing, len(phases), axis=1)
-        failing[scenario.onset - seconds[0]] = BASELINE * phases + wrong * (1 - phases)
+        failing[scenario.onset - seconds[0]] = scenario.baseline * phases + wrong * (1 - phases)
     return failing

@@ -1,134 +1,110 @@
-"""One route's seconds in their order: what counts of them, once for each subject, and what that proves.
+"""One route's seconds in their order: what is held against either side, kind by kind, and what that proves.
 
 No I/O, no clock.
 """
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flags.evidence.detector import ENOUGH, Evidence, Standard, advance, begin
-from flags.evidence.ratios import NOTHING, Trial
+from flags.complaint import FAILED, LATE
+from flags.evidence.detector import STATUSES, Rule, Standard
+from flags.evidence.strand import Finding, Heard, Strand, Told
 
-REMEMBERED = 4096  # subjects that were failed and count no more; the one that was failed least lately is forgotten
-LATE = 5  # seconds in which every worker has told what it counted, though clocks differ
+TOLD = 5  # seconds in which every worker has told what it counted, though clocks differ
 PATIENCE = 30  # seconds after which what is open stays open, and counts as if legacy had failed it
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What one side did in one second: the distinct `subjects` that asked it, without those who were failed before.
+class Standards:
+    """What native is held to in every way."""
 
-    `failed` are the hashes of those it failed, `waiting` is how many requests it has not answered yet.
-    """
+    failures: Standard
+    late: Standard
+    status: Standard
 
-    subjects: int = 0
-    failed: frozenset[int] = frozenset()
-    waiting: int = 0
+    @classmethod
+    def of(cls, ceiling: float, alpha: float, excess: float) -> Standards:
+        """`excess`: how much more often than legacy native may be late."""
+        return cls(
+            Standard.of_failures(ceiling, alpha), Standard.of_late_answers(alpha, excess), Standard.of_a_status(alpha)
+        )
 
-    def __or__(self, more: Heard) -> Heard:
-        """What another worker has heard, too: a subject that both have failed was failed once."""
-        return Heard(self.subjects + more.subjects, self.failed | more.failed, self.waiting + more.waiting)
-
-
-SILENT = Heard()
-
-
-class Rule(enum.Enum):
-    ABOVE = "A"
-    WORSE = "B"
+    def of_kind(self, kind: int) -> Standard:
+        return {FAILED: self.failures, LATE: self.late}.get(kind, self.status)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What the evidence comes to, the subjects that it is of, and the rule that is met, if one is."""
+class Found:
+    """What is found of a route: of failures, and of each other kind of complaint that somebody had."""
 
-    evidence: Evidence
-    total: Trial
-    rule: Rule | None = None
+    failures: Finding
+    others: Mapping[int, Finding]
+
+    @property
+    def rule(self) -> Rule | None:
+        """The first rule that is met."""
+        return next((finding.rule for finding in (self.failures, *self.others.values()) if finding.rule), None)
 
 
 class Course:
     """What was heard of one route under one generation of its flag; `first` is the second with which that begins.
 
-    `alone`: no subject is legacy's, so that native can be held to its ceiling only.
+    `alone`: no subject is legacy's, so that native can be held to its ceiling only. `cleared`: what was found last left
+    nothing that speaks against native.
     """
 
-    def __init__(self, first: int, standard: Standard, *, alone: bool = False) -> None:
-        self.standard, self.alone = standard, alone
-        self.remembered: dict[int, None] = {}
-        self._settled = Finding(begin(first - 1, standard), NOTHING)
+    def __init__(self, first: int, standards: Standards, *, alone: bool = False) -> None:
+        self.first, self.standards, self.alone = first, standards, alone
+        self._failures = Strand(first, standards.failures)
+        self._others: dict[int, Strand] = {}
         self._heard: dict[int, tuple[Heard, Heard]] = {}
-        self._findings: dict[int, Finding] = {}  # after each of these seconds, as far as they have not changed since
+        self._settled = first - 1
+        self.cleared = False
+
+    @property
+    def remembered(self) -> Mapping[int, None]:
+        """The subjects that were failed, and count no more."""
+        return self._failures.remembered
+
+    @property
+    def at_ease(self) -> bool:
+        """Whether nothing that may still change is held against native, and nothing was when it was asked last."""
+        return self.cleared and not any(native.failed or native.others for native, _ in self._heard.values())
 
     def hear(self, second: int, native: Heard, legacy: Heard) -> None:
         """All that is known of this second by now; what is told after it was settled is told too late."""
-        if second > self._settled.evidence.second:
-            self._heard[second] = native, legacy
-            self._findings = {known: finding for known, finding in self._findings.items() if known < second}
+        if second <= self._settled:
+            return
+        self._heard[second] = native, legacy
+        for kind, _ in (*native.others, *legacy.others):
+            self._begin(kind)
+        self._failures.unsettle(second)
+        for strand in self._others.values():
+            strand.unsettle(second)
 
-    def find(self, now: int) -> Finding:
+    def find(self, now: int) -> Found:
         """What is proved by now. A rule that was met in any second of those that may still change is met."""
-        finding, lately = self._settled, set[int]()
-        for second, native, legacy in self._in_order():
-            if finding.rule is not None:
-                break
-            known = self._findings.get(second)
-            if known is None:
-                known = self._findings[second] = self._after(finding, second, self._trial(native, legacy, lately))
-            finding = known
-            if native.failed or legacy.failed:
-                lately |= native.failed | legacy.failed
-        self._settle(now)
-        return finding
+        told: list[Told] = [(second, *self._heard[second]) for second in sorted(self._heard)]
+        failures, others = self._failures.find(told, alone=self.alone), dict[int, Finding]()
+        every = self._failures.findings
+        if failures.rule is None:
+            others = {kind: strand.find(told, every) for kind, strand in self._others.items()}
+        self._settle(told, now)
+        return Found(failures, others)
 
-    def _settle(self, now: int) -> None:
-        for second, native, legacy in list(self._in_order()):
+    def _begin(self, kind: int) -> None:
+        """From its first complaint on: before that, there was nothing to prove. Statuses without end have no part."""
+        if kind not in self._others and (kind == LATE or len(self._others.keys() - {LATE}) < STATUSES):
+            self._others[kind] = Strand(self.first, self.standards.of_kind(kind), kind)
+
+    def _settle(self, told: list[Told], now: int) -> None:
+        for second, native, legacy in told:
             waiting = (native.waiting or legacy.waiting) and second > now - PATIENCE
-            if waiting or second > now - LATE or second not in self._findings:
+            if waiting or second > now - TOLD or second not in self._failures.findings:
                 break
-            self._settled = self._findings.pop(second)
-            self._remember(native.failed | legacy.failed)
+            for strand in (self._failures, *self._others.values()):
+                strand.settle(second, native, legacy)
+            self._settled = second
             del self._heard[second]
-
-    def _after(self, before: Finding, second: int, trial: Trial) -> Finding:
-        evidence = advance(before.evidence, second, trial, self.standard)
-        return Finding(evidence, before.total + trial, fired(evidence, self.standard, alone=self.alone))
-
-    def _in_order(self) -> Iterator[tuple[int, Heard, Heard]]:
-        for second in sorted(self._heard):
-            yield second, *self._heard[second]
-
-    def _trial(self, native: Heard, legacy: Heard, lately: set[int]) -> Trial:
-        """What legacy, asked in native's place, has failed as well is nothing that a rollback would mend."""
-        fresh = [
-            sum(subject not in self.remembered and subject not in lately for subject in subjects)
-            for subjects in (native.failed - legacy.failed, legacy.failed)
-        ]
-        return Trial(
-            native.subjects,
-            min(fresh[0], native.subjects),
-            legacy.subjects,
-            min(fresh[1] + legacy.waiting, legacy.subjects),
-        )
-
-    def _remember(self, failed: frozenset[int]) -> None:
-        for subject in failed:
-            self.remembered.pop(subject, None)
-            self.remembered[subject] = None
-        while len(self.remembered) > REMEMBERED:
-            del self.remembered[next(iter(self.remembered))]
-
-
-def fired(evidence: Evidence, standard: Standard, *, alone: bool = False) -> Rule | None:
-    """The rule by which native is worse; none, whatever was proved, while legacy fails more of those who ask it."""
-    if alone:
-        return Rule.ABOVE if sum(evidence.above) >= standard.above else None
-    seen = evidence.seen
-    if seen.native_failed * seen.legacy <= seen.legacy_failed * seen.native:
-        return None
-    if sum(evidence.above) >= standard.above and sum(evidence.meanwhile or ()) >= ENOUGH:
-        return Rule.ABOVE
-    return Rule.WORSE if sum(evidence.worse) >= standard.worse else None

@@ -5,6 +5,7 @@ No I/O, no clock.
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,25 +35,45 @@ _LARGEST = math.log(1e300)
 Levels = tuple[float, ...]  # one for each alternative
 
 
+class Rule(enum.Enum):
+    """What a route trips by."""
+
+    ABOVE = "A"
+    WORSE = "B"
+    LATE = "C"
+    REFUSED = "D"
+
+
 @dataclass(frozen=True, slots=True)
 class Standard:
-    """What native is held to: the rate of failures above which rule A applies, and the e-values that prove a defect."""
+    """What native is held to: the rate of failures above which rule A applies, and the e-values that prove a defect.
+
+    `proves`: the rule that is met where native is worse than legacy, by more than `excess`.
+    """
 
     ceiling: float
     above: float
     worse: float
+    proves: Rule = Rule.WORSE
+    excess: float = 0.0
 
     @classmethod
     def of_failures(cls, ceiling: float, alpha: float) -> Standard:
         return cls(ceiling, bar(alpha * PART_ABOVE), bar(alpha * PART_WORSE))
 
     @classmethod
-    def of_late_answers(cls, alpha: float) -> Standard:
-        return cls(1.0, math.inf, bar(alpha * PART_LATE))
+    def of_late_answers(cls, alpha: float, excess: float) -> Standard:
+        """Two stacks are never equally quick: what is proved must also matter."""
+        return cls(1.0, math.inf, bar(alpha * PART_LATE), Rule.LATE, excess)
 
     @classmethod
     def of_a_status(cls, alpha: float) -> Standard:
-        return cls(1.0, math.inf, bar(alpha * PART_REFUSED / STATUSES))
+        return cls(1.0, math.inf, bar(alpha * PART_REFUSED / STATUSES), Rule.REFUSED)
+
+    def passes(self, seen: Trial) -> bool:
+        """Whether native is no worse than legacy, as far as it matters: then going back would mend nothing."""
+        allowed = self.excess * seen.native * seen.legacy
+        return seen.native_failed * seen.legacy <= seen.legacy_failed * seen.native + allowed
 
 
 def bar(alpha: float) -> float:
@@ -67,13 +88,15 @@ def bar(alpha: float) -> float:
 class Evidence:
     """What is proved up to `second`.
 
-    `above`: native fails beyond its ceiling. `worse`: more often than legacy. `meanwhile`: more often than legacy since
-    `above` is in doubt. That is begun only once: an outage that both sides share has one chance, however long it lasts.
-    `seen`: the subjects since the last second that gave no reason for doubt.
+    `above`: native fails beyond its ceiling. `worse`: more often than legacy, as that stood at `compared`, the last
+    second in which anybody was failed. `meanwhile`: more often than legacy since `above` is in doubt. That is begun
+    only once: an outage that both sides share has one chance, however long it lasts. `seen`: the subjects since the
+    last second that gave no reason for doubt.
     """
 
     second: int
     above: Levels
+    compared: int
     worse: Levels
     meanwhile: Levels | None = None
     seen: Trial = NOTHING
@@ -81,7 +104,10 @@ class Evidence:
     @property
     def doubted(self) -> bool:
         """Whether there is any reason to ask further; at first there is."""
-        return sum(self.above) >= DOUBT or sum(self.worse) > REST
+        return sum(self.above) >= DOUBT or sum(self.worse) > REST  # which it only nears while nobody is failed
+
+    def worse_at(self, second: int) -> float:
+        return sum(_step(self.worse, second - self.compared, None, _ALIKE))
 
 
 def begin(second: int, standard: Standard) -> Evidence:
@@ -90,21 +116,32 @@ def begin(second: int, standard: Standard) -> Evidence:
     A new share, a new release: this is when defects begin, and when the sums, at rest, have the least way to go.
     """
     above = tuple(REST * stake for stake, _ in zip(LIKELY, alternatives(standard.ceiling), strict=False))
-    return Evidence(second, above, tuple(REST * stake for stake in _ALIKE))
+    return Evidence(second, above, second, tuple(REST * stake for stake in _ALIKE))
 
 
-def advance(before: Evidence, second: int, trial: Trial, standard: Standard) -> Evidence:
-    """The evidence with that of `second`, the next one in which anybody asked."""
-    idle, ratios = second - before.second - 1, worse(trial)
+def advance(before: Evidence, second: int, trial: Trial, standard: Standard, asked: Trial | None = None) -> Evidence:
+    """The evidence with that of `second`, the next one in which anybody asked.
+
+    Where only those are told in which anybody was failed, `asked` are the subjects since the one before.
+    """
+    ratios = worse(trial)
     factors = None if ratios is SILENT else [_exp(ratio) for ratio in ratios]
-    exceeded = _step(before.above, idle, _above(standard.ceiling, trial.native, trial.native_failed), LIKELY)
+    exceeded = before.above and _step(
+        before.above,
+        second - before.second - 1,
+        _above(standard.ceiling, trial.native, trial.native_failed),
+        LIKELY,
+    )
     meanwhile = None
     if sum(exceeded) >= DOUBT:
         meanwhile = before.meanwhile or (BELIEVED if sum(before.above) >= DOUBT else None)
         if meanwhile is not None and factors is not None:
             meanwhile = tuple([min(level * factor, MOST) for level, factor in zip(meanwhile, factors, strict=True)])
-    seen = before.seen + trial if before.doubted else trial
-    return Evidence(second, exceeded, _step(before.worse, idle, factors, _ALIKE), meanwhile, seen)
+    seen = before.seen + (asked or trial) if before.doubted else trial
+    if factors is None:
+        return Evidence(second, exceeded, before.compared, before.worse, meanwhile, seen)
+    compared = _step(before.worse, second - before.compared - 1, factors, _ALIKE)
+    return Evidence(second, exceeded, second, compared, meanwhile, seen)
 
 
 @lru_cache(maxsize=4096)
@@ -118,7 +155,7 @@ def _step(levels: Levels, idle: int, factors: Sequence[float] | None, stakes: Le
         faded, rest = FADE**idle, 1 - FADE**idle
         levels = tuple([level * faded + REST * stake * rest for level, stake in zip(levels, stakes, strict=False)])
     if factors is None:
-        return tuple([level * FADE + BEGUN * stake for level, stake in zip(levels, stakes, strict=True)])
+        return levels
     steps = zip(levels, factors, stakes, strict=False)  # where there is no ceiling, nothing is staked against it
     return tuple([min((level * FADE + BEGUN * stake) * factor, MOST) for level, factor, stake in steps])
 

@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import math
 
-from flags.evidence.course import Finding, Rule
-from flags.evidence.detector import DOUBT, ENOUGH, Standard
+from flags.complaint import LATE
+from flags.evidence.course import Found, Standards
+from flags.evidence.detector import DOUBT, ENOUGH, Rule, Standard
 from flags.evidence.ratios import Trial, alternatives
+from flags.evidence.strand import Finding
 from flags.rollback import Kind, Verdict
 
+SUSPICIOUS = 0.01  # part of what would prove it from which native is not called healthy
 
-def verdict(finding: Finding, standard: Standard, least: int) -> Verdict:
-    """Healthy once native was asked by `least` subjects, or more, and nothing is left that speaks for a defect."""
+
+def verdict(found: Found, standards: Standards, least: int, slow_over: float) -> Verdict:
+    """Healthy once native was asked by `least` subjects, or more, and nothing is left that speaks for a defect.
+
+    `slow_over`: seconds after which an answer is late.
+    """
+    of_failures = _of_failures(found.failures, standards.failures, least)
+    if of_failures.kind is Kind.UNHEALTHY:
+        return of_failures
+    now, others = found.failures.evidence.second, list[Verdict | None]()
+    for kind, finding in found.others.items():
+        others.append(_of_others(kind, finding, standards.of_kind(kind), now, slow_over))
+    told = {each.kind: each for each in reversed(others) if each is not None}
+    if Kind.UNHEALTHY in told:
+        return told[Kind.UNHEALTHY]
+    return of_failures if of_failures.kind is Kind.INCONCLUSIVE else told.get(Kind.INCONCLUSIVE, of_failures)
+
+
+def _of_failures(finding: Finding, standard: Standard, least: int) -> Verdict:
     evidence, total = finding.evidence, finding.total
-    above, worse = sum(evidence.above), sum(evidence.worse)
+    above, worse = sum(evidence.above), evidence.worse_at(evidence.second)
     if finding.rule is not None:
         value, needed = (above, standard.above) if finding.rule is Rule.ABOVE else (worse, standard.worse)
         return Verdict(
@@ -30,10 +50,26 @@ def verdict(finding: Finding, standard: Standard, least: int) -> Verdict:
     if above >= DOUBT:
         doubt = f"e-value {_e(above)} of the {_e(standard.above)} needed (rule A)"
         return Verdict(Kind.INCONCLUSIVE, f"{_failed(evidence.seen)}; {doubt}: {_needed(finding, standard)}")
-    if worse >= standard.worse / 100:
+    if worse >= standard.worse * SUSPICIOUS:
         doubt = f"e-value {_e(worse)} of the {_e(standard.worse)} needed (rule B)"
         return Verdict(Kind.INCONCLUSIVE, f"{_failed(evidence.seen)}; {doubt}")
     return Verdict(Kind.HEALTHY, f"{_failed(total)}; e-value {_e(above)} of the {_e(standard.above)} needed (rule A)")
+
+
+def _of_others(kind: int, finding: Finding, standard: Standard, now: int, slow_over: float) -> Verdict | None:
+    """None as long as nothing speaks for it that native is worse in this way, by as much as matters."""
+    evidence, seen = finding.evidence, finding.evidence.seen
+    worse, bar = evidence.worse_at(now if finding.rule is None else evidence.second), standard.worse
+    if finding.rule is None and (worse < bar * SUSPICIOUS or standard.passes(seen)):
+        return None
+    native, legacy = f"{seen.native_failed} of {seen.native} subjects", f"{seen.legacy_failed} of {seen.legacy}"
+    if kind == LATE:
+        words, rule = f"native was slower than {_time(slow_over)} for {native}, legacy for {legacy}", "C"
+    else:
+        words, rule = f"native answered {kind} to {native}, legacy to {legacy}", f"D: {kind}"
+    if finding.rule is None:
+        return Verdict(Kind.INCONCLUSIVE, f"{words}; e-value {_e(worse)} of the {_e(bar)} needed (rule {rule})")
+    return Verdict(Kind.UNHEALTHY, f"{words}; e-value {_e(worse)} ≥ {_e(bar)} (rule {rule})")
 
 
 def _needed(finding: Finding, standard: Standard) -> str:
@@ -48,6 +84,10 @@ def _needed(finding: Finding, standard: Standard) -> str:
 def _failed(trial: Trial) -> str:
     legacy = f"legacy {trial.legacy_failed} of {trial.legacy}" if trial.legacy else "legacy was not asked"
     return f"native failed {trial.native_failed} of {trial.native} subjects, {legacy}"
+
+
+def _time(seconds: float) -> str:
+    return f"{1000 * seconds:g} ms" if seconds < 1 else f"{seconds:g} s"
 
 
 def _e(value: float) -> str:

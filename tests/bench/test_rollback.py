@@ -13,10 +13,11 @@ from bench.rollback.cells import CELLS, DEFECTS, QUIET, Cell, simulate
 from bench.rollback.rules import NEVER, Checks, Ours
 from bench.rollback.summary import figures, targets, wilson
 from bench.rollback.traffic import BASELINE, Scenario, Stretch, stretches
-from flags.evidence.course import fired
+from flags.chance import false_alarm
 from flags.evidence.detector import Standard, advance, begin
 from flags.evidence.forecast import Traffic, foretell
 from flags.evidence.ratios import Trial
+from flags.evidence.strand import fired
 from flags.rollback import Kind, Rule, judge
 from flags.window import Counts
 
@@ -48,7 +49,7 @@ def test_in_arrays_the_evidence_is_what_it_is_alone(seconds: list[Trial]) -> Non
         if rule is None and (rule := fired(evidence, STANDARD)) is not None:
             when = second
     assert ours.above[:, 0] == pytest.approx(evidence.above)
-    assert ours.worse[:, 0] == pytest.approx(evidence.worse)
+    assert ours.worse.sum() == pytest.approx(evidence.worse_at(evidence.second))
     assert ours.meanwhile.sum() == pytest.approx(sum(evidence.meanwhile or rules.BELIEVED))
     assert list(ours.seen[:, 0]) == [getattr(evidence.seen, name) for name in Trial.__slots__]
     assert (ours.fired[0], ours.rule[0]) == (when, rule.value if rule else " ")
@@ -137,11 +138,30 @@ def test_a_half_broken_native_is_found_in_seconds_and_others_take_minutes() -> N
     assert found["Flagger"]["s_p50"] > 100
 
 
-@pytest.mark.parametrize("share", [0.05, 0.25, 0.9])
-def test_what_is_foretold_is_what_happens_half_of_the_time(share: float) -> None:
-    scenario = Scenario(10, share, 1200, onset=600, native=0.5 + BASELINE)
-    runs = simulate(Cell("a defect", scenario), runs=60, seed=2)["evidence"]
-    median = float(np.median(runs["fired"] - 600))
-    foretold = foretell(Traffic(10 * share, 10 * (1 - share)), 0.5, STANDARD)
+@pytest.mark.parametrize(
+    ("rate", "share", "defect"),
+    [(10, 0.05, 0.5), (10, 0.25, 0.5), (10, 0.9, 0.5), (10, 0.25, 0.05), (100, 0.25, 0.01), (1, 0.25, 0.5)],
+)
+def test_what_is_foretold_is_what_happens_half_of_the_time(rate: float, share: float, defect: float) -> None:
+    scenario = Scenario(rate, share, 1500, onset=600, native=defect + BASELINE)
+    ours = Ours(STANDARD, runs=100)
+    phases = np.random.default_rng(2).random(100)
+    for stretch in stretches(scenario, phases, np.random.default_rng(3)):
+        ours.hear(stretch)
+    median = float(np.median(ours.fired + 0.5 - 600 - phases))
+    foretold = foretell(Traffic(rate * share, rate * (1 - share)), defect, STANDARD)
     assert foretold is not None
-    assert foretold.seconds == pytest.approx(median, rel=0.4, abs=2)
+    assert foretold.seconds == pytest.approx(median, rel=0.25, abs=2)
+
+
+@pytest.mark.parametrize(("rate", "share"), [(10, 0.5), (100, 0.25), (1, 0.9)])
+def test_thresholds_err_no_more_often_than_they_say(rate: float, share: float) -> None:
+    rule = Rule(window=30.0, min_requests=50, max_error_rate=0.05 if rate == 10 else 0.02, max_excess=0.02)
+    judged = rules.Thresholds(rule, runs=400)
+    scenario = Scenario(rate, share, 7200)
+    for stretch in stretches(scenario, np.zeros(400), np.random.default_rng(4)):
+        judged.hear(stretch)
+    errs = false_alarm(Traffic(rate * share, rate * (1 - share)), rule, within=7200)
+    low, high = wilson(int((judged.fired < NEVER).sum()), 400)
+    assert errs >= low
+    assert errs <= 3 * high

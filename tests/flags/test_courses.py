@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from flags.courses import STRIDE, Courses
-from flags.evidence.detector import Standard
+from flags.evidence.course import Standards
 from flags.flag import Side
 from flags.window import Counts, Second
 
-STANDARD = Standard.of_failures(0.02, 0.01)
+STANDARDS = Standards.of(0.02, 0.01, 0.02)
 NATIVE, LEGACY = ("a", Side.NATIVE), ("a", Side.LEGACY)
 WELL: Second = {NATIVE: Counts(4, 4, subjects=4), LEGACY: Counts(9, 9, subjects=9)}
 
 
 def courses() -> Courses:
-    return Courses(STANDARD)
+    return Courses(STANDARDS)
 
 
 def told(by: Courses, seconds: dict[int, Second], since: dict[str, int]) -> set[str]:
@@ -27,14 +27,14 @@ def test_only_what_moved_is_judged_again() -> None:
     assert told(by, {100: WELL}, since) == {"a", "b"}  # they have begun
     assert told(by, {100: WELL}, since) == set()
     assert told(by, {100: WELL, 101: WELL}, since) == {"a"}
-    assert by.of("a").find(101).total.native == 8
+    assert by.of("a").find(101).failures.total.native == 8
 
 
 def test_a_second_that_is_told_again_in_full_counts_once() -> None:
     by, since = courses(), {"a": 100}
     told(by, {100: {**WELL, NATIVE: Counts(4, subjects=4)}}, since)
     told(by, {100: dict(WELL)}, since)
-    assert by.of("a").find(100).total.native == 4
+    assert by.of("a").find(100).failures.total.native == 4
 
 
 def test_what_came_before_a_change_of_the_flag_is_not_heard_after_it() -> None:
@@ -43,7 +43,7 @@ def test_what_came_before_a_change_of_the_flag_is_not_heard_after_it() -> None:
     course = by.of("a")
     assert told(by, {100: WELL, 101: WELL}, {"a": 101}) == {"a"}
     assert by.of("a") is not course
-    assert by.of("a").find(101).total.native == 4
+    assert by.of("a").find(101).failures.total.native == 4
 
 
 def test_another_routes_change_leaves_the_evidence_as_it_is() -> None:
@@ -59,14 +59,14 @@ def test_a_route_that_is_judged_no_more_is_forgotten_and_begins_afresh() -> None
     told(by, {100: WELL}, {"a": 100})
     assert told(by, {100: WELL}, {}) == set()
     assert told(by, {100: WELL}, {"a": 100}) == {"a"}
-    assert by.of("a").find(100).total.native == 4
+    assert by.of("a").find(100).failures.total.native == 4
 
 
 def test_what_both_sides_did_is_heard_whichever_moved() -> None:
     by, since = courses(), {"a": 100}
     told(by, {100: {NATIVE: WELL[NATIVE]}}, since)
     told(by, {100: WELL}, since)
-    total = by.of("a").find(100).total
+    total = by.of("a").find(100).failures.total
     assert (total.native, total.legacy) == (4, 9)
 
 
@@ -85,4 +85,4 @@ def test_what_ended_midway_is_heard_again_and_counts_once() -> None:
     next(moving)
     moving.close()
     assert told(by, {100: whole}, since) == set(names)
-    assert by.of("a").find(100).total.native == 1
+    assert by.of("a").find(100).failures.total.native == 1

@@ -31,7 +31,7 @@ def test_all_that_is_begun_in_a_day_and_was_there_before_is_what_the_bar_is_set_
     assert bar(0.01) == (REST + DAY) / 0.01
     parts = [
         (REST + DAY) / needed
-        for needed in (STANDARD.above, STANDARD.worse, Standard.of_late_answers(0.01).worse)
+        for needed in (STANDARD.above, STANDARD.worse, Standard.of_late_answers(0.01, 0.02).worse)
         + (Standard.of_a_status(0.01).worse,) * 8
     ]
     assert sum(parts) == pytest.approx(0.01)
@@ -59,7 +59,7 @@ def test_what_was_proved_fades_within_hours() -> None:
     proved = after(*[BROKEN] * 10)
     a_day_later = advance(proved, proved.second + 86_400, Trial(), STANDARD)
     assert sum(proved.worse) > 1000 * REST
-    assert sum(a_day_later.worse) < sum(proved.worse) / 50
+    assert a_day_later.worse_at(a_day_later.second) < sum(proved.worse) / 50
 
 
 def test_healthy_traffic_ends_all_doubt_and_failures_raise_it_again() -> None:
@@ -94,11 +94,11 @@ def test_no_sum_is_ever_infinite_negative_or_nothing(seen: list[Trial]) -> None:
         assert all(0 <= level <= MOST and math.isfinite(level) for level in levels)
     recovered = advance(evidence, evidence.second + 1, Trial(), STANDARD)
     assert min(recovered.above) > 0
-    assert min(recovered.worse) > 0
+    assert recovered.worse_at(recovered.second) > 0
 
 
 def test_where_no_ceiling_is_set_only_the_comparison_counts() -> None:
-    late = Standard.of_late_answers(0.01)
+    late = Standard.of_late_answers(0.01, 0.02)
     evidence = after(*[BROKEN] * 20, standard=late)
     assert evidence.above == ()
     assert evidence.meanwhile is None

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flags.complaint import complaint
 from flags.flag import Side
 from flags.window import Cell, Cells, Counts, Outcome, Window
 
@@ -153,7 +154,7 @@ def test_a_subject_that_was_failed_is_named_once_and_counts_no_more_once_it_is_s
     window.asked(101, ROUTE, Side.NATIVE, 7)
     window.closed(101, ROUTE, Side.NATIVE, Outcome.EXCLUDED, 7)
     first, second = window.cells().values()
-    assert (first.subjects, first.failed_subjects) == (1, {7})
+    assert (first.subjects, first.complaints) == (1, {7})
     assert (second.asked, second.subjects) == (1, 0)
 
 
@@ -164,7 +165,22 @@ def test_a_subject_whose_request_says_nothing_does_not_count() -> None:
     assert window.cells()[NATIVE].subjects == 0
 
 
-def test_what_two_workers_tell_of_a_second_names_each_failed_subject_once() -> None:
+def test_what_two_workers_tell_of_a_second_holds_each_complaint_once() -> None:
     one, two = Counts(3, 1, 2, 0, 3, frozenset({1, 2})), Counts(2, 1, 1, 0, 2, frozenset({2}))
     assert Counts().told(Counts(), one).told(Counts(), two) == Counts(5, 2, 3, 0, 5, frozenset({1, 2}))
     assert one.told(one, one) == one
+
+
+def test_a_complaint_is_booked_in_the_second_of_its_decision_unless_its_subject_is_spent() -> None:
+    window = Window()
+    tally = window.tally(ROUTE, Side.NATIVE)
+    tally.spent = {8}
+    for subject in (7, 8):
+        window.asked(*NATIVE, subject)
+        window.asked(101, ROUTE, Side.NATIVE, subject)
+        tally.complained(100, 404, subject)
+        window.closed(*NATIVE, Outcome.OK, subject)
+    assert window.cells()[NATIVE].complaints == {complaint(404, 7)}
+    window.forget(before=101)
+    tally.complained(100, 404, 7)
+    assert sorted(second for second, _, _ in window.cells()) == [101]

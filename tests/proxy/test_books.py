@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from flags.complaint import FAILED, LATE, complaint
 from flags.decide import Decision, Reason
 from flags.flag import Side
 from flags.window import Counts, Window
@@ -15,8 +16,8 @@ from shadow.journal import MemoryJournal
 from shadow.observation import Observation
 from shadow.runner import Limits, Runner
 
-NATIVE = Decision(Side.NATIVE, True, Reason.SHARE)
-LEGACY = Decision(Side.LEGACY, True, Reason.SHARE)
+NATIVE = Decision(Side.NATIVE, True, Reason.SHARE, subject=1)
+LEGACY = Decision(Side.LEGACY, True, Reason.SHARE, subject=1)
 SERVED = Exchange("read", NATIVE, 7, 0.1, 200, Side.NATIVE)
 JSON = ((b"content-type", b"application/json"),)
 CONTROL = Observation(200, JSON, b"{}", complete=True, elapsed=0.1)
@@ -40,7 +41,7 @@ class Ledger:
             on_drop=lambda route, reason: None,
             now=lambda: 0.0,
         )
-        self.books = Books(["read"], self.window, self.metrics, self.runner)
+        self.books = Books({"read": 0.5}, self.window, self.metrics, self.runner)
 
     def book(self, *exchanges: Exchange) -> None:
         for exchange in exchanges:
@@ -58,34 +59,40 @@ def ledger() -> Ledger:
 
 def test_a_request_is_open_until_it_is_closed(ledger: Ledger) -> None:
     ledger.books.opened("read", NATIVE, 7)
-    assert ledger.counts(Side.NATIVE) == Counts(asked=1)
+    assert ledger.counts(Side.NATIVE) == Counts(asked=1, subjects=1)
     ledger.books.closed(SERVED)
-    assert ledger.counts(Side.NATIVE) == Counts(asked=1, ok=1)
+    assert ledger.counts(Side.NATIVE) == Counts(asked=1, ok=1, subjects=1)
 
 
 def test_a_request_is_booked_for_the_side_that_was_decided(ledger: Ledger) -> None:
     ledger.book(replace(SERVED, asked_last=Side.LEGACY, failure="exception"))
-    assert ledger.counts(Side.NATIVE) == Counts(asked=1, failed=1)
+    assert ledger.counts(Side.NATIVE) == Counts(asked=1, failed=1, subjects=1, complaints=frozenset({1}))
     assert ledger.counts(Side.LEGACY) == Counts(asked=1, ok=1)  # that answered in native's place
 
 
 def test_where_both_sides_fail_both_are_booked(ledger: Ledger) -> None:
     ledger.book(replace(SERVED, asked_last=Side.LEGACY, failure="5xx", status=500))
-    assert ledger.counts(Side.NATIVE) == Counts(asked=1, failed=1)
-    assert ledger.counts(Side.LEGACY) == Counts(asked=1, failed=1)
+    assert ledger.counts(Side.NATIVE) == Counts(asked=1, failed=1, subjects=1, complaints=frozenset({1}))
+    assert ledger.counts(Side.LEGACY) == Counts(asked=1, failed=1, complaints=frozenset({1}))
 
 
 def test_what_no_route_matches_is_counted_but_not_judged(ledger: Ledger) -> None:
-    ledger.book(replace(SERVED, route=UNMATCHED, decision=LEGACY, asked_last=Side.LEGACY))
+    ledger.book(replace(SERVED, route=UNMATCHED, decision=replace(LEGACY, subject=None), asked_last=Side.LEGACY))
     assert ledger.window.cells() == {}
     assert ledger.metrics.requests.labels(UNMATCHED, "legacy", "ok").value == 1
+
+
+def test_what_is_asked_while_nobody_is_native_is_counted_but_not_judged(ledger: Ledger) -> None:
+    ledger.book(replace(SERVED, decision=replace(LEGACY, subject=None), asked_last=Side.LEGACY, waited=3.0))
+    assert ledger.window.cells() == {}
+    assert ledger.metrics.requests.labels("read", "legacy", "ok").value == 1
 
 
 def test_who_left_after_longer_than_legacy_usually_takes_was_failed(ledger: Ledger) -> None:
     left = replace(SERVED, status=0, left=True, waited=4.0)
     ledger.book(*[replace(SERVED, decision=LEGACY, asked_last=Side.LEGACY, waited=3.0)] * 100)
     ledger.book(left, replace(left, waited=2.0))
-    assert ledger.counts(Side.NATIVE) == Counts(asked=2, excluded=1, failed=1)
+    assert ledger.counts(Side.NATIVE) == Counts(asked=2, excluded=1, failed=1, complaints=frozenset({1}))
 
 
 def test_native_s_own_slowness_does_not_make_waiting_usual(ledger: Ledger) -> None:
@@ -131,4 +138,39 @@ def test_legacy_in_natives_place_is_nobodys_choice_but_whom_it_failed_is_told(
     ledger.book(replace(SERVED, decision=mine, failure="5xx", status=status, asked_last=Side.LEGACY))
     legacy = ledger.counts(Side.LEGACY)
     assert legacy is not None
-    assert (legacy.asked, legacy.subjects, legacy.failed_subjects) == (1, 0, failed)
+    assert (legacy.asked, legacy.subjects, legacy.complaints) == (1, 0, failed)
+
+
+def test_what_a_tester_asks_is_counted_and_is_evidence_of_nothing(ledger: Ledger) -> None:
+    forced = Decision(Side.NATIVE, False, Reason.FORCED, forced_by="anna")
+    ledger.book(replace(SERVED, decision=forced, failure="5xx", asked_last=Side.LEGACY))
+    assert ledger.window.cells() == {}
+    assert ledger.metrics.forced.labels("read", "native").value == 1
+    assert ledger.metrics.requests.labels("read", "native", "failed").value == 1
+    assert ledger.metrics.fallbacks.labels("read").value == 1
+
+
+@pytest.mark.parametrize(
+    ("exchange", "complaints"),
+    [
+        (replace(SERVED, waited=0.5), ()),
+        (replace(SERVED, waited=0.6), (LATE,)),
+        (replace(SERVED, waited=None), ()),  # the user never ended the request
+        (replace(SERVED, status=404), (404,)),
+        (replace(SERVED, status=404, waited=0.6), (404, LATE)),
+        (replace(SERVED, status=503, failure="5xx", waited=0.6), (FAILED,)),
+        (replace(SERVED, status=404, left=True, waited=0.6), ()),
+    ],
+)
+def test_what_a_user_has_against_an_answer_is_booked(
+    ledger: Ledger, exchange: Exchange, complaints: tuple[int, ...]
+) -> None:
+    ledger.book(replace(exchange, decision=Decision(Side.NATIVE, False, Reason.SHARE, subject=7)))
+    counts = ledger.counts(Side.NATIVE)
+    assert counts is not None
+    assert counts.complaints == {complaint(kind, 7) for kind in complaints}
+
+
+def test_where_nobody_is_judged_nothing_is_held_against_anybody(ledger: Ledger) -> None:
+    ledger.book(replace(SERVED, decision=Decision(Side.NATIVE, True, Reason.SHARE), status=404, waited=0.6))
+    assert ledger.window.cells() == {}

@@ -1,0 +1,84 @@
+"""What may be expected of a route's judge at the traffic there is: how soon it is right, how often it errs.
+
+No I/O, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flags.chance import false_alarm
+from flags.decide import in_force
+from flags.evidence.forecast import HORIZON, Traffic
+from flags.flag import WHOLE, percent
+from flags.prospect import DEFECTS, Prospect, prospect
+from flags.ramp import span
+from flags.rollback import Judge, Rule
+
+RATES = (1, 10, 100)  # requests a second, for which a judge by thresholds says how often it errs
+MOST = 1024  # times the traffic beyond which it is not said how much would be needed
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Of a route of so many requests a second, of which native has `share`, in basis points.
+
+    `needed`: for each of `DEFECTS` how many times these requests it takes until it is noticed; 0: more than can be
+    said. `false_alarm`: the chance, at most, that the route trips within a day on which nothing is wrong.
+    """
+
+    rate: float
+    share: int
+    judge: Judge
+    prospect: Prospect
+    needed: tuple[int, ...]
+    false_alarm: float
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        noticed = [f"of {100 * defect:g} % {self._noticed(place)}" for place, defect in enumerate(DEFECTS)]
+        by = "by evidence" if self.judge is Judge.EVIDENCE else "by thresholds"
+        return (
+            f"at {self.rate:.3g} requests/s, {percent(self.share)} of them native's, a defect would be noticed: "
+            + ", ".join(noticed),
+            f"judged {by}, a route on which nothing is wrong goes back on {days(self.false_alarm)} at most",
+        )
+
+    def _noticed(self, place: int) -> str:
+        noticed = self.prospect.noticed[place]
+        if noticed is not None:
+            return f"in about {span(noticed.seconds)} ({noticed.failed} failed)"
+        more = f" (it takes {self.needed[place]} times the traffic)" if self.needed[place] else ""
+        return f"not within {span(HORIZON)}{more}"
+
+
+def outlook(share: int, holdback: int, rate: float, rule: Rule) -> Outlook:
+    """By `rule`, whose judge is the route's."""
+    native = in_force(share, holdback)
+    needed = [_needed(place, share, holdback, rate, rule) for place in range(len(DEFECTS))]
+    errs = rule.alpha
+    if rule.judge is Judge.THRESHOLD:
+        errs = false_alarm(Traffic(rate * native / WHOLE, rate * (1 - native / WHOLE)), rule)
+    return Outlook(rate, native, rule.judge, prospect(share, holdback, rate, rule), tuple(needed), errs)
+
+
+def _needed(place: int, share: int, holdback: int, rate: float, rule: Rule) -> int:
+    factor = 1
+    while factor <= MOST:
+        if prospect(share, holdback, rate * factor, rule).noticed[place] is not None:
+            return factor
+        factor *= 2
+    return 0
+
+
+def by_thresholds(rule: Rule) -> Mapping[int, float]:
+    """How likely a day's false alarm is at a share of a quarter, by how many requests a second come."""
+    return {rate: false_alarm(Traffic(rate / 4, rate * 3 / 4), rule) for rate in RATES}
+
+
+def days(chance: float) -> str:
+    """On how many a thing happens that has this chance each day."""
+    if chance > 0.995:
+        return "every day"
+    return "less than 1 day in 1000" if chance < 0.001 else f"{100 * chance:.2g} % of days"

@@ -1,0 +1,31 @@
+"""By what a configuration has its routes judged. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from flags.rollback import Rule
+from proxy.sections import Config
+
+
+def rule_of(config: Config) -> Rule:
+    return Rule(**config.rollback.model_dump())
+
+
+def rules_of(config: Config) -> Mapping[str, Rule]:
+    """Each route's, which may have a judge of its own and another pace."""
+    rule = rule_of(config)
+    return {
+        route.name: replace(
+            rule,
+            judge=route.judge or rule.judge,
+            slow_over=rule.slow_over if route.slow_over is None else route.slow_over,
+        )
+        for route in config.routes
+    }
+
+
+def slow_over(config: Config) -> Mapping[str, float]:
+    """Seconds after which an answer is late, for each route."""
+    return {route: rule.slow_over for route, rule in rules_of(config).items()}

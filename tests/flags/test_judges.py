@@ -1,0 +1,81 @@
+"""Who is asked each second, and what of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flags.complaint import LATE, complaint
+from flags.flag import Flag, Side
+from flags.judges import EASE, Judges
+from flags.rollback import Judge, Kind, Rule, Verdict
+from flags.window import Counts, Second, Window
+
+ROUTE = "a"
+RULE = Rule(window=30.0, min_requests=50, max_error_rate=0.02, max_excess=0.02, judge=Judge.EVIDENCE)
+
+
+class Site:
+    """A route half of whose users are native's, second by second."""
+
+    def __init__(self, rule: Rule = RULE, slow_over: Mapping[str, float] | None = None) -> None:
+        self.judges = Judges(rule, {}, slow_over or {}, Window())
+        self.now, self.seconds = 1_000, dict[int, Second]()
+        self.flags, self.since = {ROUTE: Flag(native=5_000)}, {ROUTE: 1_000}
+
+    async def serve(self, *complaints: int, users: int = 40) -> Verdict | None:
+        """One second of this, and what was found in it, if anybody asked."""
+        native = Counts(users, users, subjects=users, complaints=frozenset(complaints))
+        self.seconds[self.now] = {(ROUTE, Side.NATIVE): native, (ROUTE, Side.LEGACY): Counts(users, users, 0, 0, users)}
+        return await self.judge()
+
+    async def judge(self) -> Verdict | None:
+        found = await self.judges.judge(dict(self.seconds), self.since, self.flags, self.now)
+        self.now += 1
+        return found.get(ROUTE)
+
+
+async def test_a_route_that_does_well_is_asked_once_in_a_while_and_its_verdict_holds() -> None:
+    site = Site()
+    while (told := await site.serve()) is None or told.kind is not Kind.HEALTHY:
+        pass
+    found = [await site.serve() for _ in range(4 * EASE)]
+    assert sum(told is not None for told in found) == 4
+    assert site.judges.verdicts[ROUTE].kind is Kind.HEALTHY
+
+
+async def test_it_is_asked_at_once_when_native_fails() -> None:
+    site = Site()
+    for _ in range(20):
+        await site.serve()
+    told = [await site.serve(*range(10 * place, 10 * place + 10)) for place in range(1, 5)]
+    assert None not in told
+    assert told[-1] is not None
+    assert told[-1].kind is Kind.UNHEALTHY
+
+
+async def test_it_is_asked_of_what_came_last_though_nobody_asks_any_more() -> None:
+    site = Site()
+    for _ in range(20):
+        await site.serve()
+    for _ in range(EASE):
+        await site.judge()
+    assert site.judges.verdicts[ROUTE].words.startswith("native failed 0 of 800 subjects")
+
+
+async def test_a_new_share_is_judged_at_once_whatever_was_found_before() -> None:
+    site = Site()
+    for _ in range(20):
+        await site.serve()
+    site.since = {ROUTE: site.now}
+    told = await site.serve(users=4)
+    assert told is not None
+    assert told.kind is Kind.INCONCLUSIVE
+
+
+async def test_late_is_what_took_longer_than_the_route_may() -> None:
+    site = Site(slow_over={ROUTE: 2.0})
+    told = None
+    while told is None or told.kind is not Kind.UNHEALTHY:
+        told = await site.serve(*(complaint(LATE, 100 * site.now + place) for place in range(20)))
+    assert told.words.startswith("native was slower than 2 s for ")
+    assert told.words.endswith("(rule C)")
