@@ -140,7 +140,7 @@ def _route(flag: Mapping[str, Any], samples: Samples) -> Route:
     }
     return Route(
         name,
-        0 if trip else flag["share"] / 10_000,
+        0 if trip else flag["inForce"] / 10_000,
         flag["shadow"] / 10_000,
         Trip(trip["at"], trip["reason"]) if trip else None,
         verdict["kind"] if verdict else None,

@@ -41,6 +41,7 @@ redis: $redis
 trips:
   redis: $cache
   key: cache:epoch:native
+holdback: 0   # the story ends with everybody on native; 2 % of twenty users are nobody anyway
 shadow:   # all of this shares one machine: what is compared may wait, and must not crowd out users
   concurrency: 4
   deadline: 20s

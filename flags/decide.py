@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from flags.flag import Flag, Side
+from flags.flag import WHOLE, Flag, Side
 
 
 class Reason(enum.Enum):
     SHARE = "share"
     TRIPPED = "tripped"
     UNAVAILABLE = "unavailable"
+    FORCED = "forced"
 
 
 @dataclass(slots=True)  # not frozen: for a judged route one is made for every request; nobody changes it
 class Decision:
-    """`subject`: the mark of whose request it is, where that is evidence."""
+    """`subject`: the mark of whose request it is, where that is evidence; `forced_by`: who demanded the side."""
 
     primary: Side
     shadow: bool
     reason: Reason
     subject: int | None = field(default=None, compare=False)
+    forced_by: str | None = None
 
 
 # There are few decisions and one is taken for every request: each is made once, as (unshadowed, shadowed).
@@ -31,8 +33,14 @@ _TRIPPED = tuple(Decision(Side.LEGACY, shadow, Reason.TRIPPED) for shadow in (Fa
 _UNAVAILABLE = Decision(Side.LEGACY, False, Reason.UNAVAILABLE)
 
 
-def decide(flag: Flag, bucket: int, draw: int, native_ready: bool) -> Decision:
-    """The decision for the subject at `bucket`; `draw` picks what is shadowed; both lie in [0, WHOLE).
+def in_force(share: int, holdback: int) -> int:
+    """The share that native really has: of every route some subjects stay on legacy, for native to be compared with."""
+    return min(share, WHOLE - holdback)
+
+
+def decide(flag: Flag, bucket: int, draw: int, native_ready: bool, holdback: int = 0) -> Decision:
+    """The decision for the subject at `bucket`; `draw` picks what is shadowed; both lie in [0, WHOLE). The last
+    `holdback` buckets are legacy's, whatever the share.
 
     A tripped route may still be shadowed: that is how its repair is seen. Nothing is shadowed while native is
     not ready, for native would be the candidate, and its absence is no difference.
@@ -40,6 +48,14 @@ def decide(flag: Flag, bucket: int, draw: int, native_ready: bool) -> Decision:
     shadow = native_ready and draw < flag.shadow
     if flag.trip is not None:
         return _TRIPPED[shadow]
-    if bucket >= flag.native:
+    if bucket >= flag.native or bucket >= WHOLE - holdback:
         return _LEGACY[shadow]
     return _NATIVE[shadow] if native_ready else _UNAVAILABLE
+
+
+def forced(flag: Flag, side: Side, by: str, draw: int, native_ready: bool) -> Decision:
+    """The decision for somebody who demands a side, whatever the share. Like everybody he is shadowed, and has legacy
+    where the route is tripped or native takes no requests."""
+    decision = decide(replace(flag, native=WHOLE if side is Side.NATIVE else 0), 0, draw, native_ready)
+    reason = Reason.FORCED if decision.reason is Reason.SHARE else decision.reason
+    return Decision(decision.primary, decision.shadow, reason, forced_by=by)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flags.decide import Decision, Reason, decide
+from flags.decide import Decision, Reason, decide, forced, in_force
 from flags.flag import WHOLE, Flag, Side, Trip, bucket
 
 TRIP = Trip(1.0, "native failed 41 of 310")
@@ -65,6 +65,41 @@ def test_native_is_neither_asked_nor_shadowed_while_it_is_not_ready(
     assert (decision.primary, decision.shadow) == (Side.LEGACY, False)
 
 
+@given(shares, places, shares)
+def test_what_is_held_back_is_legacy_s_whatever_the_share_and_nobody_else_moves(
+    share: int, place: int, holdback: int
+) -> None:
+    held = decide(Flag(native=share), place, 0, True, holdback).primary
+    if place >= WHOLE - holdback:
+        assert held is Side.LEGACY
+    else:
+        assert held is decide(Flag(native=share), place, 0, True).primary
+    assert (held is Side.NATIVE) is (place < in_force(share, holdback))
+
+
 def test_equal_decisions_are_one_object() -> None:
     flag = Flag(native=500, shadow=500)
     assert decide(flag, 1, 1, True) is decide(flag, 2, 2, True)
+
+
+@pytest.mark.parametrize(
+    ("flag", "side", "ready", "expected"),
+    [
+        (Flag(), Side.NATIVE, True, Decision(Side.NATIVE, False, Reason.FORCED, forced_by="anna")),
+        (Flag(native=WHOLE), Side.LEGACY, True, Decision(Side.LEGACY, False, Reason.FORCED, forced_by="anna")),
+        (Flag(shadow=100), Side.NATIVE, True, Decision(Side.NATIVE, True, Reason.FORCED, forced_by="anna")),
+        (Flag(shadow=100), Side.LEGACY, True, Decision(Side.LEGACY, True, Reason.FORCED, forced_by="anna")),
+        (Flag(trip=TRIP), Side.NATIVE, True, Decision(Side.LEGACY, False, Reason.TRIPPED, forced_by="anna")),
+        (Flag(), Side.NATIVE, False, Decision(Side.LEGACY, False, Reason.UNAVAILABLE, forced_by="anna")),
+        (Flag(), Side.LEGACY, False, Decision(Side.LEGACY, False, Reason.FORCED, forced_by="anna")),
+    ],
+)
+def test_a_demanded_side_answers_whatever_the_share_unless_it_is_tripped_or_not_there(
+    flag: Flag, side: Side, ready: bool, expected: Decision
+) -> None:
+    assert forced(flag, side, "anna", 99, ready) == expected
+
+
+@given(shares, shares, places, st.sampled_from(Side), st.booleans())
+def test_no_demand_opens_a_tripped_route(native: int, shadow: int, draw: int, side: Side, ready: bool) -> None:
+    assert forced(Flag(native, shadow, TRIP), side, "anna", draw, ready).primary is Side.LEGACY

@@ -1,0 +1,158 @@
+"""The part of the operators' port that is about ramps: what a way up would bring, and its beginning, pause and end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from flags.decide import in_force
+from flags.loop import Loop
+from flags.outlook import outlook
+from flags.prospect import DEFECTS, Prospect, prospect
+from flags.ramp import Ramp, State
+from flags.rollback import Rule
+from proxy.asked import Body, body_of
+from proxy.load import Loads
+from proxy.ramps import Ramps
+from proxy.refusals import Handler
+from proxy.units import duration
+from proxy.units import share as parse_share
+
+TURNS = {"paused": State.PAUSED, "running": State.RUNNING, "aborted": State.ABORTED}
+HOLD, REQUESTS = "10m", 1_000  # where an order does not say
+MOST_REQUESTS = 10**12
+Told = dict[str, Any]
+
+
+class Ramping:
+    """`rules`: by what each route is judged."""
+
+    def __init__(self, loop: Loop, ramps: Ramps, loads: Loads, rules: Mapping[str, Rule]) -> None:
+        self._loop, self._ramps, self._loads, self._rules = loop, ramps, loads, rules
+
+    def routes(self, shown: Callable[[Handler], Handler], ordered: Callable[[Handler], Handler]) -> Sequence[Route]:
+        path = "/flags/{route:path}/ramp"
+        return [
+            Route(path, shown(self._show)),
+            Route(path, ordered(self._begin), methods=["POST"]),
+            Route(path, ordered(self._turn), methods=["PATCH"]),
+        ]
+
+    def capacity(self) -> Told:
+        """Whether legacy is known to carry a rollback of everything."""
+        known = self._loads.capacity
+        return {"carried": known.carried, "due": known.due, "unproved": known.unproved, "words": known.words}
+
+    def status(self, route: str) -> Told:
+        """What the status says of a route more: the share in force, and the ramp that is under way."""
+        ramp = self._ramps.ramps.get(route)
+        share = in_force(self._loop.get(route).native, self._loop.holdback(route))
+        return {"inForce": share, "ramp": self._told(route, ramp) if ramp is not None and ramp.is_open else None}
+
+    async def outlook(self, route: str) -> Told | None:
+        """What may be expected of the route's judge; None as long as native has no traffic, or that is not known."""
+        flag, rate, held = self._loop.get(route), self._loads.rate(route), self._loop.holdback(route)
+        if not rate or not flag.native or flag.tripped:
+            return None
+        found = await asyncio.to_thread(outlook, flag.native, held, rate, self._rules[route])
+        return {
+            "rate": found.rate,
+            "judge": found.judge.value,
+            **_prospect(found.prospect, held),
+            "needed": list(found.needed),
+            "falseAlarm": found.false_alarm,
+            "words": list(found.words),
+        }
+
+    async def _show(self, request: Request) -> Response:
+        """The route's ramp, and what its steps bring; or what these shares would."""
+        route, said = request.path_params["route"], request.query_params.get("shares")
+        self._loop.get(route)
+        ramp = self._ramps.ramps.get(route)
+        shares = _shares(said.split(",")) if said is not None else ramp.shares if ramp is not None else ()
+        return JSONResponse(
+            {
+                "route": route,
+                "ramp": self._told(route, ramp) if ramp is not None else None,
+                "rate": self._loads.rate(route),
+                "prospects": await asyncio.to_thread(self._prospects, route, shares),
+                "capacity": self.capacity(),
+            }
+        )
+
+    async def _begin(self, request: Request) -> Response:
+        order = await body_of(request, {"shares", "hold", "minRequests"})
+        said = order.get("shares")
+        if not isinstance(said, list):
+            raise HTTPException(400, 'shares: a list such as ["1%", "5%", "25%"]')
+        shares, hold, least = _shares(said), _hold(order), _requests(order)
+        try:
+            ramp = await self._ramps.begin(request.path_params["route"], shares, hold, least, request.state.holder.name)
+        except ValueError as fault:
+            raise HTTPException(400, f"shares: {fault}") from None
+        return self._done(request, ramp)
+
+    async def _turn(self, request: Request) -> Response:
+        state = TURNS.get(str((await body_of(request, {"state"})).get("state")))
+        if state is None:
+            raise HTTPException(400, f"state: one of {', '.join(TURNS)}")
+        return self._done(
+            request, await self._ramps.turn(request.path_params["route"], state, request.state.holder.name)
+        )
+
+    def _done(self, request: Request, ramp: Ramp) -> Response:
+        route = request.path_params["route"]
+        return JSONResponse({"route": route, "ramp": self._told(route, ramp)})
+
+    def _told(self, route: str, ramp: Ramp) -> Told:
+        return {
+            "state": ramp.state.value,
+            "shares": list(ramp.shares),
+            "share": ramp.share,
+            "step": ramp.step + 1,
+            "hold": ramp.hold,
+            "minRequests": ramp.min_requests,
+            "by": ramp.by,
+            "at": ramp.at,
+            "words": self._ramps.words(route),
+        }
+
+    def _prospects(self, route: str, shares: Sequence[int]) -> list[Told]:
+        """Nothing, as long as the route's traffic is not known."""
+        rate, held = self._loads.rate(route), self._loop.holdback(route)
+        return [_prospect(prospect(share, held, rate, self._rules[route]), held) for share in shares] if rate else []
+
+
+def _prospect(found: Prospect, holdback: int) -> Told:
+    noticed = [
+        {"defect": defect, "seconds": each and each.seconds, "failed": each and each.failed}
+        for defect, each in zip(DEFECTS, found.noticed, strict=True)
+    ]
+    return {"share": found.share, "inForce": in_force(found.share, holdback), "noticed": noticed}
+
+
+def _shares(said: Sequence[object]) -> list[int]:
+    try:
+        return [parse_share(share) for share in said]
+    except ValueError as fault:
+        raise HTTPException(400, f"shares: {fault}") from None
+
+
+def _hold(order: Body) -> float:
+    try:
+        return duration(order.get("hold", HOLD))
+    except ValueError as fault:
+        raise HTTPException(400, f"hold: {fault}") from None
+
+
+def _requests(order: Body) -> int:
+    least = order.get("minRequests", REQUESTS)
+    if type(least) is not int or not 0 < least <= MOST_REQUESTS:
+        raise HTTPException(400, f"minRequests: a whole number from 1 to {MOST_REQUESTS}")
+    return least
