@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
+from flags.decide import in_force
 from flags.flag import WHOLE, Flag, Side
 from flags.rollback import Kind, Verdict
 from flags.window import Outcome
@@ -46,6 +48,7 @@ class Metrics:
         self.answers = _counter("answers", "What users were answered", "route", "side", "status")
         self.fallbacks = _counter("fallbacks", "Native failures answered by legacy in the same request", "route")
         self.withheld = _counter("fallbacks_withheld", "Native failures that legacy was not asked", "route", "reason")
+        self.forced = _counter("forced", "Requests whose side a tester demanded, by decided side", "route", "side")
         self.trips = _counter("trips", "Trips that this worker brought about", "route")
         self.compared = _counter("comparisons", "Comparisons by candidate side", "route", "candidate", "outcome")
         self.drops = _counter("shadow_drops", "Shadow work not done", "route", "reason")
@@ -68,6 +71,8 @@ class Metrics:
                 self.drops.labels(route, reason)
             for reason in REASONS:
                 self.withheld.labels(route, reason)
+            for side in Side:
+                self.forced.labels(route, side.value)
 
     def account(self, route: str, side: Side) -> Account:
         """Where the requests are counted for which this side was decided."""
@@ -82,9 +87,13 @@ class Metrics:
         verdicts: Callable[[], Mapping[str, Verdict]],
         pools: Mapping[str, Pool],
         states: States,
+        holdbacks: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        """Read these at each scrape: flags and verdicts by route, pools by name, single figures with their helps."""
-        knobs = _Knobs()
+        """Read these at each scrape: flags and verdicts by route, pools by name, single figures with their helps.
+
+        `holdbacks`: what of each route always stays on legacy.
+        """
+        knobs = _Knobs(holdbacks)
         self._live = lambda: (
             *knobs.at(flags(), verdicts()),
             _of_pools(pools),
@@ -100,7 +109,7 @@ class Metrics:
         return "".join([family.moved() for family in self._families()]).encode() + generate_latest(self._process)
 
     def _families(self) -> Iterator[Family | Histogram]:
-        yield from (self.requests, self.failures, self.answers, self.fallbacks, self.withheld, self.trips)
+        yield from (self.requests, self.failures, self.answers, self.fallbacks, self.withheld, self.forced, self.trips)
         yield from (self.compared, self.drops, self.upgrades, self._open_tunnels, self.seconds)
         yield from self._live()
 
@@ -159,7 +168,8 @@ class Account:
 class _Knobs:
     """What is told of each route's flag and verdict. Kept, for to make the labels takes longer than all the rest."""
 
-    def __init__(self) -> None:
+    def __init__(self, holdbacks: Mapping[str, int]) -> None:
+        self._holdbacks = holdbacks
         self._share = _gauge("share", "Share of subjects that native answers, 0 to 1", "route")
         self._shadow = _gauge("shadow_share", "Share of requests shadowed, 0 to 1", "route")
         self._tripped = _gauge("tripped", "1 while the route is rolled back", "route")
@@ -169,7 +179,8 @@ class _Knobs:
     def at(self, flags: Mapping[str, Flag], verdicts: Mapping[str, Verdict]) -> tuple[Family, ...]:
         for route, flag in flags.items():
             verdict = verdicts.get(route)
-            self._share.labels(route).value = 0.0 if flag.tripped else flag.native / WHOLE
+            share = in_force(flag.native, self._holdbacks.get(route, 0))
+            self._share.labels(route).value = 0.0 if flag.tripped else share / WHOLE
             self._shadow.labels(route).value = flag.shadow / WHOLE
             self._tripped.labels(route).value = float(flag.tripped)
             self._verdict.labels(route).value = VERDICTS[verdict.kind] if verdict is not None else 0.0

@@ -14,6 +14,7 @@ LONGEST_TOKEN = 8192  # bytes; what is longer than any header a server accepts i
 
 Kind = Literal["jwt", "header", "cookie", "address"]
 Headers = Iterable[tuple[bytes, bytes]]
+Found = tuple[str, int]  # a subject, and the place of its source among all
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+")  # RFC 9110 §5.6.2: names of headers and cookies
 
@@ -37,24 +38,36 @@ class Source:
                 return cls("header" if kind == "header" else "cookie", name)
         raise ValueError(f'"{text}" is no subject; write jwt:CLAIM, header:NAME, cookie:NAME or address')
 
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}" if self.name else self.kind
+
+
+ADDRESS = Source("address")
+
 
 class Subject:
     """Finds the subject of a request: the first source that has a value, else the client's address.
 
     Values carry no mark of their source: the bucket of a user must be the one that Unleash computes for the same id.
+    `sources` are all of them: the address, which remains if nothing else is found, is the last.
     """
 
     __slots__ = ("sources",)
 
     def __init__(self, sources: Sequence[Source]) -> None:
-        self.sources = tuple(sources)
+        end = sources.index(ADDRESS) if ADDRESS in sources else len(sources)
+        self.sources = (*sources[:end], ADDRESS)  # nobody gets past an address
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> Subject:
         return cls([Source.parse(text) for text in texts])
 
     def of(self, headers: Sequence[tuple[bytes, bytes]], client_address: str) -> str:
-        for source in self.sources:
+        return self.find(headers, client_address)[0]
+
+    def find(self, headers: Sequence[tuple[bytes, bytes]], client_address: str) -> Found:
+        for place, source in enumerate(self.sources):
+            found = ""
             match source.kind:
                 case "jwt":
                     found = _bearer_claim(headers, source.name)
@@ -62,11 +75,9 @@ class Subject:
                     found = _text(_first(headers, source.name.lower().encode()))
                 case "cookie":
                     found = _cookie(headers, source.name.encode() + b"=")
-                case "address":
-                    found = client_address
             if found:
-                return found
-        return client_address
+                return found, place
+        return client_address, len(self.sources) - 1
 
 
 def _first(headers: Headers, wanted: bytes) -> bytes:

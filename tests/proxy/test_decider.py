@@ -8,8 +8,9 @@ import pytest
 from flags import flag as flags
 from flags.decide import Decision, Reason
 from flags.flag import WHOLE, Flag, Side
-from proxy.decider import Decider
+from proxy.decider import Decider, unwatched
 from proxy.exchange import UNMATCHED
+from proxy.forcing import Force
 from proxy.headers import Header
 from proxy.routes import Route, RouteTable
 from proxy.subject import Source, Subject
@@ -18,9 +19,15 @@ TABLE = RouteTable([Route.parse("read", "GET /things/{id}", "default"), Route.pa
 CLIENT = "192.0.2.7"
 
 
-def decider(flag: Flag, *, ready: bool = True, chooses: Callable[[str, str, str], bool] = lambda *_: False) -> Decider:
+def decider(
+    flag: Flag,
+    *,
+    ready: bool = True,
+    chooses: Callable[[str, str, str], bool] = lambda *_: False,
+    saw: Callable[[int, int, str], None] = unwatched,
+) -> Decider:
     subject = Subject([Source("header", "x-user")])
-    return Decider(TABLE, {"read": flag, "list": Flag()}.__getitem__, subject, lambda: ready, chooses)
+    return Decider(TABLE, {"read": flag, "list": Flag()}.__getitem__, subject, lambda: ready, chooses, saw)
 
 
 def decide(flag: Flag, path: bytes = b"/things/1", *headers: Header, ready: bool = True) -> tuple[str, Decision]:
@@ -97,6 +104,20 @@ def test_rules_choose_by_route_subject_and_address_whoever_s_place_it_is() -> No
     assert asked == [("read", "ada", CLIENT), ("read", "bob", CLIENT)]
 
 
+SHARED = Flag(native=WHOLE)
+BY_RULES = Flag(native=WHOLE, source=flags.Source(7, rules="a1"))
+
+
+@pytest.mark.parametrize("flag", [SHARED, BY_RULES], ids=["a share", "rules"])
+def test_whom_a_whole_share_or_rules_choose_is_held_back_all_the_same(flag: Flag) -> None:
+    subject = Subject([Source("header", "x-user")])
+    found = {"read": flag, "list": Flag()}.__getitem__
+    ask = Decider(TABLE, found, subject, lambda: True, lambda *_: True, holdbacks={"read": 1_000})
+    for user in map(str, range(300)):
+        decided = ask("GET", b"/things/1", [(b"x-user", user.encode())], CLIENT)[1].primary
+        assert decided is (Side.LEGACY if flags.bucket("default", user) >= 9_000 else Side.NATIVE)
+
+
 def test_a_trip_asks_no_rules() -> None:
     def chooses(*_: str) -> bool:
         raise AssertionError
@@ -115,3 +136,50 @@ def test_whose_request_it_is_is_told_where_native_is_judged_and_the_same_for_the
 
 def test_nobodys_name_is_asked_for_where_native_answers_nothing() -> None:
     assert decide(Flag(shadow=WHOLE))[1].subject is None
+
+
+def force(side: Side, *routes: str) -> Force:
+    return Force(side, frozenset(routes), 1, "anna")
+
+
+@pytest.mark.parametrize(
+    ("forces", "side", "by"),
+    [
+        ((force(Side.NATIVE),), Side.NATIVE, "anna"),
+        ((force(Side.NATIVE, "read", "list"),), Side.NATIVE, "anna"),
+        ((force(Side.NATIVE, "list"),), Side.LEGACY, None),
+        ((force(Side.NATIVE, "list"), force(Side.LEGACY, "read"), force(Side.NATIVE)), Side.LEGACY, "anna"),
+    ],
+)
+def test_the_first_token_that_is_about_the_route_says_who_answers_and_whose_it_is(
+    forces: tuple[Force, ...], side: Side, by: str | None
+) -> None:
+    name, decision = decider(Flag())("GET", b"/things/1", [], CLIENT, forces)
+    assert (name, decision.primary, decision.forced_by) == ("read", side, by)
+
+
+def test_a_demand_finds_no_side_outside_routes() -> None:
+    ask = decider(Flag(native=WHOLE))
+    assert ask("GET", b"/other", [], CLIENT, (force(Side.NATIVE),))[1].primary is Side.LEGACY
+
+
+def test_what_a_tester_asks_is_nobody_s_evidence() -> None:
+    heard: list[tuple[int, int, str]] = []
+    ask = decider(Flag(native=WHOLE), saw=lambda *told: heard.append(told))
+    assert ask("GET", b"/things/1", [], CLIENT, (force(Side.NATIVE),))[1].subject is None
+    assert heard == []
+
+
+def test_a_part_of_what_testers_ask_is_shadowed_as_of_everybody() -> None:
+    ask = decider(Flag(shadow=WHOLE // 2))
+    shadowed = Counter(ask("GET", b"/things/1", [], CLIENT, (force(Side.NATIVE),))[1].shadow for _ in range(1000))
+    assert 350 < shadowed[True] < 650
+
+
+def test_each_subject_that_is_looked_for_is_told_with_its_place_and_address() -> None:
+    heard: list[tuple[int, int, str]] = []
+    ask = decider(Flag(native=1), saw=lambda *told: heard.append(told))
+    ask("GET", b"/things/1", [(b"x-user", b"ada")], CLIENT)
+    ask("GET", b"/things/1", [], CLIENT)
+    ask("GET", b"/things", [(b"x-user", b"ada")], CLIENT)
+    assert heard == [(0, flags.mark("ada"), CLIENT), (1, flags.mark(CLIENT), CLIENT)]

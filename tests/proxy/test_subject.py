@@ -139,3 +139,14 @@ def test_hostile_headers_yield_something_that_can_be_hashed(headers: list[tuple[
 @given(st.text(min_size=1).filter(lambda text: text.isprintable()))
 def test_any_text_survives_as_a_claim(text: str) -> None:
     assert JWT.of([bearer({"sub": text})], ADDRESS) == text
+
+
+def test_it_is_told_where_a_subject_was_found_and_the_address_is_always_the_last_place() -> None:
+    subject = Subject.parse(["header:X-User", "cookie:sid"])
+    assert [str(source) for source in subject.sources] == ["header:X-User", "cookie:sid", "address"]
+    assert subject.find([(b"cookie", b"sid=s1")], ADDRESS) == ("s1", 1)
+    assert subject.find([], ADDRESS) == (ADDRESS, 2)
+    assert [str(source) for source in Subject.parse(["jwt:sub", "address", "cookie:sid"]).sources] == [
+        "jwt:sub",
+        "address",
+    ]

@@ -1,0 +1,1 @@
+"""How soon native decides nothing any more, once somebody has said so."""
