@@ -148,7 +148,10 @@ def strangler(
 ) -> Ours:
     """`strangler serve` with this configuration on ports of its own, ready for both sides."""
     port, admin = free_port(), free_port()
-    listening = {"listen": f"{LOOPBACK}:{port}", "admin": {"listen": f"{LOOPBACK}:{admin}"}}
+    listening = {
+        "listen": f"{LOOPBACK}:{port}",
+        "admin": {**config.get("admin", {}), "listen": f"{LOOPBACK}:{admin}"},
+    }
     path = directory / f"strangler-{port}.yaml"
     path.write_text(yaml.safe_dump({**config, **listening}))
     command: list[str | Path] = [PYTHON, "-m", "proxy.cli", "serve", "--config", path, *arguments]
@@ -173,6 +176,7 @@ def configured(upstream: int, *, native: bool = False, access: bool = False, cou
     return {
         "legacy": {"url": origin},
         **({"native": {"url": f"http://{ELSEWHERE}:{upstream}"}} if native else {}),
+        "holdback": 0,  # or part of what is to go the ASGI way would not
         "trusted_proxies": ["10.0.0.0/8"],
         "log": {"access": access},
         "routes": [{**route, **share} for route in routes(count)],

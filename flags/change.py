@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from flags.decide import in_force
 from flags.flag import Flag, percent
 
 
@@ -19,6 +20,7 @@ class Change:
     """One route's flag, before and after.
 
     `followed`: its share is taken from Unleash. `kept`: this machine's disk has it, so that it outlives the process.
+    `held`: what of the route's subjects stays on legacy, whatever its share.
     """
 
     route: str
@@ -27,6 +29,7 @@ class Change:
     reach: Reach = Reach.FLEET
     followed: bool = False
     kept: bool = False
+    held: int = 0
 
     @property
     def words(self) -> str:
@@ -53,12 +56,22 @@ class Change:
             if self.followed:
                 return f"reset, {where}; from now on native's share is what Unleash says"
             return f"reset, {where}; legacy still answers everything: native's share is 0 % until you raise it"
-        if (before.native, before.source) != (after.native, after.source):
-            return f"native answers {_whom(after)} (it was {_whom(before)}), {where}"
-        if before.shadow != after.shadow:
-            return f"{percent(after.shadow)} is shadowed (it was {percent(before.shadow)}), {where}"
-        return f"nothing changed: native answers {_whom(after)}, {percent(after.shadow)} is shadowed"
+        if moved := moves(before, after, self.held):
+            return ", ".join([*moved, where])
+        return f"nothing changed: native answers {_whom(after, self.held)}, {percent(after.shadow)} is shadowed"
 
 
-def _whom(flag: Flag) -> str:
-    return "whom Unleash's rules choose" if flag.by_rules else percent(flag.native)
+def moves(before: Flag, after: Flag, held: int = 0) -> list[str]:
+    """The shares that are others now, where `held` of the subjects stay on legacy in any case."""
+    moved = []
+    if (before.native, before.source) != (after.native, after.source):
+        moved.append(f"native answers {_whom(after, held)} (it was {_whom(before, held)})")
+        if in_force(after.native, held) < after.native and not after.by_rules:
+            moved.append(f"{percent(held)} is held back as control ({percent(after.native)} asked)")
+    if before.shadow != after.shadow:
+        moved.append(f"{percent(after.shadow)} is shadowed (it was {percent(before.shadow)})")
+    return moved
+
+
+def _whom(flag: Flag, held: int) -> str:
+    return "whom Unleash's rules choose" if flag.by_rules else percent(in_force(flag.native, held))

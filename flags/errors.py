@@ -43,8 +43,11 @@ class Followed(Refused):
 
 class Stale(FlagsError):
     def __init__(self, route: str, current: Flag) -> None:
-        super().__init__(f"{route}: somebody else changed it first, and nothing else was changed; look and try again")
-        self.current = current
+        super().__init__(
+            f"{route}: somebody else changed it first, and nothing else was changed: it is at generation "
+            f"{current.generation} now; look and try again"
+        )
+        self.route, self.current = route, current
 
 
 class StoreUnavailable(FlagsError):

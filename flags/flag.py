@@ -29,10 +29,11 @@ class Side(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """A rollback that stays until an operator resets it."""
+    """A rollback that stays until an operator resets it. `who` made it, or the word for what did."""
 
     at: float
     reason: str
+    who: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def _trip(value: Any) -> Trip | None:
         raise ValueError(f"trip.at: {at!r} is not a time")
     if type(reason) is not str:
         raise ValueError(f"trip.reason: {reason!r} is not a text")
-    return Trip(float(at), reason)
+    return Trip(float(at), reason, str(fields.get("who", "")))  # trips were once written without it
 
 
 def _source(value: Any) -> Source | None:

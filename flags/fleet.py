@@ -10,6 +10,7 @@ from itertools import islice
 
 import structlog
 
+from flags.audit import Note, of_trip
 from flags.breath import Breath
 from flags.change import Change
 from flags.errors import Stale, StoreUnavailable
@@ -42,20 +43,20 @@ class Fleet:
             with suppress(StoreUnavailable):
                 await self._converse()
 
-    async def order(self, route: str, edit: Callable[[Flag], Flag]) -> Change:
+    async def order(self, route: str, edit: Callable[[Flag], Flag], note: Note) -> Change:
         """Change a flag for every worker; an `edit` that does not like what it finds raises."""
         async with self._talking:
             await self._converse()
             with self._noting():
-                return await self._apply(route, edit)
+                return await self._apply(route, edit, note)
 
-    async def seed(self, flags: Mapping[str, Flag]) -> Collection[str]:
+    async def seed(self, flags: Mapping[str, Flag], note: Note) -> Collection[str]:
         """Write the flags that the fleet has none of; the routes that were written."""
         async with self._talking:
             # A store that was wiped gets back what is held first, or the seeds would take its place.
             await self._converse()
             with self._noting():
-                written = await self._store.seed(flags)
+                written = await self._store.seed(flags, note)
             await self._converse()
             return written
 
@@ -69,7 +70,7 @@ class Fleet:
                 return True
             with suppress(StoreUnavailable), self._noting():
                 flag = replace(judged.after(trip), generation=judged.next_generation(self._now()))
-                written = await self._write(route, judged.generation, flag)
+                written = await self._write(route, judged.generation, flag, of_trip(trip))
                 self._held.lift(route)
                 return written
         return True
@@ -103,31 +104,32 @@ class Fleet:
             self._held.adopt(seen, self._now())
             for route, flag in self._held.lost(seen).items():
                 log.warning("the store held an older flag: ours is written back", route=route)
-                await self._write(route, flag.generation - 1, flag)
+                why = "the store held an older flag: the one that was in force is written back"
+                await self._write(route, flag.generation - 1, flag, Note(self._now(), f"worker {self._worker}", why))
             for route, trip in self._held.latches.items():
                 await self._deliver(route, trip)
 
     async def _deliver(self, route: str, trip: Trip) -> None:
         # If somebody keeps changing the flag, it stays tripped here, and the next conversation tries again.
         with suppress(Stale):
-            await self._apply(route, lambda flag: flag.after(trip))
+            await self._apply(route, lambda flag: flag.after(trip), of_trip(trip))
             self._held.lift(route)
 
-    async def _apply(self, route: str, edit: Callable[[Flag], Flag]) -> Change:
+    async def _apply(self, route: str, edit: Callable[[Flag], Flag], note: Note) -> Change:
         for _ in range(ATTEMPTS):
             before = self._held.flags[route]
             after = edit(before)
             if after == before:
                 return Change(route, before, before)
             after = replace(after, generation=before.next_generation(self._now()))
-            if await self._write(route, before.generation, after):
+            if await self._write(route, before.generation, after, note):
                 return Change(route, before, after)
         raise Stale(route, self._held.flags[route])
 
-    async def _write(self, route: str, expected: int, flag: Flag) -> bool:
+    async def _write(self, route: str, expected: int, flag: Flag, note: Note) -> bool:
         """Whether `flag` is now the fleet's; if somebody was first, we go by theirs."""
         try:
-            await self._store.change(route, expected, flag)
+            await self._store.change(route, expected, flag, note)
         except Stale as stale:
             self._held.adopt({route: stale.current}, self._now())
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from flags.evidence.course import TOLD
 from flags.flag import Flag, Trip
 
 _UNSET = Flag()
@@ -96,9 +97,11 @@ class Held:
         """
         snapshot, second, judged = self._judged
         if snapshot is not self.snapshot or int(now) < second:
-            # A clock that was set back must not postpone the judgement to when it catches up.
+            # A clock that was set back must not postpone the judgement to when it catches up. If it was by more than
+            # what is still open to be told, all that is told from now on would be taken for told too late.
+            begin = int(now) + 1
             judged = {
-                route: min(self._since[route], int(now) + 1)
+                route: begin if second > int(now) + TOLD else min(self._since[route], begin)
                 for route, flag in self.snapshot.items()
                 if flag.native and not flag.tripped
             }

@@ -71,7 +71,7 @@ class Kept:
         return {EVERY: every.pop()} if len(every) == 1 and trips.keys() >= self._held.flags.keys() else trips
 
 
-async def _on_disk(write: Callable[P, None], *arguments: P.args, **named: P.kwargs) -> bool:
+async def _on_disk(write: Callable[P, object], *arguments: P.args, **named: P.kwargs) -> bool:
     """Whether it was written; a disk that hangs keeps nobody, and a trip holds in memory all the same."""
     try:
         async with asyncio.timeout(WITHIN):

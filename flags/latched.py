@@ -7,9 +7,10 @@ store has heard of a rollback nobody changes a flag knowing of it: until then it
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,9 +46,13 @@ class Latched:
             route: word.trip for route, word in words.items() if word and word.trip is not None and word.told == told
         }
 
-    def keep(self, trips: Mapping[str, Trip], told: bool = False) -> None:
-        """Roll these routes back; `EVERY` stands for all of them, whatever they are called."""
-        self._write({route: Word(trip.at, trip, told) for route, trip in trips.items()})
+    def keep(self, trips: Mapping[str, Trip], told: bool = False) -> float:
+        """Roll these routes back; `EVERY` stands for all of them, whatever they are called. As of when is returned: a
+        rollback is the last word even if the clock was set back, unless all that is new is that the store has it."""
+        last = -math.inf if told else self._last(trips)
+        words = {route: Word(max(trip.at, math.nextafter(last, math.inf)), trip, told) for route, trip in trips.items()}
+        self._write(words)
+        return max((word.at for word in words.values()), default=0.0)
 
     def lift(self, route: str, at: float) -> None:
         """The route was reset: nothing that was kept before `at` holds it any longer."""
@@ -55,12 +60,19 @@ class Latched:
         if word is not None and word.trip is not None:
             self._write({route: Word(max(at, word.at), None, True)})  # a clock set back makes no reset older
 
+    def _last(self, routes: Container[str]) -> float:
+        """Of when the last word is that could be on one of these."""
+        names = (path.name.removesuffix(SUFFIX) for path in self.directory.glob(f"*{SUFFIX}"))
+        words = (self._word(name) for name in names if name in routes or name == EVERY or EVERY in routes)
+        return max((word.at for word in words if word is not None), default=-math.inf)
+
     def _write(self, words: Mapping[str, Word]) -> None:
         """Each whole or not at all: what is there stays until the new file is on disk."""
         self.directory.mkdir(parents=True, exist_ok=True)
         for route, word in words.items():
             with tempfile.NamedTemporaryFile("w", dir=self.directory, prefix="_new-", delete=False) as file:
-                json.dump({"at": word.at, "reason": word.trip and word.trip.reason, "told": word.told}, file)
+                trip = {"reason": word.trip and word.trip.reason, "who": word.trip and word.trip.who}
+                json.dump({"at": word.at, **trip, "told": word.told}, file)
                 file.flush()
                 os.fsync(file.fileno())
             Path(file.name).replace(self._path(route))
@@ -71,7 +83,8 @@ class Latched:
         try:
             said = json.loads(path.read_text("utf-8"))
             at, reason = float(said["at"]), said["reason"]
-            return Word(at, None if reason is None else Trip(at, str(reason)), bool(said["told"]))
+            trip = None if reason is None else Trip(at, str(reason), str(said.get("who", "")))
+            return Word(at, trip, bool(said["told"]))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -11,8 +11,10 @@ from types import MappingProxyType
 
 import structlog
 
+from flags.audit import EVIDENCE, Note
 from flags.change import Change, Reach
-from flags.errors import Followed, Tripped, UnknownRoute
+from flags.edit import Edit, lifted, meant_for, moved
+from flags.errors import Followed, UnknownRoute
 from flags.flag import Flag, Trip
 from flags.fleet import Fleet
 from flags.held import Held
@@ -21,9 +23,10 @@ from flags.kept import Kept
 from flags.latched import Latched
 from flags.rollback import Judge, Kind, Rule, Verdict
 from flags.store import Store
-from flags.window import Window
+from flags.window import Seconds, Window
 
 TICK = 1.0  # seconds
+SOMEBODY = "somebody"  # who gives an order without a name
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -33,8 +36,9 @@ class Loop:
 
     `worker` names this run of this process: one that starts again counts from nothing, under another name.
     `on_change` hears of each route whose flag is another on this worker: before and after. `on_trip` hears of each
-    trip that this worker made. `judges`: those of routes that do not go by the rule's. `latched`: where trips of this
-    worker outlive it. `followed`: shares are taken from elsewhere, and nobody sets them here.
+    trip that this worker made. `judges`: those of routes that do not go by the rule's, `slow_over` likewise.
+    `latched`: where trips of this worker outlive it. `followed`: shares are taken from elsewhere, and nobody sets them
+    here.
     """
 
     def __init__(
@@ -45,6 +49,8 @@ class Loop:
         worker: str,
         *,
         judges: Mapping[str, Judge] = MappingProxyType({}),
+        slow_over: Mapping[str, float] = MappingProxyType({}),
+        holdbacks: Mapping[str, int] = MappingProxyType({}),
         latched: Latched | None = None,
         now: Callable[[], float] = time.time,
         on_change: Callable[[str, Flag, Flag], None] = lambda route, before, after: None,
@@ -54,7 +60,9 @@ class Loop:
         self.window = Window()
         self._store, self._now, self._on_trip = store, now, on_trip
         self._followed = followed
-        self._judges = Judges(rule, judges, self.window)
+        self._seconds: Seconds = {}
+        self._judges = Judges(rule, judges, slow_over, self.window, holdbacks)
+        self._holdbacks = holdbacks
         self._held = Held(routes, on_change)
         self._kept = Kept(latched, self._held)
         self._fleet = Fleet(store, self._held, worker, now)
@@ -78,6 +86,15 @@ class Loop:
     def connected(self) -> bool:
         """Whether the store answered when it was last asked."""
         return self._fleet.connected
+
+    @property
+    def seconds(self) -> Seconds:
+        """The counts that the verdicts were given by: the fleet's, of the routes that have native traffic."""
+        return self._seconds
+
+    def holdback(self, route: str) -> int:
+        """What of the route's subjects stays on legacy, whatever its share."""
+        return self._holdbacks.get(route, 0)
 
     def get(self, route: str) -> Flag:
         flag = self._held.snapshot.get(route)
@@ -105,62 +122,61 @@ class Loop:
         seconds = await self._fleet.counts(self.window, since, first, last)
         judged = await self._judges.judge(seconds, since, flags, last)
         for route, verdict in judged.items():
-            trip = Trip(now, verdict.words)
+            trip = _trip([flags[route]], now, verdict.words, EVIDENCE)
             if verdict.kind is Kind.UNHEALTHY and await self._fleet.trip(route, flags[route], trip):
                 await self._kept.keep({route: trip})
                 self._made(route, trip)
+        self._seconds = seconds
         self.window.forget(first)
         await self._kept.note()
 
-    async def seed(self, flags: Mapping[str, Flag]) -> Collection[str]:
+    async def seed(self, flags: Mapping[str, Flag], who: str = SOMEBODY) -> Collection[str]:
         """Give the fleet these flags where it has none; the routes that were written."""
-        return await self._fleet.seed(flags)
+        return await self._fleet.seed(flags, Note(self._now(), who, "seeded from the configuration"))
 
-    async def set_share(self, route: str, share: int) -> Change:
-        """Give native this share of the route's subjects; refused while the route is tripped."""
-        self.get(route)
-        if self._followed:
+    async def set(
+        self,
+        route: str,
+        *,
+        share: int | None = None,
+        shadow: int | None = None,
+        generation: int | None = None,
+        who: str = SOMEBODY,
+        why: str = "",
+    ) -> Change:
+        """Give native this share of the route's subjects, or shadow that one of its requests, or both in one change.
+
+        Native's is refused while the route is tripped. `generation`: of the flag that the order is meant for.
+        """
+        if share is not None and self._followed:
+            self.get(route)
             raise Followed(route)
+        return await self.order(route, meant_for(route, generation, moved(route, share, shadow)), who, why)
 
-        def edit(flag: Flag) -> Flag:
-            if flag.trip is not None:
-                raise Tripped(route, flag.trip)
-            return replace(flag, native=share, source=None)
-
-        return await self._fleet.order(route, edit)
-
-    async def order(self, route: str, edit: Callable[[Flag], Flag]) -> Change:
+    async def order(self, route: str, edit: Edit, who: str, why: str) -> Change:
         """Change the flag of a route on every worker as `edit` says; it may be asked more than once."""
         self.get(route)
-        return await self._fleet.order(route, edit)
+        change = await self._fleet.order(route, edit, Note(self._now(), who, why))
+        return replace(change, held=self.holdback(route))
 
-    async def set_shadow(self, route: str, share: int) -> Change:
-        """Shadow this share of the route's requests, tripped or not."""
-        self.get(route)
-        return await self._fleet.order(route, lambda flag: replace(flag, shadow=share))
-
-    async def reset(self, route: str) -> Change:
+    async def reset(self, route: str, *, generation: int | None = None, who: str = SOMEBODY, why: str = "") -> Change:
         """Lift the trip. Legacy still answers everything: only a person raises a share."""
-
-        def edit(flag: Flag) -> Flag:
-            return replace(flag, native=0, trip=None, source=None) if flag.tripped else flag
-
-        change = await self.order(route, edit)
+        change = await self.order(route, meant_for(route, generation, lifted), who, why)
         await self._kept.lift(route, self._now())
         return replace(change, followed=self._followed)
 
-    async def rollback(self, route: str, why: str) -> Change:
+    async def rollback(self, route: str, why: str, who: str = SOMEBODY) -> Change:
         """Trip the route by hand: here before anything is awaited, everywhere as soon as the store hears of it."""
-        (change,) = await self._roll_back([route], why)
+        (change,) = await self._roll_back([route], why, who)
         return change
 
-    async def rollback_all(self, why: str) -> list[Change]:
+    async def rollback_all(self, why: str, who: str = SOMEBODY) -> list[Change]:
         """Trip every route by hand, those without native traffic here too: another worker may know of a share."""
-        return await self._roll_back(self.snapshot, why)
+        return await self._roll_back(self.snapshot, why, who)
 
-    async def _roll_back(self, routes: Iterable[str], why: str) -> list[Change]:
+    async def _roll_back(self, routes: Iterable[str], why: str, who: str) -> list[Change]:
         before = {route: self.get(route) for route in routes}
-        trip = Trip(self._now(), f"by hand: {why}")
+        trip = _trip(before.values(), self._now(), f"by hand: {why}", who)
         self._held.latch(before, trip)
         kept, _ = await asyncio.gather(self._kept.keep(dict.fromkeys(before, trip)), self.refresh())
         for route, flag in before.items():
@@ -217,3 +233,8 @@ class Loop:
                 # A fault in the watch must end neither the watch nor the traffic, which goes by the last flags.
                 log.exception(failure)
             await asyncio.sleep(TICK)
+
+
+def _trip(flags: Iterable[Flag], now: float, reason: str, who: str) -> Trip:
+    """No older than what it trips, though the clock may have been set back: to others it would be out of date."""
+    return Trip(max([now, *((flag.generation + 1) / 1000 for flag in flags)]), reason, who)

@@ -1,19 +1,20 @@
-"""The operators' port: health and metrics for machines, flags and mismatches for people and their tools.
+"""The operators' port: health and metrics for machines, flags, their audit and mismatches for people and their tools.
 
 `/healthz`, `/readyz` and `/metrics` ask for no token. Readiness speaks of this process alone: were it to depend on
 legacy, native or Redis, a balancer would empty its pool just when the proxy's own answers are needed most.
+`admin.openapi.yaml`, beside this module, says what is asked and answered; `/openapi.json` is the same.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-import structlog
+import yaml
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,22 +23,26 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from flags.change import Change, Reach
-from flags.errors import Refused, Stale, StoreUnavailable, UnknownRoute
 from flags.flag import Flag
 from flags.loop import Loop
+from flags.store import Store
+from proxy import told
+from proxy.asked import MOST, body_of, count_of, generation_of, share_of, why_of
+from proxy.churn import Concern
+from proxy.events import Events
+from proxy.ramping import Ramping
+from proxy.refusals import Handler, answered, error, refused
 from proxy.roles import Role
-from proxy.siblings import Siblings, Silent
+from proxy.siblings import Siblings
 from proxy.tokens import Tokens
-from proxy.units import share as parse_share
-from shadow.journal import Entry, Journal
+from proxy.webhooks import Webhook
+from shadow.journal import Journal
 
 __all__ = ["MOST", "Admin", "Tokens"]
 
-log = structlog.get_logger()
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
-MOST = 1000  # mismatches in one answer
-PATIENCE = 2.0  # seconds that the journal has to be read
-Handler = Callable[[Request], Awaitable[Response]]
+PATIENCE = 2.0  # seconds that what lies in Redis, flags aside, has to be read
+DOCUMENT = Path(__file__).with_name("admin.openapi.yaml")
 
 
 class Admin:
@@ -46,33 +51,47 @@ class Admin:
     def __init__(
         self,
         loop: Loop,
+        store: Store,
         seeds: Mapping[str, Flag],
         siblings: Siblings,
         journal: Journal,
         tokens: Tokens,
+        stopping: asyncio.Event,
+        webhooks: Sequence[Webhook],
         ready: Callable[[], bool],
         native_ready: Callable[[], bool],
         source: Callable[[], dict[str, Any] | None] = lambda: None,
+        concerns: Callable[[], Iterable[Concern]] = tuple,
+        *,
+        ramping: Ramping,
     ) -> None:
-        self._loop, self._seeds, self._siblings, self._journal = loop, seeds, siblings, journal
+        self._loop, self._store, self._seeds, self._siblings, self._journal = loop, store, seeds, siblings, journal
         self._tokens, self._ready, self._native_ready, self._source = tokens, ready, native_ready, source
+        self._concerns, self._ramping = concerns, ramping
+        self.events, self._hooks = Events(store, stopping), webhooks
 
     @property
     def app(self) -> Starlette:
         return Starlette(
             routes=[
-                Route("/healthz", _answered(self._healthz)),
-                Route("/readyz", _answered(self._readyz)),
-                Route("/metrics", _answered(self._exposition)),
+                Route("/healthz", answered(self._healthz)),
+                Route("/readyz", answered(self._readyz)),
+                Route("/metrics", answered(self._exposition)),
+                Route("/openapi.json", self._shown(self._description)),
                 Route("/flags", self._shown(self._status)),
+                Route("/flags/{route:path}/outlook", self._shown(self._outlook)),
+                *self._ramping.routes(self._shown, self._ordered),
                 Route("/flags/{route:path}", self._ordered(self._set), methods=["PATCH"]),
                 Route("/flags/{route:path}/reset", self._ordered(self._reset), methods=["POST"]),
                 Route("/flags/{route:path}/rollback", self._ordered(self._rollback), methods=["POST"]),
                 Route("/rollback", self._ordered(self._rollback_all), methods=["POST"]),
                 Route("/seed", self._ordered(self._seed), methods=["POST"]),
+                Route("/audit", self._shown(self._audit)),
+                Route("/events", self._shown(self._listening)),
+                Route("/webhooks", self._shown(self._webhooks)),
                 Route("/mismatches", self._shown(self._mismatches)),
             ],
-            exception_handlers={HTTPException: _told},
+            exception_handlers={HTTPException: refused},
         )
 
     def _shown(self, handler: Handler) -> Handler:
@@ -86,7 +105,7 @@ class Admin:
             request.state.holder = self._tokens.admit(request, role)
             return await handler(request)
 
-        return _answered(guarded)
+        return answered(guarded)
 
     async def _healthz(self, request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -98,44 +117,54 @@ class Admin:
     async def _exposition(self, request: Request) -> Response:
         return Response(await self._siblings.exposition(), media_type=EXPOSITION)
 
+    async def _description(self, request: Request) -> Response:
+        return JSONResponse(await asyncio.to_thread(description))
+
     async def _status(self, request: Request) -> Response:
         routes = [self._route_status(route, flag) for route, flag in self._loop.snapshot.items()]
         states = {"storeConnected": self._loop.connected, "nativeReady": self._native_ready()}
-        return JSONResponse({**states, "unleash": self._source(), "routes": routes})
+        subjects = [told.concern(each) for each in self._concerns()]
+        more = {"unleash": self._source(), "subjects": subjects, "capacity": self._ramping.capacity()}
+        return JSONResponse({**states, **more, "routes": routes})
+
+    async def _outlook(self, request: Request) -> Response:
+        route = request.path_params["route"]
+        status = self._route_status(route, self._loop.get(route))
+        return JSONResponse({**status, "outlook": await self._ramping.outlook(route)})
 
     def _route_status(self, route: str, flag: Flag) -> dict[str, Any]:
-        verdict = self._loop.verdicts.get(route)
-        return {
-            "route": route,
-            "share": flag.native,
-            "shadow": flag.shadow,
-            "byRules": flag.by_rules,
-            "generation": flag.generation,
-            "trip": flag.trip and {"at": flag.trip.at, "reason": flag.trip.reason},
-            "onThisWorkerOnly": route in self._loop.latches,
-            "verdict": verdict and {"kind": verdict.kind.value, "words": verdict.words},
-        }
+        verdict, here = self._loop.verdicts.get(route), route in self._loop.latches
+        found = {"onThisWorkerOnly": here, "verdict": told.verdict(verdict), **self._ramping.status(route)}
+        return {"route": route, **told.flag(flag), **found}
 
     async def _set(self, request: Request) -> Response:
-        order = await _body(request)
-        route, changes = request.path_params["route"], []
-        share, shadow = _share(order, "share"), _share(order, "shadow")
+        order = await body_of(request, {"share", "shadow", "generation", "why"})
+        share, shadow = share_of(order, "share"), share_of(order, "shadow")
         if share is None and shadow is None:
-            return _error(400, 'say what to change: {"share": "5%"} or {"shadow": "10%"}')
-        if share is not None:
-            changes.append(await self._loop.set_share(route, share))
-        if shadow is not None:
-            changes.append(await self._loop.set_shadow(route, shadow))
-        return _done(changes)
+            return error(400, 'say what to change: {"share": "5%"} or {"shadow": "10%"}')
+        change = await self._loop.set(
+            request.path_params["route"],
+            share=share,
+            shadow=shadow,
+            generation=generation_of(order),
+            who=request.state.holder.name,
+            why=why_of(order),
+        )
+        return _done([change])
 
     async def _reset(self, request: Request) -> Response:
-        return _done([await self._loop.reset(request.path_params["route"])])
+        order, route = await body_of(request, {"generation", "why"}), request.path_params["route"]
+        generation, who = generation_of(order), request.state.holder.name
+        return _done([await self._loop.reset(route, generation=generation, who=who, why=why_of(order))])
 
     async def _rollback(self, request: Request) -> Response:
-        return await self._tripped([await self._loop.rollback(request.path_params["route"], await _why(request))])
+        why, who = why_of(await body_of(request)), request.state.holder.name
+        return await self._tripped([await self._loop.rollback(request.path_params["route"], why, who)])
 
     async def _rollback_all(self, request: Request) -> Response:
-        return await self._tripped(await self._loop.rollback_all(await _why(request)))
+        return await self._tripped(
+            await self._loop.rollback_all(why_of(await body_of(request)), request.state.holder.name)
+        )
 
     async def _tripped(self, changes: list[Change]) -> Response:
         """What the store could not carry to the other workers of this proxy is told to them here."""
@@ -144,98 +173,45 @@ class Admin:
         return _done(changes)
 
     async def _seed(self, request: Request) -> Response:
-        return JSONResponse({"seeded": sorted(await self._loop.seed(self._seeds))})
+        return JSONResponse({"seeded": sorted(await self._loop.seed(self._seeds, request.state.holder.name))})
 
-    async def _mismatches(self, request: Request) -> Response:
-        count, route = request.query_params.get("count", "20"), request.query_params.get("route")
-        if route is not None:
-            self._loop.get(route)
-        if not re.fullmatch("0*[1-9][0-9]{0,17}", count):
-            return _error(400, "count must be a whole number above 0")
+    async def _audit(self, request: Request) -> Response:
+        records = await self._store.audit(count_of(request), self._asked_of(request))
+        return JSONResponse({"audit": [told.record(record) for record in records]})
+
+    async def _listening(self, request: Request) -> Response:
+        reader = await self.events.reader(request.headers.get("last-event-id"))
+        return Response(media_type="text/event-stream") if request.method == "HEAD" else reader
+
+    async def _webhooks(self, request: Request) -> Response:
         try:
             async with asyncio.timeout(PATIENCE):
-                entries = await self._journal.latest(min(int(count), MOST), route)
-        except (RedisError, OSError) as error:  # TimeoutError is one
-            return _error(
-                503, f"the journal cannot be read ({error}); comparisons go on and are counted in the metrics"
-            )
-        return JSONResponse({"mismatches": [_mismatch(entry) for entry in entries]})
+                return JSONResponse({"webhooks": [await hook.told() for hook in self._hooks]})
+        except (RedisError, OSError) as fault:  # TimeoutError is one
+            return error(503, f"what webhooks were told cannot be read ({fault}); they are told as soon as it can")
 
-
-def _answered(handler: Handler) -> Handler:
-    """What goes wrong is told in JSON too."""
-
-    async def answered(request: Request) -> Response:
+    async def _mismatches(self, request: Request) -> Response:
+        count, route = count_of(request), self._asked_of(request)
         try:
-            return await handler(request)
-        except HTTPException:
-            raise
-        except UnknownRoute as error:
-            return _error(404, str(error))
-        except (Refused, Stale) as error:
-            return _error(409, str(error))
-        except StoreUnavailable as error:
-            return _error(
-                503,
-                f"the flags' store did not answer ({error}): the change may or may not have arrived, and until it "
-                "does traffic goes on as it did; look at `strangler status`",
-            )
-        except Silent as error:
-            return _error(
-                503,
-                f"{error}: without the other workers' counts the sum would fall, as if all began anew; ask again",
-            )
-        except Exception:
-            log.exception("the operators' port failed", method=request.method, path=request.url.path)
-            return _error(
-                500,
-                "this failed inside the proxy, whose log says why; an order may or may not have been taken: look at "
-                "`strangler status`",
-            )
+            async with asyncio.timeout(PATIENCE):
+                entries = await self._journal.latest(count, route)
+        except (RedisError, OSError) as fault:  # TimeoutError is one
+            return error(503, f"the journal cannot be read ({fault}); comparisons go on and are counted in the metrics")
+        return JSONResponse({"mismatches": [told.mismatch(entry) for entry in entries]})
 
-    return answered
+    def _asked_of(self, request: Request) -> str | None:
+        """The route that a question is about, if it is about one."""
+        route = request.query_params.get("route")
+        if route is not None:
+            self._loop.get(route)
+        return route
 
 
-def _mismatch(entry: Entry) -> dict[str, Any]:
-    found = [{**asdict(difference), "kind": difference.kind.value} for difference in entry.differences]
-    return {**asdict(entry), "differences": found}
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    try:
-        body = await request.json()
-        json.dumps(body, ensure_ascii=False).encode()  # half a character, as in "\\ud800", could not be told again
-    except (ValueError, RecursionError):  # deeper than anybody means it
-        body = None
-    if not isinstance(body, dict):
-        raise HTTPException(400, "the body must be a JSON object")
-    return body
-
-
-async def _why(request: Request) -> str:
-    why = (await _body(request)).get("why") if await request.body() else None
-    return why if isinstance(why, str) and why else "no reason given"
-
-
-def _share(order: Mapping[str, Any], key: str) -> int | None:
-    if order.get(key) is None:
-        return None
-    try:
-        return parse_share(order[key])
-    except ValueError as error:
-        raise HTTPException(400, f"{key}: {error}") from None
+@cache
+def description() -> Any:
+    """What the port says of itself."""
+    return yaml.safe_load(DOCUMENT.read_text(encoding="utf-8"))
 
 
 def _done(changes: Iterable[Change]) -> Response:
-    return JSONResponse(
-        {"changes": [{"route": c.route, "words": c.words, "reach": c.reach.name.lower()} for c in changes]}
-    )
-
-
-def _error(status: int, words: str) -> Response:
-    return JSONResponse({"error": words}, status)
-
-
-async def _told(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    return JSONResponse({"changes": [told.change(change) for change in changes]})

@@ -9,24 +9,24 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from flags.flag import BLOCKED, Flag, Side, Trip
-from flags.store.memory import MemoryStore
 from proxy.access import Access
 from proxy.admin import Admin, Tokens
 from proxy.books import Books
+from proxy.churn import Watch
 from proxy.config import Config, ConfigError
 from proxy.decider import Decider, nobody
 from proxy.doorkeeper import prefaced
 from proxy.forwarding import Forwarding
 from proxy.front import Front
+from proxy.judged import slow_over
 from proxy.line import Line
 from proxy.local import obeying
-from proxy.logs import OUTPUT, AccessLog, log_change
+from proxy.logs import AccessLog, log_change, log_in_any_case
 from proxy.metrics import Metrics, States
 from proxy.native import Embedded
 from proxy.peers import Peers
@@ -39,7 +39,7 @@ from proxy.siblings import NoSiblings, Siblings, Supervised
 from proxy.sides import Sides, fallbacks
 from proxy.signature import Secret
 from proxy.source import states_of, told_of, unleash_of
-from proxy.stores import loop_of, stores
+from proxy.stores import first_flags, loop_of, ramping_of, stores, webhooks_of
 from proxy.subject import Subject
 from proxy.tasks import Tasks
 from proxy.tls import Certificate
@@ -53,6 +53,9 @@ from shadow.runner import Runner
 
 log = structlog.get_logger()
 FADE_EVERY = 60.0  # seconds
+# New objects until rings among them are looked for. Requests on their way are more than Python's 700 at any moment:
+# they would be taken for old ones, and for their sake all old ones be looked through again and again.
+YOUNG = 10_000
 ADMIN_DRAIN = 5.0  # seconds that orders in flight have when the process is told to stop
 
 
@@ -85,32 +88,40 @@ class Strangler:
             now=time.time,
             sign=forwarding.signed,
         )
-        self.books = Books(names, self.loop.window, self.metrics, self.runner)
+        self.books = Books(slow_over(config), self.loop.window, self.metrics, self.runner)
+        subject = Subject(config.subject)
+        self.subjects = Watch(subject.sources)
         decide = Decider(
             RouteTable([route.route for route in config.routes]),
             self.loop.get,
-            Subject(config.subject),
+            subject,
             lambda: self.native.ready,
             self.unleash.chooses if self.unleash else nobody,
+            self.subjects.saw,
+            config.holdbacks,
         )
         self.places, bounds = fallbacks(config, self.legacy.pool)
         router = Router(decide, self.legacy, self.native, bounds, self.places, self.books)
-        record = AccessLog().record if config.log.access else None
-        self.app, relay = Access(router, forwarding, record), Relay(self.legacy, self.books, record)
+        access = AccessLog()
+        record = access.record if config.log.access else None
+        self.app = Access(router, forwarding, record or access.record_forced)
+        relay = Relay(self.legacy, self.books, record)
         to_legacy = self.sides.dials[Side.LEGACY.value]
         tunnels = Tunnels(to_legacy, config.legacy.limits, forwarding, self.metrics, self.tasks)
         self.ways = Ways(forwarding, decide, relay, tunnels.open)
         front = functools.partial(Front, self.ways)
         self.front: Any = prefaced(front, peers) if config.proxy_protocol else front
         self.certificate = Certificate(config.tls.certificate, config.tls.key) if config.tls else None
-        states = self._ready, lambda: self.native.ready, lambda: told_of(self.unleash)
+        states = self._ready, lambda: self.native.ready, lambda: told_of(self.unleash), self.subjects.concerns
         others = Supervised(line, pulse, self.loop, self.metrics) if line and pulse else None
         self.siblings: Siblings = others or NoSiblings(self.metrics)
         self.watchdog = Watchdog(config.watchdog, self._stalled)
-        self.admin = Admin(
-            self.loop, self._seeds, self.siblings, self._journal, Tokens(config.admin.tokens), *states
-        ).app
-        self.metrics.watch(lambda: self.loop.snapshot, lambda: self.loop.verdicts, self.pools, self._states())
+        ramping, self.ramps, self.loads = ramping_of(config, self._store, self.loop, self.metrics)
+        self.webhooks = webhooks_of(config, self._store, self._redis)
+        asked = self.siblings, self._journal, Tokens(config.admin.tokens), self.stopping, self.webhooks
+        self.admin = Admin(self.loop, self._store, self._seeds, *asked, *states, ramping=ramping).app
+        watched = (lambda: self.loop.snapshot), (lambda: self.loop.verdicts), self.pools, self._states()
+        self.metrics.watch(*watched, config.holdbacks)
 
     def _states(self) -> States:
         """What is read at each scrape."""
@@ -121,13 +132,18 @@ class Strangler:
             "shadow_queue": ("Experiments waiting", lambda: self.runner.pending),
             "shadow_strays": ("Shadow requests that ignore their cancellation", lambda: self.runner.strays),
             "tasks": ("Tasks of this worker", lambda: len(self.tasks)),
+            "subject_concerns": ("Sources of subjects that churn or collapse", lambda: len(self.subjects.concerns())),
+            "rollback_unproved": (
+                "1 while legacy has not lately carried what a rollback of everything would send it",
+                lambda: self.loads.capacity.unproved,
+            ),
             **states_of(self.unleash),
         }
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Everything but the ports: native's lifespan, the loop, the runner."""
-        await self._first_flags()
+        await first_flags(self._store, self.loop, self._seeds, self.unleash.recall() if self.unleash else {})
         with obeying(self._state, self.loop):
             async with self._working():
                 yield
@@ -137,7 +153,7 @@ class Strangler:
         self.native.start()
         await self.runner.start()
         self.tasks.start(self.loop.run())
-        for watch in (self._trips, self.unleash):
+        for watch in (self.ramps, self.loads, self._trips, self.unleash, *self.webhooks):
             if watch is not None:
                 self.tasks.start(watch.run())
         self.tasks.start(self._fading())
@@ -169,6 +185,7 @@ class Strangler:
                 await server.serving.wait()
             gc.collect()
             gc.freeze()  # what is there now stays: to look through it again and again would stop traffic each time
+            gc.set_threshold(YOUNG)
             self.siblings.ready(self._drain, self.watchdog.limit)
             await self.stopping.wait()
             for server, task in zip(servers, serving, strict=True):
@@ -202,26 +219,16 @@ class Strangler:
         self.siblings.stalled(stall)  # first: to log may take as long as whatever blocks
         alone = isinstance(self.siblings, NoSiblings)
         words = STANDS_STILL + NOBODY_REPLACES if alone else STANDS_STILL
-        log.error(words, longer_than=self.watchdog.limit, routes=list(stall.routes), stack=stall.stack)
-        OUTPUT.flush()
+        log_in_any_case(words, longer_than=self.watchdog.limit, routes=list(stall.routes), stack=stall.stack)
 
     def _ready(self) -> bool:
         return self._replaced or not self.stopping.is_set()
-
-    async def _first_flags(self) -> None:
-        """The last flags of the fleet, before the first request; a store that does not answer does not keep us."""
-        kept = self.unleash.recall() if self.unleash else {}
-        if isinstance(self._store, MemoryStore):
-            seeds = self._seeds.items()
-            await self._store.seed({r: replace(kept.get(r, seed), shadow=seed.shadow) for r, seed in seeds})
-        await self.loop.refresh()
-        if not self.loop.connected:
-            log.warning("the flags' store does not answer: every request goes to legacy until it does")
 
     async def _fading(self) -> None:
         while True:
             await asyncio.sleep(FADE_EVERY)
             self.books.fade()
+            self.subjects.turn()
 
     def _changed(self, route: str, before: Flag, after: Flag) -> None:
         log_change(route, before, after)

@@ -18,7 +18,7 @@ from proxy.post import Post
 from proxy.pulse import felt, pair
 from proxy.sockets import Doors
 
-Heard = tuple[str, float, str]  # a trip: its route, when, why
+Heard = tuple[str, float, str, str]  # a trip: its route, when, why, who
 
 
 class Child:

@@ -3,55 +3,61 @@
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
-from proxy import commands
-from proxy.address import Address
+from flags.flag import Side
+from proxy import arguments, commands, terminal
+from proxy.arguments import BadUsage, Parser
 from proxy.faults import ConfigError
 from proxy.orders import OrderFailed
-from proxy.units import share as parse_share
 
-Told = Mapping[str, Any]
 Run = Callable[[argparse.Namespace], int]
-T = TypeVar("T")
-MOST_WORKERS = 64
 EXIT_CODES = "Exit codes: 0 done, 1 refused or failed, 2 bad usage or configuration."
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+def main(given: Sequence[str] | None = None) -> int:
+    words = sys.argv[1:] if given is None else given
+    try:
+        options = _parser().parse_args(words)
+    except BadUsage as error:
+        terminal.misused(str(error), error.usage, as_json="--json" in words)
+        return 2
     sys.path.insert(0, str(Path.cwd()))  # `native.app` is found as `python -m` would find it
     try:
         code: int = options.run(options)
     except ConfigError as error:
-        return _faults(error, options)
+        terminal.faulty(error, options.config, is_order=options.is_order, as_json=options.json)
+        return 2
     except OrderFailed as error:
-        return _failed(str(error), options)
+        terminal.failed(str(error), as_json=options.json, told=error.told)
+        return 1
+    except BrokenPipeError:  # whoever read has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that nothing is said of it at the end
+        return 1
     except KeyboardInterrupt:
         return 1
     return code
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("strangler", description=__doc__, epilog=EXIT_CODES)
+    parser = Parser("strangler", description=__doc__, epilog=EXIT_CODES)
     every = parser.add_subparsers(required=True, metavar="COMMAND")
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument("--config", type=Path, default=Path("config.yaml"), help="the configuration (config.yaml)")
     common.add_argument("--json", action="store_true", help="print JSON, for programs")
 
-    port = argparse.ArgumentParser(add_help=False)
+    port = Parser(add_help=False)
     port.add_argument(
         "--admin",
         metavar="HOST:PORT",
-        type=_address,
+        type=arguments.address,
         help="the operators' port, instead of the configuration's: no file is read, the token is STRANGLER_TOKEN",
     )
 
-    def command(name: str, run: Run, about: str, *more: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    def command(name: str, run: Run, about: str, *more: Parser) -> argparse.ArgumentParser:
         added = every.add_parser(name, parents=[common, *more], help=about, description=about, epilog=EXIT_CODES)
         added.set_defaults(run=run, is_order=bool(more))
         return added
@@ -63,31 +69,91 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--workers",
         metavar="N",
-        type=_workers,
+        type=arguments.workers,
         default=1,
         help="processes that share both ports (1); more than one need redis in the configuration, and are replaced one "
         "by one on SIGHUP",
     )
     command("check", commands.check, "Check the configuration and list every fault in it; changes nothing.")
     handlers = command("handlers", commands.handlers, "Run the native side as a process of its own, at native.url.")
-    handlers.add_argument("--listen", metavar="HOST:PORT", type=_address, help="instead of native.url's")
+    handlers.add_argument("--listen", metavar="HOST:PORT", type=arguments.address, help="instead of native.url's")
     command("routes", commands.routes, "List the configured routes.")
-    order("status", commands.status, "Show each route's shares, trip and verdict.")
+    _add_force(command("force", commands.force, "Make a token by which a tester has one side, whatever the shares."))
+    _add_what_to_show(order("status", commands.status, "Show each route's shares, trip and verdict."))
     share = order("set", commands.move, "Give native a share of a route's users. Legacy answers the rest.")
     shadow = order("shadow", commands.move, "Ask the other side too, for a share of a route's requests, and compare.")
     for moved, key in ((share, "share"), (shadow, "shadow")):
         moved.add_argument("route", metavar="ROUTE")
-        moved.add_argument("share", metavar="PERCENT", type=_percent, help="such as 5%% or 0.05%%")
+        moved.add_argument("share", metavar="PERCENT", type=arguments.percent, help="such as 5%% or 0.05%%")
         moved.set_defaults(key=key)
+        _add_what_is_meant(moved)
     rollback = order("rollback", commands.rollback, "Send a route, or all of them, back to legacy until a reset.")
     _add_what_to_roll_back(rollback)
     reset = order("reset", commands.reset, "Lift a trip. The share stays 0 until you raise it.")
     reset.add_argument("route", metavar="ROUTE")
+    _add_what_is_meant(reset)
+    _add_way_up(order("ramp", commands.ramp, "Raise native's share step by step, each earned by healthy evidence."))
     order("seed", commands.seed, "Write the configured shares of routes that the store has no flag for yet.")
+    order("events", commands.events, "Tell of each change of a flag as it happens, until you press Ctrl-C.")
+    audit = order("audit", commands.audit, "Show who changed which flag, when and why; the latest first.")
     mismatches = order("mismatches", commands.mismatches, "Show the latest differences between the sides.")
-    mismatches.add_argument("route", nargs="?", metavar="ROUTE", help="only this route's")
-    mismatches.add_argument("--count", type=_count, default=20, help="how many at most (20)")
+    order("webhooks", commands.webhooks, "Show what webhooks were told of trips and resets, and what they never took.")
+    for listed in (audit, mismatches):
+        listed.add_argument("route", nargs="?", metavar="ROUTE", help="only this route's")
+        listed.add_argument("--count", type=arguments.count, default=20, help="how many at most (20)")
     return parser
+
+
+def _add_what_to_show(status: argparse.ArgumentParser) -> None:
+    what = status.add_mutually_exclusive_group()
+    about = "only this route, with how soon its judge would notice a defect, and how often it errs"
+    what.add_argument("route", nargs="?", metavar="ROUTE", help=about)
+    what.add_argument("--watch", action="store_true", help="draw it anew at each change, and each second")
+
+
+def _add_force(force: argparse.ArgumentParser) -> None:
+    force.add_argument("side", choices=[side.value for side in Side])
+    force.add_argument(
+        "--routes", nargs="+", default=[], metavar="ROUTE", help="only on these; without it, on every one"
+    )
+    force.add_argument(
+        "--for", dest="seconds", required=True, metavar="TIME", type=arguments.duration, help="such as 1h"
+    )
+    force.add_argument(
+        "--who", required=True, metavar="NAME", type=arguments.who, help="whose it is: recorded at each use"
+    )
+
+
+def _add_way_up(ramp: argparse.ArgumentParser) -> None:
+    ramp.add_argument("route", metavar="ROUTE")
+    ramp.add_argument(
+        "shares", nargs="*", metavar="PERCENT", type=arguments.step, help="such as 1 5 25 50 100; without: the status"
+    )
+    ramp.add_argument(
+        "--hold", metavar="TIME", default="10m", type=arguments.time, help="of each share, at least (10m)"
+    )
+    ramp.add_argument(
+        "--min-requests", metavar="N", type=arguments.count, default=1000, help="of native's at each share (1000)"
+    )
+    ramp.add_argument("--dry-run", action="store_true", help="only show how soon a defect would be noticed at each")
+    turns = ramp.add_mutually_exclusive_group()
+    for turn, about in (
+        ("status", "where it stands"),
+        ("pause", "stay at the share that is in force"),
+        ("resume", "go on"),
+        ("abort", "end it; the share stays, `strangler rollback` takes it back"),
+    ):
+        turns.add_argument(f"--{turn}", dest="turn", action="store_const", const=turn, help=about)
+
+
+def _add_what_is_meant(order: argparse.ArgumentParser) -> None:
+    order.add_argument(
+        "--generation",
+        metavar="N",
+        type=arguments.generation,
+        help="only if the flag is still of this generation, as `strangler status --json` told it",
+    )
+    order.add_argument("--why", default="", help="the reason, for those who look at it later")
 
 
 def _add_what_to_roll_back(rollback: argparse.ArgumentParser) -> None:
@@ -107,58 +173,6 @@ def _add_what_to_roll_back(rollback: argparse.ArgumentParser) -> None:
         help="--local with this directory instead of admin.state: no file is read",
     )
     rollback.add_argument("--why", default="", help="the reason, for those who look at it later")
-
-
-def _percent(text: str) -> str:
-    _parsed(parse_share, text)
-    return text
-
-
-def _address(text: str) -> Address:
-    return _parsed(Address.parse, text)
-
-
-def _parsed(parse: Callable[[str], T], text: str) -> T:
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f'"{text}" is not a number above 0')
-    return int(text)
-
-
-def _workers(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= MOST_WORKERS):
-        raise argparse.ArgumentTypeError(f'"{text}" is not a number from 1 to {MOST_WORKERS}')
-    return int(text)
-
-
-def _failed(words: str, options: argparse.Namespace) -> int:
-    print(json.dumps({"error": words}) if options.json else f"strangler: {words}", file=sys.stderr)
-    return 1
-
-
-def _faults(error: ConfigError, options: argparse.Namespace) -> int:
-    if options.json:
-        print(json.dumps({"faults": [{"place": fault.place, "message": fault.message} for fault in error.faults]}))
-    else:
-        number = len(error.faults)
-        print(
-            f"strangler: {options.config} has {number} fault{'s' * (number > 1)}; nothing was started or changed:",
-            file=sys.stderr,
-        )
-        print("\n".join(f"  {fault}" for fault in error.faults), file=sys.stderr)
-        if options.is_order:
-            print(
-                "An order needs no file if you name the operators' port: --admin HOST:PORT, with the token in "
-                "STRANGLER_TOKEN.",
-                file=sys.stderr,
-            )
-    return 2
 
 
 if __name__ == "__main__":

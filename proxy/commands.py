@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import json
+import math
 import os
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from flags.errors import UnknownRoute
-from proxy import local, show
+from flags.flag import Side
+from flags.outlook import by_thresholds
+from flags.rollback import Judge
+from proxy import local, show, terminal, watching
 from proxy.config import load, load_admin, route_names
 from proxy.contradictions import Values
 from proxy.faults import Fault
+from proxy.forcing import Force
+from proxy.judged import rule_of, rules_of
 from proxy.orders import OrderFailed, Orders
 from proxy.post import Post
+from proxy.signature import Secret
+from proxy.values import read_secret
 
 Told = Mapping[str, Any]
+TURNS = {"pause": "paused", "resume": "running", "abort": "aborted"}  # of a ramp
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -55,7 +64,13 @@ def check(options: argparse.Namespace) -> int:
     from proxy import processes
 
     config = load(options.config, os.environ, processes.app_faults)
-    return _say({"faults": []}, f"{options.config}: no faults; routes: {len(config.routes)}", options)
+    unbounded = [name for name, rule in rules_of(config).items() if rule.judge is Judge.THRESHOLD]
+    errs = by_thresholds(rule_of(config)) if unbounded else {}
+    text = f"{options.config}: no faults; routes: {len(config.routes)}"
+    if unbounded:
+        text += f"\n{show.false_alarms(unbounded, errs)}"
+    told = {str(rate): chance for rate, chance in errs.items()}
+    return _say({"faults": [], "thresholds": {"routes": unbounded, "falseAlarms": told}}, text, options)
 
 
 def routes(options: argparse.Namespace) -> int:
@@ -65,13 +80,72 @@ def routes(options: argparse.Namespace) -> int:
     return _say({"routes": rows}, text, options)
 
 
+def force(options: argparse.Namespace) -> int:
+    """Made here and not asked of a running proxy: whoever can read its secret may do it."""
+    config = load(options.config, os.environ)
+    if config.secret is None:
+        raise OrderFailed(
+            f"nothing was made: {options.config} names no secret, by which the proxy would know the token. Write one "
+            "(openssl rand -hex 32), name its file as secret, and start the proxy with it"
+        )
+    unknown = sorted(set(options.routes) - {route.name for route in config.routes})
+    if unknown:
+        raise OrderFailed(str(UnknownRoute(unknown[0])))
+    until = math.ceil(time.time() + options.seconds)
+    made = Force(Side(options.side), frozenset(options.routes), until, options.who)
+    told = {
+        "side": options.side,
+        "routes": sorted(made.routes),
+        "who": made.who,
+        "until": until,
+        "token": made.token(Secret(read_secret(config.secret))),
+    }
+    return _say(told, show.force(told), options)
+
+
 def status(options: argparse.Namespace) -> int:
-    told = _orders(options).ask("GET", "/flags")
-    return _say(told, show.status(told), options)
+    if options.watch:
+        return _watch(options)
+    orders = _orders(options)
+    if options.route is None:
+        told = orders.ask("GET", "/flags")
+        return _say(told, show.status(told), options)
+    told = orders.ask("GET", f"{_flag(options.route)}/outlook")
+    return _say(told, show.outlook(told), options)
+
+
+def _watch(options: argparse.Namespace) -> int:
+    orders = _orders(options)
+
+    def draw() -> None:
+        try:
+            told = orders.ask("GET", "/flags")
+        except OrderFailed as error:  # it may be back at the next look
+            terminal.failed(str(error), as_json=options.json)
+        else:
+            terminal.drawn(told, show.status(told), as_json=options.json)
+
+    watching.watch(orders, draw)
+    return 0
+
+
+def events(options: argparse.Namespace) -> int:
+    watching.follow(_orders(options), lambda told: terminal.line(told, show.record(told), as_json=options.json))
+    return 0
+
+
+def webhooks(options: argparse.Namespace) -> int:
+    told = _orders(options).ask("GET", "/webhooks")
+    return _say(told, show.webhooks(told), options)
+
+
+def audit(options: argparse.Namespace) -> int:
+    told = _orders(options).ask("GET", "/audit", **_latest(options))
+    return _say(told, show.audit(told), options)
 
 
 def move(options: argparse.Namespace) -> int:
-    return _ordered(options, "PATCH", _flag(options.route), {options.key: options.share})
+    return _ordered(options, "PATCH", _flag(options.route), {options.key: options.share, **_meant(options)})
 
 
 def rollback(options: argparse.Namespace) -> int:
@@ -101,7 +175,38 @@ def _rollback_here(options: argparse.Namespace) -> int:
 
 
 def reset(options: argparse.Namespace) -> int:
-    return _ordered(options, "POST", f"{_flag(options.route)}/reset", {})
+    return _ordered(options, "POST", f"{_flag(options.route)}/reset", _meant(options))
+
+
+def _meant(options: argparse.Namespace) -> dict[str, Any]:
+    """For which flag the order is meant, if that was said, and why it is given."""
+    generation = {} if options.generation is None else {"generation": options.generation}
+    return {**generation, "why": options.why}
+
+
+def ramp(options: argparse.Namespace) -> int:
+    """Without shares it is looked at or turned; with them, what they would bring is shown before anything is moved."""
+    orders, path = _orders(options), f"{_flag(options.route)}/ramp"
+    if options.turn is None and options.shares:
+        return _begin_ramp(options, orders, path)
+    if options.shares:
+        raise OrderFailed(f"nothing changed: --{options.turn} takes no shares")
+    if options.turn in TURNS:
+        told = orders.ask("PATCH", path, {"state": TURNS[options.turn]})
+        return _say(told, show.ramp(told), options)
+    told = orders.ask("GET", path)
+    return _say(told, f"{show.ramp(told)}\n{show.prospects(told)}" if told["ramp"] else show.ramp(told), options)
+
+
+def _begin_ramp(options: argparse.Namespace, orders: Orders, path: str) -> int:
+    told = orders.ask("GET", path, shares=",".join(options.shares))
+    if options.dry_run:
+        return _say(told, show.prospects(told), options)
+    if not options.json:
+        terminal.line(told, show.prospects(told), as_json=False)
+    order = {"shares": options.shares, "hold": options.hold, "minRequests": options.min_requests}
+    begun = orders.ask("POST", path, order)
+    return _say({**told, **begun}, show.ramp(begun), options)
 
 
 def _flag(route: str) -> str:
@@ -114,9 +219,12 @@ def seed(options: argparse.Namespace) -> int:
 
 
 def mismatches(options: argparse.Namespace) -> int:
-    query = {"count": str(options.count)} | ({"route": options.route} if options.route else {})
-    told = _orders(options).ask("GET", "/mismatches", **query)
+    told = _orders(options).ask("GET", "/mismatches", **_latest(options))
     return _say(told, show.mismatches(told), options)
+
+
+def _latest(options: argparse.Namespace) -> dict[str, Any]:
+    return {"count": str(options.count)} | ({"route": options.route} if options.route else {})
 
 
 def _ordered(options: argparse.Namespace, method: str, path: str, order: dict[str, Any]) -> int:
@@ -132,5 +240,5 @@ def _orders(options: argparse.Namespace) -> Orders:
 
 
 def _say(told: Told, text: str, options: argparse.Namespace) -> int:
-    print(json.dumps(told, indent=2) if options.json else text)
+    terminal.say(told, text, as_json=options.json)
     return 0

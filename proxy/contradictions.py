@@ -40,6 +40,7 @@ def contradictions(values: Values) -> Iterator[Fault]:
     yield from _collisions(values)
     yield from _never_verified(values)
     yield from _half_of_unleash(values)
+    yield from _told_twice(values)
     listed = values.get("routes")
     numbered = enumerate(listed if isinstance(listed, list) else ())
     routes = {index: route for index, route in numbered if isinstance(route, dict)}
@@ -126,6 +127,14 @@ def _two_sources(routes: Mapping[int, Mapping[str, object]]) -> Iterator[Fault]:
     for index, route in routes.items():
         if _points(route.get("share")):
             yield Fault(f"routes[{index}].share", "all shares are taken from Unleash: leave it out, or unleash.url")
+
+
+def _told_twice(values: Values) -> Iterator[Fault]:
+    listed = values.get("webhooks")
+    urls = [hook.get("url") for hook in listed if isinstance(hook, dict)] if isinstance(listed, list) else []
+    for index, url in enumerate(urls):
+        if url is not None and url in urls[:index]:
+            yield Fault(f"webhooks[{index}].url", "is listed above already: it is told everything once")
 
 
 def _in(values: Values, section: str, key: str, default: object = None) -> object:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flags.decide import Decision
 from flags.flag import Side
 from flags.window import Outcome
+from proxy.errors import Refused
 
 UNMATCHED = "unmatched"  # the name under which requests outside every route are counted
 
@@ -42,6 +43,8 @@ PATIENCE = 1.0  # seconds of waiting after which leaving is our failure, while l
 
 def outcome(exchange: Exchange, patience: float | None) -> Outcome:
     """`patience`: legacy's p99 for this route in seconds, if known; who waits longer and leaves was failed."""
+    if exchange.failure == Refused.kind and exchange.decision.primary is Side.NATIVE:
+        return Outcome.EXCLUDED  # it is being deployed: whoever comes next finds it unavailable, which is no failure
     if exchange.failure is not None:
         return Outcome.FAILED
     if exchange.left:

@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.types import Scope
 
+from proxy.forcing import FORCE, Force, forces
 from proxy.headers import Header, given_id, identity, message_head, sift
 from proxy.ids import new_ids
 from proxy.origin import CLAIMED, Claims, Said, origin
@@ -83,6 +84,7 @@ class Forwarding:
             "strangler.request_id": outgoing.request_id,
             "strangler.client": outgoing.caller.client,
             "strangler.words": words,
+            "strangler.forces": self.forces(outgoing.said),
         }
 
     def outgoing(self, headers: list[Header], peer: str, scheme: str) -> Outgoing:
@@ -98,6 +100,11 @@ class Forwarding:
         if self._secret is None or all(name != SIGNATURE for name, _ in came):
             return NOTHING
         return self._secret.words(came, method=method.encode(), target=target, now=time.time())
+
+    def forces(self, said: Said) -> tuple[Force, ...]:
+        """What a tester's tokens demand, if they are ours and still good."""
+        tokens = said.get(FORCE)
+        return forces(tokens, self._secret, time.time()) if tokens and self._secret is not None else ()
 
     def passed_on(self, scope: Scope, words: Mapping[str, str]) -> list[Header]:
         """Of the words that came with a request, those that are for the side too."""

@@ -16,6 +16,7 @@ from flags.latched import EVERY, Latched
 from flags.loop import Loop
 from proxy.presence import presence, processes
 
+BY_HAND = "by hand, on this machine"
 TAKE = signal.SIGUSR1  # each worker reads the directory anew
 PATIENCE = 2.0  # seconds that a process has to say that it goes by it
 LOOK = 0.005  # seconds between two looks
@@ -30,14 +31,14 @@ def roll_back(
     pause: Callable[[float], None] = time.sleep,
 ) -> Mapping[int, bool]:
     """Roll a route back, or every one; for each process here, whether it goes by that now. OSError: nothing is done."""
-    trip = Trip(now(), f"by hand, on this machine: {why}")
-    Latched(directory).keep({EVERY if route is None else route: trip})
+    trip = Trip(now(), f"{BY_HAND}: {why}", BY_HAND)
+    as_of = Latched(directory).keep({EVERY if route is None else route: trip})
     living = processes(directory)
     for pid in living:
         with suppress(ProcessLookupError):
             os.kill(pid, TAKE)
     until = time.monotonic() + patience
-    while waiting := [pid for pid, taken in processes(directory).items() if pid in living and taken < trip.at]:
+    while waiting := [pid for pid, taken in processes(directory).items() if pid in living and taken < as_of]:
         if time.monotonic() >= until:
             break
         pause(LOOK)

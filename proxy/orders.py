@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,18 @@ from proxy.values import read_tokens
 
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to ask a port that listens on every address
 PATIENCE = 5.0  # seconds
+SILENCE = 40.0  # seconds without a word on a stream, of which every 15 bring one, after which it is given up
+
+Told = Mapping[str, Any]
+Event = tuple[str, Told | None]  # where the stream is, and what happened there
 
 
 class OrderFailed(Exception):
-    """The order was refused, or did not arrive."""
+    """The order was refused, or did not arrive. `told`: all that the port said."""
+
+    def __init__(self, words: str, told: Told | None = None) -> None:
+        super().__init__(words)
+        self.told = told or {}
 
 
 class Orders:
@@ -34,10 +45,33 @@ class Orders:
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None, **query: str) -> dict[str, Any]:
         """The answer's JSON; OrderFailed says why there is none, and what that means."""
         url = f"http://{self.address}{path}"
-        try:
+        with self._reaching():
             answer = httpx.request(
                 method, url, json=body, params=query, headers=self._headers, timeout=self._patience, trust_env=False
             )
+        return _told(answer)
+
+    def events(self, after: str = "") -> Iterator[Event]:
+        """What happens from now on, or behind the event with this id, until the stream ends. The first says where."""
+        headers = self._headers | ({"last-event-id": after} if after else {})
+        limits, url = httpx.Timeout(self._patience, read=SILENCE), f"http://{self.address}/events"
+        with (
+            self._reaching(),
+            httpx.stream("GET", url, headers=headers, timeout=limits, trust_env=False) as answer,
+        ):
+            if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+                answer.read()
+                _told(answer)
+                raise OrderFailed(f"what answers at {answer.url} tells no events")
+            try:
+                yield from _events(answer.iter_lines())
+            except httpx.HTTPError:
+                return  # as if it had been ended
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
         except httpx.ConnectError as error:
             raise OrderFailed(
                 f"no proxy answers at {self.address}, so nothing changed; is `strangler serve` running, with its "
@@ -48,7 +82,6 @@ class Orders:
                 f"the proxy at {self.address} did not answer ({type(error).__name__}): it may or may not have taken "
                 "the order; look at `strangler status`"
             ) from error
-        return _told(answer)
 
 
 def _told(answer: httpx.Response) -> dict[str, Any]:
@@ -61,7 +94,21 @@ def _told(answer: httpx.Response) -> dict[str, Any]:
     if answer.is_success:
         return told
     hint = "; set STRANGLER_TOKEN" if answer.status_code == httpx.codes.UNAUTHORIZED else ""
-    raise OrderFailed(f"{told.get('error', answer.status_code)}{hint}")
+    raise OrderFailed(f"{told.get('error', answer.status_code)}{hint}", told)
+
+
+def _events(lines: Iterator[str]) -> Iterator[Event]:
+    """Server-sent events, each with the last id that was named; one that is cut off is none."""
+    id, data = "", ""
+    for line in lines:
+        field, _, value = line.partition(": ")
+        if field == "id":
+            id = value
+        elif field == "data":
+            data = value
+        elif not line:
+            yield id, json.loads(data) if data else None
+            data = ""
 
 
 def _first_token(place: Path | None) -> str | None:

@@ -57,7 +57,11 @@ class Router:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The server's front has decided already, to know what it may relay; a request is never decided twice.
         name, decision = scope.get("strangler.decided") or self.decide(
-            scope["method"], scope["raw_path"], scope["headers"], scope["strangler.client"]
+            scope["method"],
+            scope["raw_path"],
+            scope["headers"],
+            scope["strangler.client"],
+            scope.get("strangler.forces", ()),
         )
         scope["strangler.route"] = name
         observer = self.observer
@@ -116,8 +120,8 @@ def _repeats(scope: Scope, kept: Kept, limit: int) -> bool:
 
 
 def _waited(scope: Scope, kept: Kept, started: float, ended: float) -> float | None:
-    if kept.ended:
-        return ended - kept.ended_at
+    if kept.ended:  # what has no body was whole at once, whenever the side came to look for one
+        return ended - (kept.ended_at if kept.size else started)
     return None if _announces_body(scope) else ended - started
 
 

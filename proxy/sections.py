@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, get_args
@@ -23,6 +23,7 @@ from proxy.values import (
     ClientToken,
     Count,
     Duration,
+    Holdback,
     ImportString,
     JudgeName,
     Listen,
@@ -130,10 +131,11 @@ class Shadow(Section):
 class Rollback(Section):
     window: Window = 30.0
     min_requests: Count = 50
-    max_error_rate: Rate = 0.05
+    max_error_rate: Rate = 0.02
     max_excess: Rate = 0.02
     alpha: Alpha = 0.01
     judge: JudgeName = Judge.EVIDENCE
+    slow_over: Duration = 0.5
 
 
 class Unleash(Section):
@@ -143,6 +145,13 @@ class Unleash(Section):
     token: ClientToken | None = None
     admin_token: Token | None = None
     backup: WrittenFile = Path("unleash.json")
+
+
+class Webhook(Section):
+    """Who is told of trips and resets."""
+
+    url: ServerUrl
+    secret: SecretFile
 
 
 class Trips(Section):
@@ -163,10 +172,12 @@ class RouteConfig(Section):
     match: Match
     share: Share = 0
     shadow: Share = 0
+    holdback: Holdback | None = None
     group: Name = "default"
     ignore: tuple[Rule, ...] = ()
     timeouts: Timeouts = Timeouts()
     judge: JudgeName | None = None
+    slow_over: Duration | None = None
 
     @property
     def route(self) -> Route:
@@ -209,9 +220,16 @@ class Config(Section):
     secret: SecretFile | None = None
     shadow: Shadow = Shadow()
     rollback: Rollback = Rollback()
+    holdback: Holdback = 200
     trips: Trips = Trips()
+    webhooks: tuple[Webhook, ...] = ()
     log: Log = Log()
     routes: tuple[RouteConfig, ...] = ()
+
+    @property
+    def holdbacks(self) -> Mapping[str, int]:
+        """What of each route's subjects stays on legacy, whatever its share."""
+        return {route.name: self.holdback if route.holdback is None else route.holdback for route in self.routes}
 
 
 def section_at(path: Sequence[str | int]) -> type[Section]:

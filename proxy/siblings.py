@@ -22,7 +22,7 @@ EVERY = 1.0  # seconds between two reports of what is counted here: as much is l
 PATIENCE = 2.0  # seconds that the supervisor has to say what the others have counted
 SPREAD_WITHIN = 1.0  # seconds that the others have to take over a trip
 
-Heard = tuple[str, float, str]  # a trip: its route, when, why
+Heard = tuple[str, float, str, str]  # a trip: its route, when, why, who
 
 
 class Silent(Exception):
@@ -157,7 +157,7 @@ class Supervised:
         """Take over trips, each only once: one that is lifted again here has been delivered, or was reset."""
         new = _known(state) - self._heard
         self._heard |= new
-        self._loop.adopt({route: Trip(at, reason) for route, at, reason in new})
+        self._loop.adopt({route: Trip(at, reason, who) for route, at, reason, who in new})
         await self._tell_trips()
         async with self._spread:
             self._state = dict(state)
@@ -174,8 +174,8 @@ class Supervised:
 
 
 def _trips(latches: Mapping[str, Trip]) -> set[Heard]:
-    return {(route, trip.at, trip.reason) for route, trip in latches.items()}
+    return {(route, trip.at, trip.reason, trip.who) for route, trip in latches.items()}
 
 
 def _known(state: Mapping[str, Any]) -> set[Heard]:
-    return {(route, at, reason) for route, at, reason in state["trips"]}
+    return {(route, at, reason, who) for route, at, reason, who in state["trips"]}

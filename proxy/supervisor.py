@@ -220,12 +220,12 @@ class Supervisor:
         self._tell()
 
     def _stalled(self, routes: Iterable[str]) -> None:
-        self._trips |= {(route, time.time(), BLOCKED) for route in routes}
+        self._trips |= {(route, time.time(), BLOCKED, "the watchdog") for route in routes}
         self._tell()
 
     def _hear(self, child: Child, told: Mapping[str, Any]) -> None:
         """A worker's trips that the store has not heard of. One that it no longer has is delivered, for all."""
-        latched, heard = ({(route, at, why) for route, at, why in told[key]} for key in ("latched", "heard"))
+        latched, heard = ({(route, at, why, who) for route, at, why, who in told[key]} for key in ("latched", "heard"))
         self._delivered |= child.latched - latched
         self._trips = (self._trips | latched) - self._delivered
         child.latched, child.heard = latched, heard

@@ -18,9 +18,11 @@ STATES: dict[str, Rule] = {
     "strangler_tripped": max,
     "strangler_verdict": max,
     "strangler_store_connected": min,
+    "strangler_rollback_unproved": max,
     "strangler_unleash_connected": min,
     "strangler_unleash_refused": max,
     "strangler_native_ready": min,
+    "strangler_subject_concerns": max,
     "strangler_upstream_up": min,
     "process_start_time_seconds": min,
     "process_open_fds": max,  # against a limit that is each process's own

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.connection import Connection
 from proxy.early import INVITATION, Early, gathered, until_whole
-from proxy.errors import Broken, ClientLeft, ClientStalled
+from proxy.errors import Broken, ClientLeft, ClientStalled, Refused
 from proxy.headers import Header, message_head
 from proxy.pool import Limits, Pool
 from proxy.reply import Reply
@@ -75,7 +75,12 @@ class Upstream:
             again = not broken.reached or (request.repeatable and not errand.reply.touched)
             if not (reused and again):
                 raise
-        connection = await self.pool.take(fresh=True)
+            try:
+                connection = await self.pool.take(fresh=True)
+            except Refused:
+                if broken.reached:
+                    raise broken from None  # the side may have died of it, and not only be on its way
+                raise
         return await Errand(self, connection, request, limits).run(receive, send)
 
     def close(self) -> None:

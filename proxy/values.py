@@ -12,6 +12,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, StrictInt
 
+from flags.flag import WHOLE
 from flags.rollback import Judge
 from proxy import units
 from proxy.address import Address
@@ -184,6 +185,14 @@ def _rule(text: str) -> str:
     return text
 
 
+def _holdback(value: object) -> int:
+    """None at all needs no unit."""
+    held = 0 if value == 0 and type(value) is int else units.share(value)
+    if held == WHOLE:
+        raise ValueError(f'"{value}" would leave native nobody; leave the shares at 0% instead')
+    return held
+
+
 def _alpha(value: object) -> float:
     chance = units.rate(value)
     if not 0 < chance < 1:
@@ -209,6 +218,7 @@ Duration = Annotated[float, BeforeValidator(units.duration)]
 Window = Annotated[float, BeforeValidator(_window)]
 Size = Annotated[int, BeforeValidator(units.size)]
 Share = Annotated[int, BeforeValidator(units.share)]
+Holdback = Annotated[int, BeforeValidator(_holdback)]
 Rate = Annotated[float, BeforeValidator(units.rate)]
 Alpha = Annotated[float, BeforeValidator(_alpha)]
 JudgeName = Annotated[Judge, BeforeValidator(lambda value: value if isinstance(value, Judge) else _text(_judge)(value))]

@@ -1,11 +1,14 @@
-"""Where the fleet keeps its flags and its counts: one interface, in memory or on Redis."""
+"""Where the fleet keeps its flags, ramps and counts: one interface, in memory or on Redis."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Protocol
 
+from flags.audit import Note, Record
+from flags.capacity import Load
 from flags.flag import Flag
+from flags.ramp import Ramp
 from flags.window import Cells, Seconds
 
 
@@ -16,15 +19,24 @@ class Store(Protocol):
         """All flags; a route without one has share 0. A flag that is what it was is the same object."""
         ...
 
-    async def change(self, route: str, expected: int, flag: Flag) -> None:
-        """Write `flag` unless the store is past the generation `expected`: then Stale, with what it holds.
+    async def change(self, route: str, expected: int, flag: Flag, note: Note) -> None:
+        """Write `flag`, and its record with it, unless the store is past the generation `expected`: then Stale, with
+        what it holds.
 
         A store that is behind `expected` was restored from the past, and the writer knows better.
         """
         ...
 
-    async def seed(self, flags: Mapping[str, Flag]) -> Collection[str]:
-        """Write the flags that do not exist yet, older than any change; the routes that were written."""
+    async def seed(self, flags: Mapping[str, Flag], note: Note) -> Collection[str]:
+        """Write the flags that do not exist yet, older than any change, each with its record; the routes of them."""
+        ...
+
+    async def audit(self, count: int, route: str | None = None) -> Sequence[Record]:
+        """The newest records, newest first; of one route if it is named."""
+        ...
+
+    async def audited(self, after: str, count: int) -> Sequence[Record]:
+        """The records behind the one with the id `after`, oldest first."""
         ...
 
     def changes(self) -> AsyncGenerator[None, None]:
@@ -37,6 +49,22 @@ class Store(Protocol):
 
     async def window(self, first: int, last: int) -> Seconds:
         """The fleet's sums for the seconds from `first` to `last`."""
+        ...
+
+    async def ramps(self) -> Mapping[str, Ramp]:
+        """All that were ever begun, each route's latest."""
+        ...
+
+    async def ramp(self, route: str, expected: int, ramp: Ramp) -> bool:
+        """Write `ramp` unless the store is past the generation `expected` of it; whether it holds this one now."""
+        ...
+
+    async def carry(self, worker: str, loads: Mapping[int, Load]) -> None:
+        """This worker's full loads of these minutes; saying them twice counts once."""
+        ...
+
+    async def carried(self, first: int, last: int) -> Mapping[int, Load]:
+        """The fleet's sums for the minutes from `first` to `last`, of the last day."""
         ...
 
     async def close(self) -> None: ...

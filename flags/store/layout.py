@@ -8,26 +8,47 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from flags.complaint import DIGITS
 from flags.flag import Side
 from flags.window import NOBODY, Cells, Counts, Key
 
 PREFIX = "{strangler}"
 FLAGS = f"{PREFIX}:flags"  # route → flag as JSON
+AUDIT = f"{PREFIX}:audit"  # a stream of who changed which of them
 VERSION = "version"  # the field of a second's sum that tells readers whether they have seen it as it is
 
 # Reader and script look for the generation alone, in the same way, so that a flag nobody can read can be replaced.
 _GENERATION = re.compile(r'"generation"\s*:\s*(\d{1,15})', re.ASCII)
 
-# KEYS: the flags. ARGV: route, generation expected, flag, channel. Answers with the flag that stood in the way.
+# KEYS: the flags, the audit. ARGV: route, generation expected, flag, channel, how many records are kept, note. Answers
+# with the flag that stood in the way. The record comes first: if it cannot be written, nothing is changed.
 CHANGE = """
 local current = redis.call('HGET', KEYS[1], ARGV[1])
 if current then
   local generation = string.match(current, '"generation"%s*:%s*(%d+)') or '0'
   if tonumber(string.sub(generation, 1, 15)) > tonumber(ARGV[2]) then return current end
 end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], '*',
+  'route', ARGV[1], 'note', ARGV[6], 'before', current or '', 'after', ARGV[3])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 redis.call('PUBLISH', ARGV[4], ARGV[1])
 return false
+"""
+
+# KEYS: the flags, the audit. ARGV: channel, how many records are kept, note, then route and flag by turns. Answers with
+# the routes that had none.
+SEED = """
+local new = {}
+for i = 4, #ARGV, 2 do
+  if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 0 then
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*',
+      'route', ARGV[i], 'note', ARGV[3], 'before', '', 'after', ARGV[i + 1])
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+    new[#new + 1] = ARGV[i]
+  end
+end
+redis.call('PUBLISH', ARGV[1], '')
+return new
 """
 
 # KEYS: the flags. ARGV: the digest of what the reader has seen. Answers with nothing if that is all, else with the
@@ -48,7 +69,7 @@ return {redis.call('HGET', KEYS[1], ARGV[1]) or '', table.concat(found, '\\n')}
 
 # KEYS: the fleet's sum and this worker's part of it, both for one second. ARGV: seconds to live, the version's field,
 # then field and counts by turns. The sum moves by what the part moved since it was last told; behind its numbers stand
-# the marks of the subjects that any worker has failed, each once.
+# the complaints of all workers' subjects, each once.
 REPORT = """
 local function counts(text)
   local found = {}
@@ -56,12 +77,12 @@ local function counts(text)
   return found
 end
 local function united(sum, part)
-  local marks, known = string.match(sum or '', ';(.*)') or '', {}
-  for mark in string.gmatch(marks, '........') do known[mark] = true end
-  for mark in string.gmatch(string.match(part, ';(.*)') or '', '........') do
-    if not known[mark] then marks = marks .. mark end
+  local complaints, known, each = string.match(sum or '', ';(.*)') or '', {}, string.rep('.', DIGITS)
+  for complaint in string.gmatch(complaints, each) do known[complaint] = true end
+  for complaint in string.gmatch(string.match(part, ';(.*)') or '', each) do
+    if not known[complaint] then complaints = complaints .. complaint end
   end
-  return marks == '' and '' or ';' .. marks
+  return complaints == '' and '' or ';' .. complaints
 end
 redis.call('HINCRBY', KEYS[1], ARGV[2], 1)
 for i = 3, #ARGV, 2 do
@@ -74,7 +95,7 @@ for i = 3, #ARGV, 2 do
 end
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 redis.call('EXPIRE', KEYS[2], ARGV[1])
-"""
+""".replace("DIGITS", str(DIGITS))
 
 
 def channel(database: int) -> str:
@@ -101,8 +122,8 @@ def fields_of(cells: Cells) -> Mapping[int, Sequence[str]]:
     fields: dict[int, list[str]] = {}
     for (second, route, side), counts in cells.items():
         numbers = f"{counts.asked} {counts.ok} {counts.failed} {counts.excluded} {counts.subjects}"
-        marks = "".join([";", *(f"{mark:08x}" for mark in counts.failed_subjects)]) if counts.failed_subjects else ""
-        fields.setdefault(second, []).extend((f"{side.value} {route}", numbers + marks))
+        told = "".join([";", *(f"{each:0{DIGITS}x}" for each in counts.complaints)]) if counts.complaints else ""
+        fields.setdefault(second, []).extend((f"{side.value} {route}", numbers + told))
     return fields
 
 
@@ -112,10 +133,10 @@ def counts_in(text: str) -> Iterator[tuple[Key, Counts]]:
     for field, told in zip(lines[::2], lines[1::2], strict=True):
         if field != VERSION:
             side, _, route = field.partition(" ")
-            numbers, _, marks = told.partition(";")
+            numbers, _, complaints = told.partition(";")
             asked, ok, failed, excluded, subjects = map(int, numbers.split())
-            yield (route, Side(side)), Counts(asked, ok, failed, excluded, subjects, _marks_in(marks))
+            yield (route, Side(side)), Counts(asked, ok, failed, excluded, subjects, _complaints_in(complaints))
 
 
-def _marks_in(text: str) -> frozenset[int]:
-    return frozenset([int(text[place : place + 8], 16) for place in range(0, len(text), 8)]) if text else NOBODY
+def _complaints_in(text: str) -> frozenset[int]:
+    return frozenset([int(text[at : at + DIGITS], 16) for at in range(0, len(text), DIGITS)]) if text else NOBODY

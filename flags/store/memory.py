@@ -1,39 +1,54 @@
-"""Flags and counts of one process, gone with it."""
+"""Flags, ramps and counts of one process, gone with it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
+from flags.audit import BEGINNING, MOST, Note, Record, next_id, place
+from flags.capacity import DAY, Load
 from flags.errors import Stale
 from flags.flag import Flag
 from flags.ledger import Ledger
+from flags.ramp import Ramp
 from flags.window import Cells, Seconds
 
 
 class MemoryStore:
     def __init__(self) -> None:
         self._flags: dict[str, Flag] = {}
+        self._records: deque[Record] = deque(maxlen=MOST)
         self._parts: dict[str, Ledger] = {}  # by worker
         self._sum = Ledger()
         self._listeners: set[asyncio.Event] = set()
+        self._ramps: dict[str, Ramp] = {}
+        self._loads: dict[int, dict[str, Load]] = {}  # by minute and worker
 
     async def flags(self) -> Mapping[str, Flag]:
         return dict(self._flags)
 
-    async def change(self, route: str, expected: int, flag: Flag) -> None:
+    async def change(self, route: str, expected: int, flag: Flag, note: Note) -> None:
         current = self._flags.get(route, Flag())
         if current.generation > expected:
             raise Stale(route, current)
-        self._flags[route] = flag
+        self._write(route, flag, note)
         self._tell()
 
-    async def seed(self, flags: Mapping[str, Flag]) -> Collection[str]:
+    async def seed(self, flags: Mapping[str, Flag], note: Note) -> Collection[str]:
         new = {route: replace(flag, generation=1) for route, flag in flags.items() if route not in self._flags}
-        self._flags |= new
+        for route, flag in new.items():
+            self._write(route, flag, note)
         self._tell()
         return new.keys()
+
+    async def audit(self, count: int, route: str | None = None) -> Sequence[Record]:
+        return list(islice((each for each in reversed(self._records) if route in (None, each.route)), count))
+
+    async def audited(self, after: str, count: int) -> Sequence[Record]:
+        return list(islice((each for each in self._records if place(each.id) > place(after)), count))
 
     async def changes(self) -> AsyncGenerator[None, None]:
         changed = asyncio.Event()
@@ -57,8 +72,33 @@ class MemoryStore:
     async def window(self, first: int, last: int) -> Seconds:
         return self._sum.window(first, last)
 
+    async def ramps(self) -> Mapping[str, Ramp]:
+        return dict(self._ramps)
+
+    async def ramp(self, route: str, expected: int, ramp: Ramp) -> bool:
+        current = self._ramps.get(route)
+        if current is not None and current.generation > expected:
+            return current == ramp
+        self._ramps[route] = ramp
+        return True
+
+    async def carry(self, worker: str, loads: Mapping[int, Load]) -> None:
+        for minute, load in loads.items():
+            self._loads.setdefault(minute, {})[worker] = load
+        newest = max(self._loads, default=0)
+        self._loads = {minute: load for minute, load in self._loads.items() if minute > newest - DAY}
+
+    async def carried(self, first: int, last: int) -> Mapping[int, Load]:
+        told = {minute: self._loads[minute] for minute in range(first, last + 1) if minute in self._loads}
+        return {minute: sum(loads.values(), Load()) for minute, loads in told.items()}
+
     async def close(self) -> None:
         """Nothing is held open."""
+
+    def _write(self, route: str, flag: Flag, note: Note) -> None:
+        last = self._records[-1].id if self._records else BEGINNING
+        before, self._flags[route] = self._flags.get(route, Flag()), flag
+        self._records.append(Record(next_id(last, note.at), route, note, before, flag))
 
     def _tell(self) -> None:
         for changed in self._listeners:

@@ -1,10 +1,10 @@
-"""Flags and counts on Redis, for every worker."""
+"""Flags, ramps and counts on Redis, for every worker."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
@@ -17,15 +17,21 @@ from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import RedisError
 from tenacity import retry, retry_if_exception_type, wait_random_exponential
 
+from flags.audit import MOST, Note, Record, encode_note
 from flags.breath import Breath
+from flags.capacity import Load
 from flags.errors import Stale, StoreUnavailable
 from flags.flag import Flag, decode, encode
+from flags.ramp import Ramp
+from flags.store import ramps, trail
 from flags.store.layout import (
+    AUDIT,
     CHANGE,
     FLAGS,
     READ_FLAGS,
     READ_SUM,
     REPORT,
+    SEED,
     VERSION,
     channel,
     counts_in,
@@ -75,21 +81,29 @@ class RedisStore:
                 self._flags[route] = known if known and known[0] == text else (text, self._read(route, text))
         return {route: flag for route, (_, flag) in self._flags.items()}
 
-    async def change(self, route: str, expected: int, flag: Flag) -> None:
-        text = encode(flag)
+    async def change(self, route: str, expected: int, flag: Flag, note: Note) -> None:
+        text, said = encode(flag), encode_note(note)
         async with self._reaching():
-            current = await self._client.eval(CHANGE, 1, FLAGS, route, expected, text, self._channel)
+            current = await self._client.eval(CHANGE, 2, FLAGS, AUDIT, route, expected, text, self._channel, MOST, said)
         # Our own text means that this change arrived before, and its answer was lost with the connection.
         if current is not None and current != text:
             raise Stale(route, self._read(route, current))
 
-    async def seed(self, flags: Mapping[str, Flag]) -> Collection[str]:
-        async with self._reaching(), self._client.pipeline() as commands:
-            for route, flag in flags.items():
-                commands.hsetnx(FLAGS, route, encode(replace(flag, generation=1)))
-            commands.publish(self._channel, "")
-            written = await commands.execute()
-        return [route for route, new in zip(flags, written, strict=False) if new]
+    async def seed(self, flags: Mapping[str, Flag], note: Note) -> Collection[str]:
+        told = [text for route, flag in flags.items() for text in (route, encode(replace(flag, generation=1)))]
+        async with self._reaching():
+            written: list[str] = await self._client.eval(
+                SEED, 2, FLAGS, AUDIT, self._channel, MOST, encode_note(note), *told
+            )
+        return written
+
+    async def audit(self, count: int, route: str | None = None) -> Sequence[Record]:
+        async with self._reaching():
+            return await trail.latest(self._client, count, route)
+
+    async def audited(self, after: str, count: int) -> Sequence[Record]:
+        async with self._reaching():
+            return await trail.behind(self._client, after, count)
 
     async def changes(self) -> AsyncGenerator[None, None]:
         while True:
@@ -134,6 +148,22 @@ class RedisStore:
         except ValueError as error:
             raise StoreUnavailable(f"{self._where} holds counts that are not ours: {error}") from error
         return counted
+
+    async def ramps(self) -> Mapping[str, Ramp]:
+        async with self._reaching():
+            return await ramps.read(self._client)
+
+    async def ramp(self, route: str, expected: int, ramp: Ramp) -> bool:
+        async with self._reaching():
+            return await ramps.write(self._client, route, expected, ramp)
+
+    async def carry(self, worker: str, loads: Mapping[int, Load]) -> None:
+        async with self._reaching():
+            await ramps.carry(self._client, worker, loads)
+
+    async def carried(self, first: int, last: int) -> Mapping[int, Load]:
+        async with self._reaching():
+            return await ramps.carried(self._client, first, last)
 
     async def close(self) -> None:
         await self._client.aclose()

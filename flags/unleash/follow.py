@@ -159,7 +159,8 @@ class Unleash:
                     await self._switch_off(route, word, unheard)
             elif obeyed(flag, word, revision) != (flag.native, flag.source):
                 try:
-                    change = await self._loop.order(route, functools.partial(_obey, word=word, revision=revision))
+                    obey = functools.partial(_obey, word=word, revision=revision)
+                    change = await self._loop.order(route, obey, "unleash", f"its revision {revision} says so")
                 except (Stale, StoreUnavailable):
                     break  # the next poll finds it as it is now
                 if change.after != change.before:

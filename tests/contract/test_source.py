@@ -51,7 +51,7 @@ class Source:
 
     async def give(self, percent: int) -> None:
         if self.page is None:
-            await self._operator.set_share(self.route, percent * 100)
+            await self._operator.set(self.route, share=percent * 100)
         elif self._given:
             await self.page.move(self.route, percent)
         else:

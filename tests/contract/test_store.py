@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
 
+from flags.audit import BEGINNING, MOST, Note, Record, What
+from flags.capacity import DAY, Load
 from flags.errors import Stale
 from flags.flag import Flag, Side, Trip
+from flags.ramp import Ramp, State
 from flags.store import Store
 from flags.store.memory import MemoryStore
 from flags.store.redis import RedisStore
 from flags.window import Counts
+from tests.flags.workers import NOTE
 
 ROUTE = "messages.create"
 NATIVE, LEGACY = (ROUTE, Side.NATIVE), (ROUTE, Side.LEGACY)
@@ -40,40 +45,40 @@ async def test_a_new_store_has_no_flags(store: Store) -> None:
 
 async def test_a_change_is_kept_whole(store: Store) -> None:
     flag = Flag(native=250, shadow=10_000, trip=Trip(1700000000.25, 'native failed "all" – 41 of 310'), generation=7)
-    await store.change(ROUTE, 0, flag)
+    await store.change(ROUTE, 0, flag, NOTE)
     assert await store.flags() == {ROUTE: flag}
 
 
 async def test_routes_do_not_disturb_each_other(store: Store) -> None:
-    await store.change("a", 0, Flag(native=1, generation=9))
-    await store.change("b c", 0, Flag(native=2, generation=1))
+    await store.change("a", 0, Flag(native=1, generation=9), NOTE)
+    await store.change("b c", 0, Flag(native=2, generation=1), NOTE)
     assert await store.flags() == {"a": Flag(native=1, generation=9), "b c": Flag(native=2, generation=1)}
 
 
 async def test_a_change_that_expects_an_older_generation_is_refused_with_the_current_flag(store: Store) -> None:
     first = Flag(native=100, generation=1_800_000_000_000)
-    await store.change(ROUTE, 0, first)
+    await store.change(ROUTE, 0, first, NOTE)
     with pytest.raises(Stale) as refusal:
-        await store.change(ROUTE, first.generation - 1, Flag(native=900, generation=first.generation + 5))
+        await store.change(ROUTE, first.generation - 1, Flag(native=900, generation=first.generation + 5), NOTE)
     assert refusal.value.current == first
     assert await store.flags() == {ROUTE: first}
 
 
 async def test_a_change_that_expects_the_current_generation_is_taken(store: Store) -> None:
-    await store.change(ROUTE, 0, Flag(native=100, generation=4))
-    await store.change(ROUTE, 4, Flag(native=200, generation=5))
+    await store.change(ROUTE, 0, Flag(native=100, generation=4), NOTE)
+    await store.change(ROUTE, 4, Flag(native=200, generation=5), NOTE)
     assert (await store.flags())[ROUTE].native == 200
 
 
 async def test_a_writer_that_knows_a_newer_generation_than_the_store_is_right(store: Store) -> None:
-    await store.change(ROUTE, 0, Flag(native=100, generation=4))
-    await store.change(ROUTE, 90, Flag(native=0, generation=91))
+    await store.change(ROUTE, 0, Flag(native=100, generation=4), NOTE)
+    await store.change(ROUTE, 90, Flag(native=0, generation=91), NOTE)
     assert await store.flags() == {ROUTE: Flag(native=0, generation=91)}
 
 
 async def test_of_two_changes_at_once_one_wins_and_the_other_learns_of_it(store: Store) -> None:
     rivals = [Flag(native=share, generation=1) for share in (100, 200)]
-    ended = await asyncio.gather(*(store.change(ROUTE, 0, flag) for flag in rivals), return_exceptions=True)
+    ended = await asyncio.gather(*(store.change(ROUTE, 0, flag, NOTE) for flag in rivals), return_exceptions=True)
     (winner,) = [flag for flag, end in zip(rivals, ended, strict=True) if end is None]
     (refusal,) = [end for end in ended if end is not None]
     assert isinstance(refusal, Stale)
@@ -82,20 +87,20 @@ async def test_of_two_changes_at_once_one_wins_and_the_other_learns_of_it(store:
 
 async def test_seeding_writes_only_what_is_missing_and_says_what(store: Store) -> None:
     kept = Flag(native=0, trip=Trip(1.0, "kept"), generation=12)
-    await store.change("a", 0, kept)
-    assert list(await store.seed({"a": Flag(native=500), "b": Flag(native=500, shadow=7)})) == ["b"]
+    await store.change("a", 0, kept, NOTE)
+    assert list(await store.seed({"a": Flag(native=500), "b": Flag(native=500, shadow=7)}, NOTE)) == ["b"]
     assert await store.flags() == {"a": kept, "b": Flag(native=500, shadow=7, generation=1)}
-    assert list(await store.seed({"b": Flag(native=900)})) == []
+    assert list(await store.seed({"b": Flag(native=900)}, NOTE)) == []
 
 
 async def test_listeners_hear_at_first_and_after_each_change_and_seed(store: Store) -> None:
     async with aclosing(store.changes()) as one, aclosing(store.changes()) as two, asyncio.timeout(10):
         await anext(one)
         await anext(two)
-        await store.change(ROUTE, 0, Flag(generation=1))
+        await store.change(ROUTE, 0, Flag(generation=1), NOTE)
         await anext(one)
         await anext(two)
-        await store.seed({"another": Flag()})
+        await store.seed({"another": Flag()}, NOTE)
         await anext(one)
 
 
@@ -103,7 +108,7 @@ async def test_a_listener_that_was_busy_finds_the_last_of_many_changes(store: St
     async with aclosing(store.changes()) as changes, asyncio.timeout(10):
         await anext(changes)
         for generation in range(1, 51):
-            await store.change(ROUTE, generation - 1, Flag(generation=generation))
+            await store.change(ROUTE, generation - 1, Flag(generation=generation), NOTE)
         await anext(changes)
         assert (await store.flags())[ROUTE].generation == 50
 
@@ -146,10 +151,10 @@ async def test_a_second_that_moves_after_it_was_read_is_read_again(store: Store)
 
 async def test_what_has_not_moved_is_the_same_object_when_it_is_read_again(store: Store) -> None:
     cell, other = (100, ROUTE, Side.NATIVE), (101, ROUTE, Side.NATIVE)
-    await store.change("a", 0, Flag(native=100, generation=4))
+    await store.change("a", 0, Flag(native=100, generation=4), NOTE)
     await store.report("one", {cell: Counts(5), other: Counts(7)}, KEEP)
     flags, before = await store.flags(), await store.window(100, 101)
-    await store.change("b", 0, Flag(native=200, generation=5))
+    await store.change("b", 0, Flag(native=200, generation=5), NOTE)
     await store.report("two", {other: Counts(1)}, KEEP)
     after = await store.window(100, 101)
     assert (await store.flags())["a"] is flags["a"]
@@ -158,9 +163,120 @@ async def test_what_has_not_moved_is_the_same_object_when_it_is_read_again(store
     assert before[101] == {NATIVE: Counts(7)}
 
 
+RAMP = Ramp((100, 500, 10_000), 600.0, 2_000, 'Anna "A" Müller', found=7, at=1700000000.25, generation=4)
+
+
+async def test_a_ramp_is_kept_whole_beside_the_flags(store: Store) -> None:
+    paused = replace(RAMP, step=2, state=State.PAUSED, why="by bob: lunch", generation=1_800_000_000_000)
+    assert await store.ramps() == {}
+    assert await store.ramp(ROUTE, 0, RAMP)
+    assert await store.ramp("another", 0, paused)
+    assert await store.ramps() == {ROUTE: RAMP, "another": paused}
+    assert await store.flags() == {}
+
+
+async def test_a_ramp_that_somebody_else_has_changed_is_left_alone(store: Store) -> None:
+    later = RAMP.into(State.ABORTED, 5.0, "by anna")
+    assert await store.ramp(ROUTE, 0, RAMP)
+    assert await store.ramp(ROUTE, RAMP.generation, later)
+    assert not await store.ramp(ROUTE, RAMP.generation, RAMP.into(State.PAUSED, 6.0))
+    assert await store.ramp(ROUTE, RAMP.generation, later)  # said again: the answer was lost
+    assert await store.ramps() == {ROUTE: later}
+
+
+async def test_of_two_changes_of_a_ramp_at_once_one_wins(store: Store) -> None:
+    await store.ramp(ROUTE, 0, RAMP)
+    rivals = [RAMP.into(state, 5.0) for state in (State.PAUSED, State.ABORTED)]
+    ended = await asyncio.gather(*(store.ramp(ROUTE, RAMP.generation, rival) for rival in rivals))
+    assert sorted(ended) == [False, True]
+    assert (await store.ramps())[ROUTE] == rivals[ended.index(True)]
+
+
+async def test_loads_are_summed_over_the_workers_and_said_twice_they_count_once(store: Store) -> None:
+    for load in (Load(10, 20), Load(15, 40), Load(15, 40)):
+        await store.carry("one", {29_000_000: load})
+    await store.carry("two", {29_000_000: Load(1, 2), 29_000_001: Load(3, 3)})
+    told = {29_000_000: Load(16, 42), 29_000_001: Load(3, 3)}
+    assert await store.carried(29_000_000 - DAY + 2, 29_000_001) == told
+    assert await store.carried(29_000_001, 29_000_001) == {29_000_001: Load(3, 3)}
+    assert await store.carried(29_000_002, 29_000_900) == {}
+
+
 async def test_subjects_are_summed_and_those_that_failed_are_named_once(store: Store) -> None:
     cell = 100, ROUTE, Side.NATIVE
     one, two = Counts(3, 1, 2, 0, 3, frozenset({1, 2**32 - 1})), Counts(2, 0, 2, 0, 2, frozenset({1, 10}))
     for worker, counts in (("one", Counts(3, subjects=3)), ("one", one), ("one", one), ("two", two)):
         await store.report(worker, {cell: counts}, KEEP)
     assert await store.window(100, 100) == {100: {NATIVE: Counts(5, 1, 4, 0, 5, frozenset({1, 10, 2**32 - 1}))}}
+
+
+def told(record: Record) -> tuple[str, Note, Flag, Flag]:
+    return record.route, record.note, record.before, record.after
+
+
+async def test_each_change_leaves_a_record_of_what_was_who_changed_it_and_why(store: Store) -> None:
+    raised, tripped = Flag(native=500, generation=5), Flag(trip=Trip(2.5, "failing", "evidence"), generation=6)
+    first, second = Note(1.25, "Anna – am Gerät", 'step "1"'), Note(2.5, "evidence", "failing")
+    await store.change(ROUTE, 0, raised, first)
+    await store.change(ROUTE, 5, tripped, second)
+    newest, oldest = await store.audit(10)
+    assert told(oldest) == (ROUTE, first, Flag(), raised)
+    assert told(newest) == (ROUTE, second, raised, tripped)
+    assert (oldest.what, newest.what) == (What.CHANGED, What.TRIPPED)
+
+
+async def test_a_change_that_is_refused_leaves_no_record(store: Store) -> None:
+    await store.change(ROUTE, 0, Flag(generation=9), NOTE)
+    with pytest.raises(Stale):
+        await store.change(ROUTE, 8, Flag(native=1, generation=10), NOTE)
+    assert [record.after.generation for record in await store.audit(10)] == [9]
+
+
+async def test_of_two_changes_at_once_only_the_one_that_is_made_is_recorded(store: Store) -> None:
+    rivals = [Flag(native=share, generation=1) for share in (100, 200)]
+    await asyncio.gather(*(store.change(ROUTE, 0, flag, NOTE) for flag in rivals), return_exceptions=True)
+    assert [record.after for record in await store.audit(10)] == [*(await store.flags()).values()]
+
+
+async def test_each_seed_that_is_written_is_recorded_and_no_other(store: Store) -> None:
+    await store.change("a", 0, Flag(generation=12), NOTE)
+    seeding = Note(7.0, "Anna", "seeded")
+    await store.seed({"a": Flag(native=500), "b": Flag(native=500), "c": Flag(shadow=7)}, seeding)
+    records = await store.audited((await store.audit(1, "a"))[0].id, 10)
+    assert [told(record) for record in records] == [
+        ("b", seeding, Flag(), Flag(native=500, generation=1)),
+        ("c", seeding, Flag(), Flag(shadow=7, generation=1)),
+    ]
+
+
+async def test_records_are_read_newest_first_by_route_and_number(store: Store) -> None:
+    for generation in range(1, 6):
+        await store.change("a" if generation % 2 else "b", generation, Flag(generation=generation), NOTE)
+    assert [record.after.generation for record in await store.audit(3)] == [5, 4, 3]
+    assert [record.after.generation for record in await store.audit(2, "a")] == [5, 3]
+    assert await store.audit(10, "c") == []
+
+
+async def test_whoever_has_seen_a_record_reads_on_behind_it(store: Store) -> None:
+    assert await store.audited(BEGINNING, 10) == []
+    for generation in range(1, 6):
+        await store.change(ROUTE, generation, Flag(generation=generation), NOTE)
+    seen = await store.audited(BEGINNING, 2)
+    assert [record.after.generation for record in seen] == [1, 2]
+    assert [record.after.generation for record in await store.audited(seen[-1].id, 10)] == [3, 4, 5]
+    (newest,) = await store.audit(1)
+    assert await store.audited(newest.id, 10) == []
+
+
+async def test_records_of_one_moment_and_of_a_clock_set_back_keep_their_order(store: Store) -> None:
+    for generation, at in enumerate((5.0, 5.0, 1.0, 6.0), 1):
+        await store.change(ROUTE, generation, Flag(generation=generation), Note(at, "Anna"))
+    assert [record.note.at for record in await store.audited(BEGINNING, 10)] == [5.0, 5.0, 1.0, 6.0]
+
+
+async def test_old_records_make_way_for_new_ones(store: Store) -> None:
+    for first in range(0, MOST + 500, 1_500):
+        await store.seed({f"route.{number}": Flag() for number in range(first, first + 1_500)}, NOTE)
+    (oldest,), (newest,) = await store.audited(BEGINNING, 1), await store.audit(1)
+    assert newest.route == f"route.{MOST + 499}"
+    assert 300 < int(oldest.route.removeprefix("route.")) <= 500

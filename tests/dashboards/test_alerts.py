@@ -46,6 +46,7 @@ def test_no_rule_reads_a_metric_that_nobody_writes() -> None:
     metrics.watch(dict, dict, {}, {})
     exposed = set(re.findall(r"^# TYPE (\S+) ", metrics.exposition().decode(), re.MULTILINE))
     states = {"strangler_native_ready", "strangler_store_connected"}  # tests/dashboards/test_queries.py reads them
+    states |= {"strangler_rollback_unproved"}  # that one too
     states |= {"strangler_unleash_connected", "strangler_unleash_refused"}  # tests/e2e/test_unleash.py does
     read = {
         name

@@ -32,7 +32,7 @@ strangler_native_ready 1.0
 
 
 def flags(*routes: str, **changes: object) -> dict[str, object]:
-    told = {"share": 2500, "shadow": 10_000, "trip": None, "verdict": None, **changes}
+    told = {"share": 3000, "inForce": 2500, "shadow": 10_000, "trip": None, "verdict": None, **changes}
     return {"storeConnected": True, "routes": [{"route": route, **told} for route in routes or ("list",)]}
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 
 from demo.service import LOOPBACK
 
@@ -26,6 +27,7 @@ class Load:
     answers: Counter[int] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     lasting: int = 0  # answers that said that they were their connection's last, unasked
+    _users: Iterator[int] = field(default_factory=count)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
@@ -78,8 +80,8 @@ class Load:
             self.failures[type(error).__name__] += 1
 
     async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> bool:
-        """Ask and read the whole answer; whether it said that it was the last."""
-        writer.write(request)
+        """Ask, each time as somebody else, and read the whole answer; whether it said that it was the last."""
+        writer.write(request.replace(b"\r\n\r\n", b"\r\nX-User: %d\r\n\r\n" % next(self._users)))
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         if b"chunked" in head:
             while size := int(await reader.readuntil(b"\r\n"), 16):

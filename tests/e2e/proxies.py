@@ -95,11 +95,11 @@ class Proxy:
 def running(
     directory: Path, config: Mapping[str, Any], more: Mapping[str, str] | None = None, workers: int = 1
 ) -> Iterator[Proxy]:
-    """A proxy with this configuration, on ports of its own."""
+    """A proxy with this configuration, on ports of its own. Nobody is held back, unless it says so."""
     port, admin = free_port(), free_port()
     path = directory / f"proxy-{port}.yaml"
     listening = {"listen": f"{LOOPBACK}:{port}", "admin": {"listen": f"{LOOPBACK}:{admin}", **config.get("admin", {})}}
-    path.write_text(yaml.safe_dump({**config, **listening}))
+    path.write_text(yaml.safe_dump({"holdback": 0, **config, **listening}))
     with serving(path, port, admin, more, workers) as proxy:
         yield proxy
 

@@ -32,6 +32,24 @@ def answering(side: str, status: int = 200) -> ASGIApp:
 legacy = answering("legacy")
 native = answering("native")
 failing = answering("native", 500)
+refusing = answering("native", 401)
+
+
+async def deployable(scope: Scope, receive: Receive, send: Send) -> None:
+    """Native with a start and an end, as `strangler handlers` serves it."""
+    if scope["type"] != "lifespan":
+        return await native(scope, receive, send)
+    for step in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{step}.complete"})
+    return None
+
+
+async def dawdling(scope: Scope, receive: Receive, send: Send) -> None:
+    """Native that takes its time."""
+    if scope["type"] == "http":
+        await asyncio.sleep(0.1)
+    await native(scope, receive, send)
 
 
 async def hanging(scope: Scope, receive: Receive, send: Send) -> None:

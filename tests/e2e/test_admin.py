@@ -26,6 +26,10 @@ GUARDED = [
     ("POST", "/rollback"),
     ("POST", "/seed"),
     ("GET", "/mismatches"),
+    ("GET", "/audit"),
+    ("GET", "/events"),
+    ("GET", "/webhooks"),
+    ("GET", "/openapi.json"),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,10 @@ def sides(proxy: Proxy) -> dict[str, str]:
 
 def has_share(proxy: Proxy, route: str, points: int) -> bool:
     return bool(proxy.route(route)["share"] == points)
+
+
+def until_share(proxy: Proxy, route: str, points: int) -> None:
+    until(proxy, lambda: has_share(proxy, route, points))
 
 
 @pytest.fixture
@@ -105,6 +110,43 @@ def test_a_missing_flag_is_a_share_of_0_whatever_the_configuration_would_seed(pa
     assert "nothing" in other.order("seed").out
 
 
+ROUNDS = 10
+
+
+def test_of_two_operators_at_once_who_rolls_back_always_wins_and_both_proxies_agree(pair: tuple[Proxy, Proxy]) -> None:
+    one, other = pair
+    with ThreadPoolExecutor(2) as operators:
+        for _ in range(ROUNDS):
+            share = operators.submit(one.admin.patch, "/flags/things.list", json={"share": "100%"})
+            back = operators.submit(other.admin.post, "/flags/things.list/rollback", json={"why": "strange"})
+            assert share.result().status_code in (200, 409)
+            assert back.result().status_code == 200
+            until(one, lambda: bool(one.route("things.list")["trip"]))
+            assert {side(one), side(other)} == {"legacy"}
+            one.order("reset", "things.list")
+            until(other, lambda: other.route("things.list")["trip"] is None)
+
+
+def test_of_two_operators_who_have_seen_the_same_one_moves_it_and_the_other_hears_of_it(
+    pair: tuple[Proxy, Proxy],
+) -> None:
+    with ThreadPoolExecutor(2) as operators:
+        for number in range(ROUNDS):
+            wanted = dict(zip((f"{2 * number + 1}%", f"{2 * number + 2}%"), pair, strict=True))
+            seen = pair[0].route("things.list")
+            asked = {
+                share: operators.submit(
+                    proxy.admin.patch, "/flags/things.list", json={"share": share, "generation": seen["generation"]}
+                )
+                for share, proxy in wanted.items()
+            }
+            answers = {share: answer.result().status_code for share, answer in asked.items()}
+            assert sorted(answers.values()) == [200, 409]
+            (won,) = (share for share, status in answers.items() if status == 200)
+            for proxy in pair:
+                until_share(proxy, "things.list", int(won.rstrip("%")) * 100)
+
+
 @pytest.mark.parametrize("place", ["in the proxy's process", "behind an address"])
 def test_a_native_that_fails_is_tripped_and_stays_at_zero_until_it_is_reset(
     place: str, tmp_path: Path, origin: str, flags_redis: str
@@ -142,6 +184,30 @@ def test_users_whom_native_fails_prove_it_and_one_of_them_does_not(
         assert re.fullmatch(
             r"native failed \d+ of \d+ subjects, legacy 0 of \d+; e-value .* ≥ .* \(rule [AB]\)", reason
         )
+
+
+@pytest.mark.parametrize(
+    ("native", "reason"),
+    [
+        ("refusing", r"native answered 401 to \d+ of \d+ subjects, legacy to \d+ of \d+; e-value .* \(rule D: 401\)"),
+        ("dawdling", r"native was slower than 50 ms for \d+ of \d+ subjects, legacy for \d+ of .* \(rule C\)"),
+    ],
+)
+def test_users_whom_native_refuses_or_keeps_waiting_prove_it_too(
+    native: str, reason: str, tmp_path: Path, origin: str, flags_redis: str
+) -> None:
+    settings = config(origin, flags_redis, {"app": f"tests.e2e.sides:{native}"})
+    with running(tmp_path, settings | {"rollback": {"slow_over": "50ms"}}) as proxy:
+        until(proxy, lambda: proxy.metric("strangler_native_ready") == 1)
+        proxy.order("set", "things.list", "25%")
+
+        def tripped() -> bool:
+            for subject in SUBJECTS:
+                assert proxy.users.get("/things", headers={"X-User": subject}).status_code in (200, 401)
+            return bool(proxy.route("things.list")["trip"])
+
+        until(proxy, tripped)
+        assert re.fullmatch(reason, proxy.route("things.list")["trip"]["reason"])
 
 
 def trip_and_reset(directory: Path, settings: dict[str, Any]) -> None:

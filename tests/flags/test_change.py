@@ -26,6 +26,12 @@ TRIPPED = Flag(shadow=100, trip=Trip(1.0, "by hand: incident 7"), generation=2)
             Reach.FLEET,
             "native answers 0 % (it was whom Unleash's rules choose), on every worker",
         ),
+        (
+            Flag(),
+            Flag(native=500, shadow=100),
+            Reach.FLEET,
+            "native answers 5 % (it was 0 %), 1 % is shadowed (it was 0 %), on every worker",
+        ),
         (Flag(shadow=5), Flag(), Reach.FLEET, "0 % is shadowed (it was 0.05 %), on every worker"),
         (Flag(native=5), Flag(native=5), Reach.FLEET, "nothing changed: native answers 0.05 %, 0 % is shadowed"),
         (
@@ -69,6 +75,25 @@ def test_a_change_says_what_happened_and_what_it_means_for_traffic(
     before: Flag, after: Flag, reach: Reach, words: str
 ) -> None:
     assert Change("messages.create", before, after, reach).words == f"messages.create: {words}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (500, WHOLE, "native answers 98 % (it was 5 %), 2 % is held back as control (100 % asked), on every worker"),
+        (WHOLE, 9_900, "native answers 98 % (it was 98 %), 2 % is held back as control (99 % asked), on every worker"),
+        (WHOLE, 9_800, "native answers 98 % (it was 98 %), on every worker"),
+        (WHOLE, WHOLE, "nothing changed: native answers 98 %, 0 % is shadowed"),
+    ],
+)
+def test_the_share_that_is_told_is_the_one_in_force(before: int, after: int, words: str) -> None:
+    change = Change("messages.create", Flag(native=before), Flag(native=after), held=200)
+    assert change.words == f"messages.create: {words}"
+
+
+def test_rules_have_no_share_to_be_held_back_from() -> None:
+    change = Change("messages.create", Flag(), Flag(native=WHOLE, source=Source(7, rules="a1")), held=200)
+    assert change.words == "messages.create: native answers whom Unleash's rules choose (it was 0 %), on every worker"
 
 
 @pytest.mark.parametrize("reach", [Reach.WORKER, Reach.PROXY])

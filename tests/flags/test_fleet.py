@@ -35,7 +35,7 @@ async def hire(own_redis: RedisProcess) -> AsyncIterator[Hire]:
 
 async def strangled(hire: Hire, limit: float = 10.0) -> Worker:
     worker = hire(limit=limit)
-    await worker.loop.set_share(ROUTE, 2_500)
+    await worker.loop.set(ROUTE, share=2_500)
     await worker.tick()
     return worker
 
@@ -56,7 +56,7 @@ async def restore(server: RedisProcess, flags: dict[str, str]) -> None:
 async def test_a_change_on_one_worker_is_pushed_to_the_other(hire: Hire) -> None:
     one, two = hire("one"), hire("two")
     async with two.running():
-        await one.loop.set_share(ROUTE, 500)
+        await one.loop.set(ROUTE, share=500)
         await two.until(lambda flag: flag.native == 500)
         await one.loop.rollback(ROUTE, "incident 7")
         await two.until(lambda flag: flag.tripped)
@@ -127,7 +127,7 @@ async def test_a_trip_whose_delivery_fails_stays_in_force_here(own_redis: RedisP
 
     store = Dying(own_redis.url())
     worker = Worker(store)
-    await worker.loop.set_share(ROUTE, 2_500)
+    await worker.loop.set(ROUTE, share=2_500)
     await worker.tick()
     worker.break_native()
     await worker.tick()
@@ -177,7 +177,7 @@ async def test_a_trip_made_alone_wins_over_a_share_that_was_raised_meanwhile(
     own_redis.pause()
     await one.loop.rollback(ROUTE, "incident 7")
     own_redis.resume()
-    await two.loop.set_share(ROUTE, WHOLE)
+    await two.loop.set(ROUTE, share=WHOLE)
     assert one.flag.tripped
     await one.tick()
     await two.tick()
@@ -229,8 +229,8 @@ async def test_other_orders_are_refused_while_redis_is_away_and_nothing_changes(
     await worker.loop.rollback(ROUTE, "incident 7")
     before = worker.loop.snapshot
     for order in (
-        worker.loop.set_share(OTHER, 500),
-        worker.loop.set_shadow(ROUTE, 500),
+        worker.loop.set(OTHER, share=500),
+        worker.loop.set(ROUTE, shadow=500),
         worker.loop.reset(ROUTE),
         worker.loop.seed({OTHER: Flag(native=5)}),
     ):
@@ -304,7 +304,7 @@ async def test_an_order_given_on_an_old_copy_outranks_what_a_worker_held_from_be
     old = await stored(own_redis)
     for share in (3_000, 4_000, 5_000):
         cut_off.now += 10
-        await cut_off.loop.set_share(ROUTE, share)
+        await cut_off.loop.set(ROUTE, share=share)
     await restore(own_redis, old)
     newcomer = hire("newcomer", now=cut_off.now + 60)
     await newcomer.loop.rollback(ROUTE, "incident 7")
@@ -322,7 +322,7 @@ async def test_of_two_histories_with_one_generation_the_safer_flag_wins_everywhe
     await one.loop.rollback(ROUTE, "incident 7")
     await restore(own_redis, old)
     two = hire("two", now=one.now)
-    await two.loop.set_share(ROUTE, WHOLE)
+    await two.loop.set(ROUTE, share=WHOLE)
     assert two.flag.generation == one.flag.generation
     await one.tick()
     await two.tick()
@@ -337,5 +337,5 @@ async def test_a_flag_in_redis_that_cannot_be_read_sends_the_route_to_legacy_unt
     await restore(own_redis, {ROUTE: f'{{"native": 99999, "generation": {worker.flag.generation + 1}}}'})
     await worker.tick()
     assert worker.flag.native == 0
-    await worker.loop.set_share(ROUTE, 500)
+    await worker.loop.set(ROUTE, share=500)
     assert worker.flag.native == 500

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import pytest
 
+from flags.audit import Note
 from flags.change import Reach
 from flags.errors import Stale, Tripped, UnknownRoute
 from flags.flag import WHOLE, Flag, Side, Trip
@@ -17,7 +18,7 @@ from flags.loop import Loop
 from flags.rollback import Judge, Kind
 from flags.store.memory import MemoryStore
 from flags.window import Cells, Counts, Outcome, Seconds
-from tests.flags.workers import OTHER, ROUTE, RULE, Worker
+from tests.flags.workers import NOTE, OTHER, ROUTE, RULE, Worker
 
 
 class Meanwhile(MemoryStore):
@@ -34,18 +35,18 @@ class Meanwhile(MemoryStore):
             await reading()
         return await super().window(first, last)
 
-    async def change(self, route: str, expected: int, flag: Flag) -> None:
+    async def change(self, route: str, expected: int, flag: Flag, note: Note) -> None:
         if self.rivals:
             self.rivals -= 1
             rival = (await self.flags())[route]
-            await super().change(route, rival.generation, replace(rival, generation=rival.generation + 1))
-        await super().change(route, expected, flag)
+            await super().change(route, rival.generation, replace(rival, generation=rival.generation + 1), NOTE)
+        await super().change(route, expected, flag, note)
 
 
 async def strangled(store: MemoryStore | None = None, share: int = 2_500) -> Worker:
     """A worker whose route has native traffic, one second after that was ordered."""
     worker = Worker(store or MemoryStore())
-    await worker.loop.set_share(ROUTE, share)
+    await worker.loop.set(ROUTE, share=share)
     await worker.tick()
     return worker
 
@@ -55,8 +56,8 @@ async def test_a_route_trips_when_native_fails_beyond_the_rule() -> None:
     worker.break_native()
     await worker.tick()
     words = "native failed 60 of 100 (60.0 %, allowed 5 %), legacy 0 of 300 (0.0 %) in 30 s"
-    assert (worker.flag.native, worker.flag.trip) == (0, Trip(worker.now, words))
-    assert worker.trips == [(ROUTE, Trip(worker.now, words))]
+    assert (worker.flag.native, worker.flag.trip) == (0, Trip(worker.now, words, "evidence"))
+    assert worker.trips == [(ROUTE, Trip(worker.now, words, "evidence"))]
     assert worker.loop.latches == {}
 
 
@@ -97,7 +98,7 @@ async def test_failures_of_before_a_reset_do_not_trip_again() -> None:
     worker.break_native()
     await worker.tick()
     await worker.loop.reset(ROUTE)
-    await worker.loop.set_share(ROUTE, 2_500)
+    await worker.loop.set(ROUTE, share=2_500)
     await worker.tick()
     assert worker.flag.native == 2_500
     assert worker.loop.verdicts[ROUTE].kind is Kind.INCONCLUSIVE
@@ -107,7 +108,7 @@ async def test_failures_of_before_a_raise_do_not_count_against_it() -> None:
     worker = await strangled()
     worker.answer(Side.NATIVE, failed=49)
     await worker.tick()
-    await worker.loop.set_share(ROUTE, 5_000)
+    await worker.loop.set(ROUTE, share=5_000)
     await worker.tick()
     worker.answer(Side.NATIVE, failed=49)
     await worker.tick()
@@ -120,7 +121,7 @@ async def test_a_late_answer_to_a_question_of_before_a_reset_does_not_trip_again
     worker.answer(Side.NATIVE, still_open=200)
     await worker.loop.rollback(ROUTE, "incident 7")
     await worker.loop.reset(ROUTE)
-    await worker.loop.set_share(ROUTE, 2_500)
+    await worker.loop.set(ROUTE, share=2_500)
     await worker.tick()
     for _ in range(200):
         worker.loop.window.closed(asked, ROUTE, Side.NATIVE, Outcome.FAILED)
@@ -135,7 +136,7 @@ async def test_new_failures_after_a_reset_do_trip_again() -> None:
         await worker.tick()
         assert worker.flag.tripped
         await worker.loop.reset(ROUTE)
-        await worker.loop.set_share(ROUTE, 2_500)
+        await worker.loop.set(ROUTE, share=2_500)
         await worker.tick()
     assert len(worker.trips) == 2
 
@@ -203,7 +204,7 @@ async def test_evidence_about_a_flag_that_was_changed_while_it_was_judged_is_dro
     worker = await strangled(store)
     changer = Worker(store, "another") if elsewhere else worker
     worker.break_native()
-    store.reading = lambda: changer.loop.set_share(ROUTE, 5_000)
+    store.reading = lambda: changer.loop.set(ROUTE, share=5_000)
     await worker.tick()
     assert worker.flag.native == 5_000
     assert any(after.tripped for _, _, after in worker.changes) is elsewhere  # here it is known before anything is done
@@ -217,7 +218,7 @@ async def test_an_order_gives_way_to_one_who_changes_the_flag_all_the_time() -> 
     worker = await strangled(store)
     store.rivals = 1_000
     with pytest.raises(Stale, match=r"^messages.create: somebody else changed it first"):
-        await worker.loop.set_share(ROUTE, 500)
+        await worker.loop.set(ROUTE, share=500)
 
 
 async def test_a_trip_does_not_give_way_but_waits_on_its_worker_until_the_fleet_takes_it() -> None:
@@ -236,7 +237,7 @@ async def test_a_change_reaches_another_worker_without_a_tick_of_its_own() -> No
     store = MemoryStore()
     one, two = Worker(store, "one"), Worker(store, "two")
     async with two.running():
-        await one.loop.set_share(ROUTE, 500)
+        await one.loop.set(ROUTE, share=500)
         await two.until(lambda flag: flag.native == 500)
 
 
@@ -250,15 +251,15 @@ async def test_a_fault_in_a_hook_ends_neither_the_watch_nor_the_worker() -> None
     store = MemoryStore()
     one, two = Worker(store, "one"), Faulty(store, "two")
     async with two.running():
-        await one.loop.set_share(ROUTE, 500)
+        await one.loop.set(ROUTE, share=500)
         await two.until(lambda flag: flag.native == 500)
-        await one.loop.set_share(ROUTE, 700)
+        await one.loop.set(ROUTE, share=700)
         await two.until(lambda flag: flag.native == 700)
 
 
 async def test_a_share_is_set_and_said() -> None:
     worker = Worker(MemoryStore())
-    change = await worker.loop.set_share(ROUTE, 500)
+    change = await worker.loop.set(ROUTE, share=500)
     assert change.words == "messages.create: native answers 5 % (it was 0 %), on every worker"
     assert worker.flag.native == 500
     assert worker.loop.get(OTHER) == Flag()
@@ -267,7 +268,7 @@ async def test_a_share_is_set_and_said() -> None:
 async def test_setting_what_is_set_changes_nothing() -> None:
     worker = await strangled()
     generation = worker.flag.generation
-    change = await worker.loop.set_share(ROUTE, 2_500)
+    change = await worker.loop.set(ROUTE, share=2_500)
     assert change.before == change.after
     assert worker.flag.generation == generation
 
@@ -276,14 +277,14 @@ async def test_a_share_on_a_tripped_route_is_refused_with_the_reason() -> None:
     worker = await strangled()
     await worker.loop.rollback(ROUTE, "incident 7")
     with pytest.raises(Tripped, match=r"^messages.create is tripped: by hand: incident 7; .*[Rr]eset it first"):
-        await worker.loop.set_share(ROUTE, 500)
+        await worker.loop.set(ROUTE, share=500)
     assert worker.flag.native == 0
 
 
 async def test_a_tripped_route_can_be_shadowed() -> None:
     worker = await strangled()
     await worker.loop.rollback(ROUTE, "incident 7")
-    await worker.loop.set_shadow(ROUTE, WHOLE)
+    await worker.loop.set(ROUTE, shadow=WHOLE)
     assert worker.flag.tripped
     assert worker.flag.shadow == WHOLE
 
@@ -292,15 +293,15 @@ async def test_a_tripped_route_can_be_shadowed() -> None:
 async def test_a_share_out_of_range_is_refused_and_nothing_changes(share: int) -> None:
     worker = await strangled()
     with pytest.raises(ValueError, match="outside"):
-        await worker.loop.set_share(ROUTE, share)
+        await worker.loop.set(ROUTE, share=share)
     assert worker.flag.native == 2_500
 
 
 async def test_an_unknown_route_is_refused_by_every_order() -> None:
     loop = Worker(MemoryStore()).loop
     for order in (
-        loop.set_share("nothing", 1),
-        loop.set_shadow("nothing", 1),
+        loop.set("nothing", share=1),
+        loop.set("nothing", shadow=1),
         loop.reset("nothing"),
         loop.rollback("nothing", "why"),
     ):
@@ -319,7 +320,7 @@ async def test_resetting_a_route_that_is_not_tripped_leaves_its_share() -> None:
 
 async def test_a_reset_leaves_no_share_even_if_somebody_wrote_one_under_the_trip() -> None:
     store = MemoryStore()
-    await store.change(ROUTE, 0, Flag(native=500, trip=Trip(1.0, "by another tool"), generation=1))
+    await store.change(ROUTE, 0, Flag(native=500, trip=Trip(1.0, "by another tool"), generation=1), NOTE)
     worker = Worker(store)
     await worker.loop.reset(ROUTE)
     assert (worker.flag.native, worker.flag.trip) == (0, None)
@@ -359,7 +360,7 @@ async def test_a_trip_of_another_worker_is_in_force_here_and_told_to_the_store()
 async def test_a_trip_that_somebody_has_lifted_since_is_not_taken_over() -> None:
     worker = await strangled()
     trip = Trip(worker.now - 1, "by hand: incident 7")
-    await worker.loop.set_share(ROUTE, 500)
+    await worker.loop.set(ROUTE, share=500)
     worker.loop.adopt({ROUTE: trip})
     assert (worker.flag.native, worker.flag.trip) == (500, None)
 
@@ -367,14 +368,14 @@ async def test_a_trip_that_somebody_has_lifted_since_is_not_taken_over() -> None
 async def test_two_operators_at_once_are_both_heard() -> None:
     store = MemoryStore()
     one, two = Worker(store, "one"), Worker(store, "two")
-    await asyncio.gather(one.loop.set_share(ROUTE, 500), two.loop.set_shadow(ROUTE, 700))
+    await asyncio.gather(one.loop.set(ROUTE, share=500), two.loop.set(ROUTE, shadow=700))
     flag = (await store.flags())[ROUTE]
     assert (flag.native, flag.shadow) == (500, 700)
 
 
 async def test_every_change_is_told_to_the_hook_with_before_and_after() -> None:
     worker = Worker(MemoryStore())
-    await worker.loop.set_share(ROUTE, 500)
+    await worker.loop.set(ROUTE, share=500)
     await worker.loop.rollback(ROUTE, "incident 7")
     assert [(before.native, after.native) for _, before, after in worker.changes if before.native != after.native] == [
         (0, 500),
@@ -398,7 +399,7 @@ async def test_counts_are_forgotten_with_their_window() -> None:
 
 async def test_a_verdict_is_made_anew_only_when_the_counts_of_its_route_have_moved() -> None:
     worker = await strangled()
-    await worker.loop.set_share(OTHER, 2_500)
+    await worker.loop.set(OTHER, share=2_500)
     worker.answer(Side.NATIVE, ok=1)
     await worker.tick()
     before = worker.loop.verdicts
@@ -437,9 +438,20 @@ EVIDENCE = replace(RULE, judge=Judge.EVIDENCE)
 async def by_evidence(store: MemoryStore | None = None, name: str = "one") -> Worker:
     worker = Worker(store or MemoryStore(), name, rule=EVIDENCE)
     if store is None or not await store.flags():
-        await worker.loop.set_share(ROUTE, 2_500)
+        await worker.loop.set(ROUTE, share=2_500)
     await worker.tick()
     return worker
+
+
+@pytest.mark.parametrize("held", [0, 200])
+async def test_native_is_held_to_its_ceiling_alone_only_where_nobody_is_held_back(held: int) -> None:
+    worker = Worker(MemoryStore(), rule=EVIDENCE, holdbacks={ROUTE: held})
+    change = await worker.loop.set(ROUTE, share=WHOLE)
+    assert change.words.startswith(f"{ROUTE}: native answers {'98' if held else '100'} %")
+    await worker.tick()
+    worker.serve(Side.NATIVE, range(4), failed=range(4, 40))
+    await worker.tick()
+    assert worker.flag.tripped is (held == 0)  # legacy, whose control has not asked yet, may fail alike
 
 
 async def test_native_failing_its_users_is_proved_and_trips() -> None:
@@ -481,7 +493,7 @@ async def test_evidence_of_before_a_change_does_not_count_after_it() -> None:
     worker.serve(Side.LEGACY, range(100, 130))
     worker.serve(Side.NATIVE, range(20), failed=range(20, 22))
     await worker.tick()
-    await worker.loop.set_share(ROUTE, 5_000)
+    await worker.loop.set(ROUTE, share=5_000)
     await worker.tick()
     worker.serve(Side.NATIVE, range(3))
     await worker.tick()
@@ -490,7 +502,7 @@ async def test_evidence_of_before_a_change_does_not_count_after_it() -> None:
 
 async def test_a_whole_share_is_held_to_the_ceiling_alone() -> None:
     worker = await by_evidence()
-    await worker.loop.set_share(ROUTE, WHOLE)
+    await worker.loop.set(ROUTE, share=WHOLE)
     await worker.tick()
     worker.serve(Side.NATIVE, range(4), failed=range(4, 10))
     await worker.tick()
@@ -501,7 +513,7 @@ async def test_a_whole_share_is_held_to_the_ceiling_alone() -> None:
 async def test_a_route_may_have_a_judge_of_its_own() -> None:
     worker = Worker(MemoryStore(), rule=EVIDENCE, judges={ROUTE: Judge.THRESHOLD})
     for route in (ROUTE, OTHER):
-        await worker.loop.set_share(route, 2_500)
+        await worker.loop.set(route, share=2_500)
     await worker.tick()
     worker.break_native()
     await worker.tick()

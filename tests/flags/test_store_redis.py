@@ -11,24 +11,34 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
+from flags.capacity import Load
 from flags.errors import StoreUnavailable
 from flags.flag import Flag, Side, encode
-from flags.store import Store
+from flags.ramp import Ramp, State
+from flags.store import Store, ramps
 from flags.store.redis import BEAT, RedisStore
 from flags.window import Counts
 from tests.contract.redis_process import RedisProcess, free_port
+from tests.flags.workers import NOTE
 
 ROUTE = "messages.create"
-KEY = "{strangler}:flags"
+KEY, AUDIT = "{strangler}:flags", "{strangler}:audit"
 CELL = (100, ROUTE, Side.NATIVE)
+RAMP = Ramp((100, 500), 600.0, 2_000, "anna", found=7, at=1.0, generation=4)
 ABSENT = f"redis://:a-secret@127.0.0.1:{free_port()}/3"
 
 CALLS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "flags": lambda store: store.flags(),
-    "change": lambda store: store.change(ROUTE, 0, Flag(generation=1)),
-    "seed": lambda store: store.seed({ROUTE: Flag()}),
+    "change": lambda store: store.change(ROUTE, 0, Flag(generation=1), NOTE),
+    "seed": lambda store: store.seed({ROUTE: Flag()}, NOTE),
     "report": lambda store: store.report("one", {CELL: Counts(1)}, 100),
     "window": lambda store: store.window(90, 100),
+    "audit": lambda store: store.audit(5),
+    "audited": lambda store: store.audited("0-0", 5),
+    "ramps": lambda store: store.ramps(),
+    "ramp": lambda store: store.ramp(ROUTE, 0, RAMP),
+    "carry": lambda store: store.carry("one", {29_000_000: Load(1, 1)}),
+    "carried": lambda store: store.carried(29_000_000, 29_000_500),
 }
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 
@@ -82,7 +92,7 @@ async def test_keys_of_another_type_make_the_store_unavailable_and_nothing_else(
     own_redis: RedisProcess, call: Callable[[Store], Awaitable[object]]
 ) -> None:
     async with connected(own_redis.url()) as (store, client):
-        for key in (KEY, "{strangler}:window:100"):
+        for key in (KEY, AUDIT, "{strangler}:window:100", "{strangler}:ramps", "{strangler}:load:29000000"):
             await client.set(key, "no hash")
         with pytest.raises(StoreUnavailable):
             await call(store)
@@ -118,7 +128,7 @@ async def test_a_flag_that_cannot_be_read_is_a_share_of_nothing_and_can_be_repla
         await client.hset(KEY, "another", encode(Flag(native=5, generation=1)))
         assert await store.flags() == {ROUTE: Flag(generation=generation), "another": Flag(native=5, generation=1)}
         replacement = Flag(native=100, generation=min(generation + 1, 10**15 - 1))
-        await store.change(ROUTE, generation, replacement)
+        await store.change(ROUTE, generation, replacement, NOTE)
         assert (await store.flags())[ROUTE] == replacement
 
 
@@ -132,7 +142,32 @@ async def test_a_flag_written_by_hand_with_spaces_is_read(own_redis: RedisProces
 async def test_a_change_whose_answer_was_lost_may_be_repeated(own_redis: RedisProcess) -> None:
     async with connected(own_redis.url()) as (store, _):
         for _ in range(2):
-            await store.change(ROUTE, 0, Flag(native=5, generation=1))
+            await store.change(ROUTE, 0, Flag(native=5, generation=1), NOTE)
+        assert len(await store.audit(5)) == 1
+
+
+async def test_a_change_that_could_not_be_recorded_is_not_made(own_redis: RedisProcess) -> None:
+    async with connected(own_redis.url()) as (store, client):
+        await client.set(AUDIT, "no stream")
+        for order in (
+            store.change(ROUTE, 0, Flag(native=5, generation=1), NOTE),
+            store.seed({ROUTE: Flag(native=5)}, NOTE),
+        ):
+            with pytest.raises(StoreUnavailable):
+                await order
+        assert await store.flags() == {}
+
+
+async def test_records_that_are_not_ours_are_passed_over(own_redis: RedisProcess) -> None:
+    async with connected(own_redis.url()) as (store, client):
+        strange = [{"route": ROUTE}, {"route": ROUTE, "note": "{", "before": "", "after": ""}]
+        for fields in [*strange, {"route": ROUTE, "note": "[" * 100_000, "before": "", "after": ""}]:
+            await client.xadd(AUDIT, fields)
+        await client.hset(KEY, ROUTE, "nonsense")
+        await store.change(ROUTE, 0, Flag(native=5, generation=1), NOTE)
+        (record,) = await store.audit(5)
+        assert (record.before, record.after) == (Flag(), Flag(native=5, generation=1))
+        assert await store.audited("0-0", 1) == [record]
 
 
 async def test_counts_said_while_redis_hung_are_not_counted_twice(own_redis: RedisProcess) -> None:
@@ -157,20 +192,20 @@ async def test_databases_do_not_hear_each_other(own_redis: RedisProcess) -> None
     ):
         await listener.psubscribe("*")
         await listener.get_message(timeout=5)
-        await one.change(ROUTE, 0, Flag(generation=1))
-        await two.change(ROUTE, 0, Flag(generation=1))
+        await one.change(ROUTE, 0, Flag(generation=1), NOTE)
+        await two.change(ROUTE, 0, Flag(generation=1), NOTE)
         heard = [await listener.get_message(timeout=5) for _ in range(2)]
     assert [message["channel"] for message in heard] == ["{strangler}:changes:1", "{strangler}:changes:2"]
 
 
 async def test_every_key_carries_the_one_hash_tag_and_counts_expire(own_redis: RedisProcess) -> None:
     async with connected(own_redis.url()) as (store, client):
-        await store.change(ROUTE, 0, Flag(generation=1))
+        await store.change(ROUTE, 0, Flag(generation=1), NOTE)
         await store.report("one", {CELL: Counts(1)}, 100)
         keys = await client.keys("*")
         assert all(str(key).startswith("{strangler}:") for key in keys)
         lifetimes = {key: await client.ttl(key) for key in keys}
-    assert lifetimes.pop(KEY) == -1
+    assert lifetimes.pop(KEY) == lifetimes.pop(AUDIT) == -1
     assert len(lifetimes) == 2
     assert all(0 < lifetime <= 100 for lifetime in lifetimes.values())
 
@@ -183,7 +218,7 @@ async def test_a_subscription_outlives_a_restart_and_tells_that_something_may_ha
         own_redis.kill()
         own_redis.start()
         await anext(changes)
-        await store.change(ROUTE, 0, Flag(generation=1))
+        await store.change(ROUTE, 0, Flag(generation=1), NOTE)
         await anext(changes)
 
 
@@ -239,3 +274,39 @@ async def test_a_listener_that_leaves_takes_its_connection_with_it(own_redis: Re
         left = await client.pubsub_numsub(channel)
         while left != [(channel, 0)]:  # the server notices when it next looks at the socket
             left = await client.pubsub_numsub(channel)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no JSON",
+        "5",
+        "[" * 100_000,
+        *(
+            ramps.encode(RAMP).replace(was, now)
+            for was, now in (
+                ('"running"', '"climbing"'),
+                ("[100,500]", "[500,100]"),
+                ("[100,500]", '["1%"]'),
+                ("[100,500]", "100"),
+                ('"step":0', '"step":2'),
+                ('"found":7', '"found":-7'),
+                ('"hold":600.0', '"hold":NaN'),
+                ('"min_requests":2000', '"min_requests":null'),
+            )
+        ),
+    ],
+)
+async def test_a_ramp_that_cannot_be_read_is_over_and_can_be_replaced(text: str, own_redis: RedisProcess) -> None:
+    async with connected(own_redis.url()) as (store, client):
+        await client.hset("{strangler}:ramps", ROUTE, text)
+        found = (await store.ramps())[ROUTE]
+        assert (found.state, found.step) == (State.ABORTED, 0)
+        assert "cannot be read" in found.why
+        assert await store.ramp(ROUTE, found.generation, RAMP.into(State.RUNNING, 1_800_000_000.0))
+        assert (await store.ramps())[ROUTE].state is State.RUNNING
+
+
+def test_a_ramp_of_a_later_version_is_read_as_far_as_it_is_known() -> None:
+    assert ramps.decode(ramps.encode(RAMP).replace("{", '{"until": "Friday", ', 1)) == RAMP

@@ -23,7 +23,7 @@ from flags.unleash.follow import LATE, Unleash
 from flags.unleash.server import Server, environment_of
 from tests.contract.redis_process import RedisProcess
 from tests.flags.scripted import Scripted, asks, flag, rollout, scripted
-from tests.flags.workers import OTHER, ROUTE, RULE
+from tests.flags.workers import NOTE, OTHER, ROUTE, RULE
 
 TOKEN, ADMIN = "default:production.secret", "*:*.secret"
 SWITCH = f"POST /api/admin/projects/default/features/{ROUTE}/environments/production/off"
@@ -126,7 +126,7 @@ async def test_what_cannot_be_honoured_holds_the_last_share_and_is_said_once_unt
 
 async def test_what_could_never_be_honoured_leaves_the_flag_as_it_is(site: Site) -> None:
     site.said.tell(5, flag(ROUTE, rollout("50", stickiness="random")))
-    await site.store.change(ROUTE, 0, Flag(native=300, generation=1))
+    await site.store.change(ROUTE, 0, Flag(native=300, generation=1), NOTE)
     worker = site.worker()
     await worker.loop.refresh()
     await worker.poll()
@@ -138,8 +138,8 @@ async def test_nobody_sets_a_share_by_hand_while_unleash_is_followed(site: Site)
     worker = site.worker()
     await worker.poll()
     with pytest.raises(Followed, match=r"its share is taken from Unleash"):
-        await worker.loop.set_share(ROUTE, 500)
-    assert (await worker.loop.set_shadow(ROUTE, 700)).after.shadow == 700
+        await worker.loop.set(ROUTE, share=500)
+    assert (await worker.loop.set(ROUTE, shadow=700)).after.shadow == 700
     await worker.poll()
     assert (worker.share, worker.flag.shadow) == (2_500, 700)
 
@@ -241,7 +241,7 @@ async def test_what_was_kept_is_never_written_over_what_the_fleet_goes_by(site: 
     await site.worker().poll()
     site.said.hang()
     restored = MemoryStore()
-    await restored.change(ROUTE, 0, Flag(native=100, generation=1, source=Source(3, "default")))
+    await restored.change(ROUTE, 0, Flag(native=100, generation=1, source=Source(3, "default")), NOTE)
     again = site.worker(restored)
     again.unleash.recall()
     await again.loop.refresh()
@@ -431,7 +431,7 @@ async def test_a_fault_of_ours_ends_neither_the_watch_nor_the_worker(site: Site)
 async def test_a_share_and_a_group_of_a_flag_that_was_followed_end_with_a_share_by_hand(site: Site) -> None:
     await site.worker().poll()
     loop = Loop(site.store, [ROUTE], RULE, "by hand")
-    change = await loop.set_share(ROUTE, 500)
+    change = await loop.set(ROUTE, share=500)
     assert replace(change.after, generation=0) == Flag(500)
 
 
@@ -450,3 +450,12 @@ def test_the_share_of_rules_is_anybodys() -> None:
     assert Flag(WHOLE, source=Source(1, rules="x")).by_rules
     assert not Flag(0, source=Source(1, rules="x")).by_rules
     assert not Flag(WHOLE, source=Source(1)).by_rules
+
+
+async def test_a_share_that_is_taken_from_unleash_is_recorded_as_its_own(site: Site) -> None:
+    worker = site.worker()
+    for _ in range(2):
+        await worker.poll()
+    (record,) = await site.store.audit(10)
+    assert (record.note.who, record.note.why) == ("unleash", "its revision 5 says so")
+    assert (record.before, record.after) == (Flag(), worker.flag)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 
+from flags.audit import Note
 from flags.flag import Flag, Side, Trip
 from flags.loop import Loop
 from flags.rollback import Judge, Rule
@@ -14,6 +15,7 @@ from flags.store import Store
 from flags.window import Outcome
 
 ROUTE, OTHER = "messages.create", "conversations.list"
+NOTE = Note(1_000.0, "Anna", "step 1")
 RULE = Rule(window=30.0, min_requests=50, max_error_rate=0.05, max_excess=0.02)
 
 
@@ -27,6 +29,7 @@ class Worker:
         now: float = 1_000.0,
         rule: Rule = RULE,
         judges: Mapping[str, Judge] = MappingProxyType({}),
+        holdbacks: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.now = now
         self.changes: list[tuple[str, Flag, Flag]] = []
@@ -38,6 +41,7 @@ class Worker:
             rule,
             worker=name,
             judges=judges,
+            holdbacks=holdbacks,
             now=lambda: self.now,
             on_change=self._on_change,
             on_trip=lambda route, trip: self.trips.append((route, trip)),

@@ -63,8 +63,11 @@ class Stage:
 
 @asynccontextmanager
 async def staged(*, ways: Mapping[str, Any] | None = None, **sections: Any) -> AsyncIterator[Stage]:
-    """The whole composition with this configuration, but for the operators' port, and for what replaces its `ways`."""
-    config = Config.model_validate({"legacy": {"url": NOWHERE}, "log": {"access": False}, **sections})
+    """The whole composition with this configuration, but for the operators' port, and for what replaces its `ways`.
+
+    Nobody is held back, unless it says so.
+    """
+    config = Config.model_validate({"legacy": {"url": NOWHERE}, "log": {"access": False}, "holdback": 0, **sections})
     strangler = Strangler(config)
     sock = listen(Address("127.0.0.1", 0), "listen")
     port: int = sock.getsockname()[1]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,14 @@ from flags.store import Store
 from flags.store.memory import MemoryStore
 from flags.store.redis import RedisStore
 from proxy.admin import MOST, Admin, Tokens
+from proxy.load import Loads
 from proxy.metrics import Metrics
+from proxy.ramping import Ramping
+from proxy.ramps import Ramps
 from proxy.siblings import NoSiblings, Siblings, Silent
 from proxy.tasks import Tasks
 from proxy.watchdog import Stall
+from proxy.webhooks import Webhook
 from shadow.compare import Difference, Kind
 from shadow.journal import Entry, Journal, MemoryJournal, RedisJournal
 
@@ -40,17 +45,34 @@ class Port:
         tokens: Path | None = None,
         ready: bool = True,
         siblings: Siblings | None = None,
+        webhooks: Sequence[Webhook] = (),
     ) -> None:
-        self.loop = Loop(store or MemoryStore(), ROUTES, Rule(30, 50, 0.05, 0.02), "worker")
-        self.siblings = siblings or NoSiblings(Metrics(ROUTES))
+        self.store, self.stopping = store or MemoryStore(), asyncio.Event()
+        rule, metrics = Rule(30, 50, 0.05, 0.02), Metrics(ROUTES)
+        self.loop = Loop(self.store, ROUTES, rule, "worker")
+        self.siblings = siblings or NoSiblings(metrics)
+        asked = self.siblings, journal or MemoryJournal(), Tokens(tokens), self.stopping, webhooks
+        self.ramps = Ramps(self.store, self.loop)
+        loads = Loads(self.store, "worker", metrics, ROUTES)
+        ramping = Ramping(self.loop, self.ramps, loads, dict.fromkeys(ROUTES, rule))
         states = (lambda: ready), (lambda: False)
-        admin = Admin(self.loop, SEEDS, self.siblings, journal or MemoryJournal(), Tokens(tokens), *states)
-        transport = httpx.ASGITransport(admin.app)
+        self.admin = Admin(self.loop, self.store, SEEDS, *asked, *states, ramping=ramping)
+        transport = httpx.ASGITransport(self.admin.app)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9901")
 
     async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         answer = await self.client.request(method, path, **options)
         return answer.status_code, answer.json()
+
+    async def listened(self, **options: Any) -> httpx.Response:
+        """What a listener is told until this process stops, which it does as soon as somebody listens."""
+        asking = asyncio.gather(self.client.get("/events", **options))
+        while not (self.admin.events.readers or asking.done()):  # noqa: ASYNC110  # they come when they are read
+            await asyncio.sleep(0)
+        self.stopping.set()
+        (answer,) = await asking
+        self.stopping.clear()
+        return answer
 
     async def words(self, method: str, path: str, body: Any = None) -> list[str]:
         """What became of an order that is carried out."""
@@ -84,10 +106,40 @@ async def test_a_share_is_set_in_percent_and_told_in_basis_points(port: Port) ->
     assert listed["generation"] > shown["generation"] == 0
 
 
-async def test_both_knobs_can_be_turned_at_once(port: Port) -> None:
-    share, shadow = await port.words("PATCH", "/flags/things.list", {"share": "5%", "shadow": "100%"})
-    assert "native answers 5 %" in share
-    assert "100 % is shadowed" in shadow
+async def test_both_knobs_turned_at_once_are_one_change(port: Port) -> None:
+    (words,) = await port.words("PATCH", "/flags/things.list", {"share": "5%", "shadow": "100%"})
+    assert "native answers 5 % (it was 0 %), 100 % is shadowed (it was 0 %), on every worker" in words
+    assert len(await port.store.audit(5)) == 1
+
+
+async def test_a_refused_knob_leaves_the_other_as_it_was(port: Port) -> None:
+    await port.words("POST", "/flags/things.list/rollback")
+    status, _ = await port.ask("PATCH", "/flags/things.list", json={"share": "5%", "shadow": "100%"})
+    assert status == 409
+    assert port.loop.get("things.list").shadow == 0
+
+
+async def test_an_order_for_a_flag_that_is_another_by_now_is_told_that_one(port: Port) -> None:
+    _, told = await port.ask("PATCH", "/flags/things.list", json={"share": "5%", "generation": 0})
+    (change,) = told["changes"]
+    assert change["generation"] == port.loop.get("things.list").generation
+    await port.words("PATCH", "/flags/things.list", {"share": "7%", "generation": change["generation"]})
+    for method, path, order in (
+        ("PATCH", "/flags/things.list", {"share": "9%"}),
+        ("POST", "/flags/things.list/reset", {}),
+    ):
+        status, told = await port.ask(method, path, json={**order, "generation": change["generation"]})
+        assert status == 409
+        assert "somebody else changed it first" in told["error"]
+        assert (told["flag"]["route"], told["flag"]["share"]) == ("things.list", 700)
+        assert told["flag"]["generation"] == port.loop.get("things.list").generation
+
+
+async def test_of_two_operators_at_once_one_hears_that_the_other_was_first(port: Port) -> None:
+    orders = ({"share": f"{percent}%", "generation": 0} for percent in (5, 7))
+    answers = await asyncio.gather(*(port.ask("PATCH", "/flags/things.list", json=order) for order in orders))
+    assert sorted(status for status, _ in answers) == [200, 409]
+    assert len(await port.store.audit(5)) == 1
 
 
 @pytest.mark.parametrize(
@@ -95,7 +147,13 @@ async def test_both_knobs_can_be_turned_at_once(port: Port) -> None:
     [
         ({}, "say what to change"),
         ({"share": None}, "say what to change"),
-        ({"percent": "5%"}, "say what to change"),
+        ({"percent": "5%"}, "percent: nobody knows"),
+        ({"share": "5%", "genration": 5}, "genration: nobody knows"),
+        ({"share": "5%", "generation": "5"}, "generation: the whole number"),
+        ({"share": "5%", "generation": True}, "generation: the whole number"),
+        ({"share": "5%", "generation": -1}, "generation: the whole number"),
+        ({"share": "5%", "generation": 10**15}, "generation: the whole number"),
+        ({"generation": 0, "why": "x"}, "say what to change"),
         ({"share": "5"}, 'share: "5" has no unit'),
         ({"share": 5}, "share: "),
         ({"share": True}, "share: "),
@@ -130,8 +188,9 @@ async def test_an_unknown_route_is_404_whatever_is_asked_of_it(port: Port) -> No
         ("POST", "/flags/no.such/reset"),
         ("POST", "/flags/no.such/rollback"),
         ("GET", "/mismatches?route=no.such"),
+        ("GET", "/audit?route=no.such"),
     ):
-        status, told = await port.ask(method, path, json={"share": "5%"})
+        status, told = await port.ask(method, path, json={"share": "5%"} if method == "PATCH" else {})
         assert status == 404, path
         assert "no such route" in told["error"]
 
@@ -172,6 +231,37 @@ async def test_seeding_writes_what_is_missing_and_nothing_else(port: Port) -> No
     assert await port.ask("POST", "/seed") == (200, {"seeded": []})
 
 
+async def test_every_change_is_told_with_who_made_it_and_why(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("a operator Anna\nb operator Ben\n")
+    port = Port(tokens=tokens)
+    await port.loop.refresh()
+    anna, ben = ({"Authorization": f"Bearer {token}"} for token in "ab")
+    async with port.client:
+        for headers, method, path, body in (
+            (anna, "POST", "/seed", {}),
+            (anna, "PATCH", "/flags/things.list", {"share": "25%", "why": "step 2"}),
+            (ben, "POST", "/flags/things.list/rollback", {"why": "strange orders"}),
+            (ben, "POST", "/flags/things.list/reset", {"why": "w" * 5_000}),
+            (ben, "POST", "/rollback", {"why": 5}),
+        ):
+            assert (await port.ask(method, path, json=body, headers=headers))[0] == 200
+        _, told = await port.ask("GET", "/audit?route=things.list", headers=ben)
+        assert [(each["who"], each["what"], each["why"]) for each in reversed(told["audit"])] == [
+            ("Anna", "changed", "seeded from the configuration"),
+            ("Anna", "changed", "step 2"),
+            ("Ben", "tripped", "by hand: strange orders"),
+            ("Ben", "reset", "w" * 1_000),
+            ("Ben", "tripped", "by hand: no reason given"),
+        ]
+        step = told["audit"][3]
+        assert (step["before"]["share"], step["after"]["share"], step["route"]) == (500, 2_500, "things.list")
+        assert step["words"] == "native answers 25 % (it was 5 %)"
+        assert told["audit"][2]["after"]["trip"]["who"] == "Ben"
+        _, told = await port.ask("GET", "/audit?count=2", headers=ben)
+        assert [each["route"] for each in told["audit"]] == ["things.show", "things.list"]
+
+
 async def test_mismatches_come_newest_first_by_route_and_number() -> None:
     journal = MemoryJournal()
     for number in range(3):
@@ -186,9 +276,10 @@ async def test_mismatches_come_newest_first_by_route_and_number() -> None:
     _, told = await port.ask("GET", "/mismatches?count=1")
     assert [each["target"] for each in told["mismatches"]] == ["/3"]
     for count in ("-1", "0", "many", "", "²", "9" * 5_000):
-        status, told = await port.ask("GET", "/mismatches", params={"count": count})
-        assert status == 400
-        assert "count" in told["error"]
+        for path in ("/mismatches", "/audit"):
+            status, told = await port.ask("GET", path, params={"count": count})
+            assert status == 400
+            assert "count" in told["error"]
 
 
 async def test_without_redis_orders_say_that_they_may_not_have_arrived_and_rollbacks_hold_here() -> None:
@@ -196,12 +287,16 @@ async def test_without_redis_orders_say_that_they_may_not_have_arrived_and_rollb
     client, store = Redis.from_url(url), RedisStore(url)
     port = Port(store, RedisJournal(client))
     for method, path in (("PATCH", "/flags/things.list"), ("POST", "/seed"), ("POST", "/flags/things.list/reset")):
-        status, told = await port.ask(method, path, json={"share": "5%"})
+        status, told = await port.ask(method, path, json={"share": "5%"} if method == "PATCH" else {})
         assert status == 503
         assert "may or may not have arrived" in told["error"]
     status, told = await port.ask("GET", "/mismatches")
     assert status == 503
     assert "journal cannot be read" in told["error"]
+    for path in ("/audit", "/events"):
+        status, told = await port.ask("GET", path)
+        assert status == 503
+        assert "what was changed cannot be told" in told["error"]
     assert "this worker only" in (await port.words("POST", "/flags/things.list/rollback"))[0]
     _, told = await port.ask("GET", "/flags")
     assert (told["storeConnected"], told["routes"][0]["onThisWorkerOnly"]) == (False, True)
@@ -248,15 +343,18 @@ async def test_a_viewer_may_look_and_move_nothing(tmp_path: Path) -> None:
         ("POST", "/seed"),
     ]
     async with port.client:
-        for path in ("/flags", "/mismatches"):
-            assert (await port.ask("GET", path, headers={"Authorization": "Bearer eyes"}))[0] == 200
+        for path in ("/flags", "/mismatches", "/audit", "/webhooks", "/openapi.json"):
+            assert (await port.ask("GET", path, headers={"Authorization": "Bearer eyes"}))[0] == 200, path
+        answer = await port.listened(headers={"Authorization": "Bearer eyes"})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
         for method, path in orders:
             body = {"share": "5%"}
             status, told = await port.ask(method, path, json=body, headers={"Authorization": "Bearer eyes"})
             assert (status, told["error"]) == (403, "nothing changed: Grafana is a viewer; this takes an operator")
         assert port.loop.snapshot == dict.fromkeys(ROUTES, Flag())
         for method, path in orders:
-            status, _ = await port.ask(method, path, json={"share": "0%"}, headers={"Authorization": "Bearer hands"})
+            body = {"share": "0%"} if method == "PATCH" else {}
+            status, _ = await port.ask(method, path, json=body, headers={"Authorization": "Bearer hands"})
             assert status == 200
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import httpx
 import pytest
 from starlette.types import ASGIApp, Message, Scope
 from structlog.testing import capture_logs
 
 from demo.service import LOOPBACK, free_port
 from proxy.app import Strangler
+from proxy.churn import MANY
 from proxy.config import Config, load
 from proxy.native import Absent, Embedded, Remote
 
@@ -114,7 +116,7 @@ async def test_what_is_rolled_back_is_logged_and_counted(tmp_path: Path) -> None
 async def test_a_request_goes_to_the_side_that_its_flag_names_and_is_booked_there(tmp_path: Path) -> None:
     strangler = Strangler(configured(tmp_path, EMBEDDED))
     async with strangler.running():
-        await strangler.loop.set_share("things.list", 10_000)
+        await strangler.loop.set("things.list", share=10_000)
         async with asyncio.timeout(30):
             while not strangler.native.ready:  # noqa: ASYNC110  # readiness is looked at, nobody waits for it
                 await asyncio.sleep(0)
@@ -154,3 +156,15 @@ async def test_it_is_ready_until_it_is_told_to_stop(tmp_path: Path) -> None:
         strangler.stopping.set()
         assert await asked(strangler.admin, "/readyz") == 503
         assert await asked(strangler.admin, "/healthz") == 200
+
+
+async def test_subjects_that_are_everybody_are_told_of_to_operators_and_in_the_metrics(tmp_path: Path) -> None:
+    strangler = Strangler(configured(tmp_path, EMBEDDED))
+    async with strangler.running():
+        for _ in range(MANY):
+            strangler.ways.decide("GET", b"/things", [], "192.0.2.1")
+        transport = httpx.ASGITransport(strangler.admin)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9901") as operator:
+            told = (await operator.get("/flags")).json()
+        assert [(each["source"], each["kind"]) for each in told["subjects"]] == [("address", "collapse")]
+        assert b"strangler_subject_concerns 1.0" in strangler.metrics.exposition()

@@ -17,7 +17,9 @@ from tests.fidelity.cases import TE, answer, length
 from tests.fidelity.origin import OK
 from tests.fidelity.wire import Close, Gone, Script, Signals, Tell, Until, Whole, connected
 from tests.proxy.stage import Stage, eventually
-from tests.proxy.ways import WAYS, before_legacy, booked, on
+from tests.proxy.ways import ROUTES, WAYS, before_legacy, booked, on
+
+JUDGED = [{**route, "share": "0.01%"} for route in ROUTES]  # legacy's answers are evidence only where native is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,12 @@ async def test_a_request_is_counted_and_recorded_the_same_on_both_ways(
     outcome, route = asked.says["outcome"], asked.says["route"]
     assert relayed.metrics["strangler_requests_total", "legacy", outcome, route] == 1
     counts = relayed.window.get((route, Side.LEGACY))
-    assert counts == (None if route == "unmatched" else Counts(asked=1, **{outcome: 1}))
+    judged = Counts(asked=1, subjects=int(outcome != "excluded"), **{outcome: 1})
+    assert counts == (None if route == "unmatched" else judged)
 
 
 async def told(way: str, asked: Question, capfd: pytest.CaptureFixture[str]) -> Told:
-    signals, sections = Signals(), {"log": {"access": True}}
+    signals, sections = Signals(), {"log": {"access": True}, "routes": JUDGED}
     async with before_legacy(asked.script, signals=signals, stage=sections, **asked.knobs) as (stage, _):
         async with connected(stage.port) as user:
             request_id = uuid4().hex  # the records of earlier tests may still be on their way

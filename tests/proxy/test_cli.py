@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import signal
 import subprocess
 import sys
@@ -13,10 +14,14 @@ import httpx
 import pytest
 
 from demo.service import LOOPBACK, await_ready, free_port, launch
+from flags.flag import Side
+from proxy.forcing import Force, forces
+from proxy.signature import Secret
 from tests.e2e.proxies import ROOT, STRANGLER, Proxy, environment, running, strangler
 
 COMMANDS = [
     *("serve", "check", "handlers", "routes", "status", "set", "shadow", "rollback", "reset", "seed", "mismatches"),
+    *("force", "audit", "events", "webhooks", "ramp"),
 ]
 ORDERS = [
     ["status"],
@@ -26,6 +31,11 @@ ORDERS = [
     ["reset", "things.list"],
     ["seed"],
     ["mismatches"],
+    ["audit"],
+    ["events"],
+    ["webhooks"],
+    ["ramp", "things.list"],
+    ["ramp", "things.list", "--pause"],
 ]
 DONE, REFUSED, WRONG = 0, 1, 2
 SOUND = f"""
@@ -105,11 +115,27 @@ def test_every_command_has_help_with_its_options_and_the_exit_codes(command: str
         (["rollback", "--local"], "ROUTE --all"),
         (["rollback", "--all", "--state"], "expected one argument"),
         (["reset"], "ROUTE"),
-        (["status", "things.list"], "unrecognized arguments"),
+        (["ramp"], "ROUTE"),
+        (["ramp", "things.list", "101"], "outside 0–100 %"),
+        (["ramp", "things.list", "5", "--hold", "10"], "has no unit"),
+        (["ramp", "things.list", "5", "--min-requests", "0"], "not a number above 0"),
+        (["ramp", "things.list", "--pause", "--resume"], "not allowed with"),
+        (["status", "things.list", "--watch"], "not allowed with"),
         (["mismatches", "--count", "0"], "not a number above 0"),
         (["mismatches", "--count", "many"], "not a number above 0"),
+        (["audit", "--count", "-1"], "not a number above 0"),
+        (["set", "things.list", "5%", "--generation", "-1"], "is no generation"),
+        (["set", "things.list", "5%", "--generation", "1.5"], "is no generation"),
+        (["reset", "things.list", "--generation", "9" * 16], "is no generation"),
+        (["events", "things.list"], "unrecognized arguments"),
         (["handlers", "--listen", "3100"], "not a host and a port"),
         (["check", "--config"], "expected one argument"),
+        (["force"], "side, --for, --who"),
+        (["force", "rails", "--for", "1h", "--who", "anna"], "invalid choice"),
+        (["force", "native", "--who", "anna"], "--for"),
+        (["force", "native", "--for", "1h"], "--who"),
+        (["force", "native", "--for", "25h", "--who", "anna"], "longer than a day"),
+        (["force", "native", "--for", "1h", "--who", "Anna K."], "must be letters"),
         *(
             (["serve", "--workers", count], "not a number from 1 to 64")
             for count in ("0", "-1", "65", "two", "2.5", "")
@@ -123,6 +149,9 @@ def test_bad_usage_is_told_with_the_way_out(arguments: list[str], words: str) ->
     assert told.out == ""
     assert "usage: strangler" in told.err
     assert words in told.err
+    as_json = strangler(*arguments, "--json")
+    assert (as_json.code, as_json.err) == (told.code, told.err)
+    assert words in as_json.json["error"]
 
 
 @pytest.mark.parametrize("command", ["check", "serve", "routes", "handlers"])
@@ -134,7 +163,7 @@ def test_a_faulty_configuration_stops_whatever_runs_by_it_with_all_of_its_faults
     assert "nothing was started or changed" in told.err
     assert [fault for fault in FAULTS if f"  {fault}: " not in told.err] == []
     as_json = strangler(command, "--config", faulty, "--json")
-    assert as_json.code == WRONG
+    assert (as_json.code, as_json.err) == (WRONG, told.err)
     assert set(FAULTS) <= {fault["place"] for fault in as_json.json["faults"]}
 
 
@@ -195,7 +224,16 @@ def test_a_sound_configuration_is_said_to_be_one(sound: Path) -> None:
     told = strangler("check", "--config", sound)
     assert told.code == DONE
     assert "no faults; routes: 2" in told.out
-    assert strangler("check", "--config", sound, "--json").json == {"faults": []}
+    told = strangler("check", "--config", sound, "--json").json
+    assert told == {"faults": [], "thresholds": {"routes": [], "falseAlarms": {}}}
+
+
+def test_who_judges_by_thresholds_is_told_what_they_cost(sound: Path) -> None:
+    sound.write_text(sound.read_text().replace("name: things.list", "judge: threshold, name: things.list", 1))
+    told = strangler("check", "--config", sound)
+    assert told.code == DONE
+    assert "no bound on false alarms: things.list." in told.out
+    assert "10: every day" in told.out
 
 
 @pytest.mark.parametrize(
@@ -248,8 +286,8 @@ def test_where_no_proxy_runs_every_order_fails_and_says_so(command: list[str], s
     assert told.out == ""
     assert "no proxy answers" in told.err
     as_json = strangler(*command, "--config", sound, "--json")
-    assert as_json.code == REFUSED
-    assert "no proxy answers" in json.loads(as_json.err)["error"]
+    assert (as_json.code, as_json.err) == (REFUSED, told.err)
+    assert "no proxy answers" in as_json.json["error"]
 
 
 def test_shares_are_moved_and_shown(proxy: Proxy) -> None:
@@ -272,10 +310,79 @@ def test_a_rollback_is_told_kept_and_lifted(proxy: Proxy) -> None:
     refused = proxy.strangler("set", "things.show", "5%")
     assert refused.code == REFUSED
     assert "too slow" in refused.err
-    assert "too slow" in json.loads(proxy.strangler("set", "things.show", "5%", "--json").err)["error"]
+    assert "too slow" in proxy.strangler("set", "things.show", "5%", "--json").json["error"]
     assert "tripped" in proxy.order("status").out
     assert "reset" in proxy.order("reset", "things.show").out
     assert "nothing changed" in proxy.order("reset", "things.show").out
+
+
+def test_an_order_for_a_flag_that_is_another_by_now_is_refused_with_that_one(proxy: Proxy) -> None:
+    (change,) = proxy.order("set", "things.list", "6%", "--json").json["changes"]
+    seen = str(change["generation"])
+    assert "native answers 7 %" in proxy.order("set", "things.list", "7%", "--generation", seen).out
+    for order in (["set", "things.list", "8%"], ["shadow", "things.list", "8%"], ["reset", "things.list"]):
+        told = proxy.strangler(*order, "--generation", seen, "--json")
+        assert told.code == REFUSED
+        assert "somebody else changed it first" in told.err
+        assert told.json["flag"]["share"] == 700
+
+
+def test_the_audit_tells_who_changed_what_and_why(proxy: Proxy) -> None:
+    proxy.order("set", "things.list", "15%", "--why", "step 3")
+    proxy.order("set", "things.show", "15%")
+    (line,) = proxy.order("audit", "things.list", "--count", "1").out.splitlines()
+    assert "things.list  native answers 15 % (it was " in line
+    assert line.endswith(", by this machine: step 3")
+    newest, step = proxy.order("audit", "--count", "2", "--json").json["audit"]
+    assert (newest["route"], newest["why"]) == ("things.show", "no reason given")
+    assert (step["route"], step["who"], step["why"]) == ("things.list", "this machine", "step 3")
+    assert proxy.strangler("audit", "no.such").code == REFUSED
+
+
+def test_where_no_webhooks_are_configured_it_is_said(proxy: Proxy) -> None:
+    assert proxy.order("webhooks").out == "No webhooks are configured.\n"
+
+
+def started(proxy: Proxy, command: str, *arguments: str) -> subprocess.Popen[str]:
+    """A command that goes on until it is interrupted."""
+    given = [*STRANGLER, command, "--config", proxy.config, *arguments]
+    return subprocess.Popen(given, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment({}))
+
+
+def interrupted(process: subprocess.Popen[str]) -> int:
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    with process.stdout as rest:
+        rest.read()
+    return process.wait(30)
+
+
+def test_events_are_lines_as_they_happen_until_they_are_interrupted(proxy: Proxy) -> None:
+    process = started(proxy, "events", "--json")
+    assert process.stdout is not None
+    for percent in range(20, 90):  # it may not listen yet to the first of them
+        proxy.order("set", "things.list", f"{percent}%")
+        if select.select([process.stdout], [], [], 0.2)[0]:
+            break
+    told = json.loads(process.stdout.readline())
+    assert (told["route"], told["what"], told["who"]) == ("things.list", "changed", "this machine")
+    assert interrupted(process) == REFUSED
+
+
+def test_the_status_is_drawn_again_and_again_until_it_is_interrupted(proxy: Proxy) -> None:
+    process = started(proxy, "status", "--watch", "--json")
+    assert process.stdout is not None
+    drawn = [json.loads(process.stdout.readline()) for _ in range(2)]
+    assert [look["routes"][0]["route"] for look in drawn] == ["things.list"] * 2
+    assert interrupted(process) == REFUSED
+
+
+def test_whoever_stops_reading_is_told_nothing_more(proxy: Proxy) -> None:
+    process = started(proxy, "status", "--watch")
+    assert process.stdout is not None
+    assert "ROUTE" in process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(30) == REFUSED
 
 
 @pytest.mark.parametrize("route", ["no.such", "a/b", "a?b", "../flags", "%2e", ""])
@@ -295,6 +402,32 @@ def test_mismatches_of_an_unknown_route_are_not_passed_off_as_none(proxy: Proxy)
     told = proxy.strangler("mismatches", "no.such")
     assert told.code == REFUSED
     assert "no such route" in told.err
+
+
+def test_a_ramp_shows_what_it_brings_begins_and_is_turned(proxy: Proxy) -> None:
+    proxy.order("set", "things.show", "0%")
+    assert proxy.order("ramp", "things.show").out == "things.show: it never had a ramp.\n"
+    dry = proxy.order("ramp", "things.show", "1", "5%", "--dry-run").out
+    assert "Too little is known of this route's traffic" in dry
+    assert "Legacy lately carried 0.0 requests/s" in dry
+    assert proxy.route("things.show")["share"] == 0
+    begun = proxy.order("ramp", "things.show", "1", "5", "100", "--hold", "2h", "--min-requests", "5000").out
+    assert begun.startswith(dry)
+    assert "things.show: its ramp is running, step 1 of 3, 1 %; goes on to 5 % after 2 h more of the hold" in begun
+    assert proxy.route("things.show")["share"] == 100
+    assert "things.show: its ramp is running" in proxy.order("status").out
+    assert "paused at step 1 of 3" in proxy.order("ramp", "things.show", "--pause").out
+    assert "paused at step 1 of 3" in proxy.order("ramp", "things.show", "--status").out
+    assert proxy.order("ramp", "things.show", "--resume", "--json").json["ramp"]["state"] == "running"
+    refused = proxy.strangler("ramp", "things.show", "10")
+    assert (refused.code, "a ramp is running here" in refused.err) == (REFUSED, True)
+    refused = proxy.strangler("ramp", "things.show", "10", "--abort")
+    assert (refused.code, "--abort takes no shares" in refused.err) == (REFUSED, True)
+    assert "aborted at step 1 of 3" in proxy.order("ramp", "things.show", "--abort").out
+    told = proxy.order("ramp", "things.show", "1", "100", "--json").json
+    assert (told["ramp"]["hold"], told["ramp"]["minRequests"], told["prospects"]) == (600.0, 1000, [])
+    proxy.order("ramp", "things.show", "--abort")
+    proxy.order("set", "things.show", "0%")
 
 
 def test_seeding_what_is_there_changes_nothing(proxy: Proxy) -> None:
@@ -396,3 +529,32 @@ def test_the_command_is_installed_and_ends_with_its_code(faulty: Path, sound: Pa
     for config, code in ((sound, DONE), (faulty, WRONG)):
         done = subprocess.run([command, "check", "--config", config], capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stderr
+
+
+@pytest.fixture
+def with_secret(sound: Path, tmp_path: Path) -> Path:
+    (tmp_path / "secret").write_text("0123456789abcdef0123456789abcdef\n")
+    sound.write_text(f"{SOUND}secret: {tmp_path / 'secret'}\n")
+    return sound
+
+
+def test_a_tester_s_token_is_made_without_a_running_proxy(with_secret: Path) -> None:
+    asked = ["force", "native", "--config", with_secret, "--who", "anna", "--for", "1h"]
+    told = strangler(*asked, "--routes", "things.show", "things.list", "--json").json
+    (force,) = forces([told["token"].encode()], Secret(b"0123456789abcdef0123456789abcdef"), told["until"] - 3599.0)
+    assert force == Force(Side.NATIVE, frozenset({"things.list", "things.show"}), told["until"], "anna")
+    assert (told["side"], told["routes"], told["who"]) == ("native", ["things.list", "things.show"], "anna")
+    lines = strangler(*asked).out.splitlines()
+    assert "native answers every route" in lines[0]
+    assert lines[1].startswith("X-Strangler-Force: 1:native:*:")
+    assert lines[2] == lines[1].replace("X-Strangler-Force: ", "Cookie: X-Strangler-Force=")
+
+
+def test_a_token_for_a_route_that_is_not_there_is_refused(with_secret: Path) -> None:
+    told = strangler("force", "native", "--config", with_secret, "--who", "a", "--for", "1h", "--routes", "no.such")
+    assert (told.code, told.out, "no such route" in told.err) == (REFUSED, "", True)
+
+
+def test_without_a_secret_no_token_is_made(sound: Path) -> None:
+    told = strangler("force", "native", "--config", sound, "--who", "anna", "--for", "1h")
+    assert (told.code, told.out, "names no secret" in told.err) == (REFUSED, "", True)

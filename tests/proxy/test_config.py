@@ -126,6 +126,16 @@ def test_a_route_s_own_limits_go_before_its_side_s_but_for_native_s_budget(file:
     assert other.limits(side) == other.native_limits(side) == side
 
 
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [("", 200), ("holdback: 0", 0), ("holdback: 0%", 0), ("holdback: 0.5%", 50), ("holdback: 10%", 1_000)],
+)
+def test_what_is_held_back_of_every_route_may_be_another_part_of_some(file: Path, text: str, held: int) -> None:
+    own = "{name: b, match: GET /b, holdback: 0}, {name: c, match: GET /c, holdback: 5%}"
+    config = loaded(file, f"{MINIMAL}{text}\nroutes: [{{name: a, match: GET /a}}, {own}]\n")
+    assert config.holdbacks == {"a": held, "b": 0, "c": 500}
+
+
 def test_how_users_arrive_and_how_a_process_leaves(file: Path, pair: Pair, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("s" * 32 + "\n")
@@ -223,6 +233,10 @@ WRONG: list[tuple[str, object, str]] = [
     ("rollback.window", "10ms", "counted by the second"),
     ("rollback.max_error_rate", 0.05, "has no unit; write 0.05%"),
     ("rollback.max_excess", "101%", "outside 0–100 %"),
+    ("holdback", 2, '"2" has no unit; write 2%'),
+    ("holdback", True, "is not a number with a unit"),
+    ("holdback", "100%", "would leave native nobody"),
+    ("routes[0].holdback", "101%", "outside 0–100 %"),
     ("routes", {"a": 1}, "must be a list"),
     ("routes[1]", "GET /b", "must be a group of keys"),
     ("routes[1].name", "b c", "must be letters, digits"),

@@ -43,5 +43,13 @@ def test_a_user_who_left_in_the_middle_of_an_upload_was_failed_by_nobody() -> No
     assert outcome(replace(SERVED, status=0, left=True, elapsed=60.0, waited=None), 0.1) is Outcome.EXCLUDED
 
 
+@pytest.mark.parametrize(("side", "ended"), [(Side.NATIVE, Outcome.EXCLUDED), (Side.LEGACY, Outcome.FAILED)])
+def test_a_native_that_takes_no_connection_is_being_deployed_and_a_legacy_has_failed(
+    side: Side, ended: Outcome
+) -> None:
+    decision = Decision(side, False, Reason.SHARE)
+    assert outcome(replace(SERVED, decision=decision, failure="refused"), None) is ended
+
+
 def test_a_failure_counts_though_the_user_left_early() -> None:
     assert outcome(replace(SERVED, failure="timeout", left=True), 60) is Outcome.FAILED

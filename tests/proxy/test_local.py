@@ -16,8 +16,9 @@ from flags.latched import Latched
 from flags.loop import Loop
 from flags.rollback import Rule
 from flags.store.memory import MemoryStore
-from proxy.local import TAKE, obeying, roll_back, words
+from proxy.local import BY_HAND, TAKE, obeying, roll_back, words
 from proxy.presence import presence
+from tests.flags.workers import NOTE
 
 ROUTES = ["things.list", "things.show"]
 HALF = Flag(native=5_000)
@@ -26,7 +27,7 @@ HALF = Flag(native=5_000)
 async def looping(directory: Path, store: MemoryStore | None = None) -> Loop:
     """A worker's flags, half of each route native's."""
     store = store or MemoryStore()
-    await store.seed(dict.fromkeys(ROUTES, HALF))
+    await store.seed(dict.fromkeys(ROUTES, HALF), NOTE)
     loop = Loop(store, ROUTES, Rule(30, 50, 0.05, 0.02), "worker", latched=Latched(directory))
     await loop.refresh()
     return loop
@@ -117,7 +118,7 @@ async def test_a_store_restored_from_before_the_rollback_does_not_bring_native_b
     loop = await looping(tmp_path)
     await loop.rollback("things.list", "what was seen")
     restored = MemoryStore()
-    await restored.change("things.list", 0, Flag(native=5_000, generation=1_000))
+    await restored.change("things.list", 0, Flag(native=5_000, generation=1_000), NOTE)
     anew = await looping(tmp_path, restored)
     with obeying(tmp_path, anew):
         assert "things.list" in tripped(anew)
@@ -150,7 +151,9 @@ async def test_who_changes_a_flag_without_knowing_of_the_rollback_does_not_undo_
     """The store never heard of it; meanwhile somebody moved the route's shadow share, and this process starts anew."""
     Latched(tmp_path).keep({"things.list": Trip(time.time(), "by hand: while the store was away")})
     store = MemoryStore()
-    await store.change("things.list", 0, Flag(native=5_000, shadow=1_000, generation=int(time.time() * 1000) + 60_000))
+    await store.change(
+        "things.list", 0, Flag(native=5_000, shadow=1_000, generation=int(time.time() * 1000) + 60_000), NOTE
+    )
     loop = await looping(tmp_path, store)
     with obeying(tmp_path, loop):
         assert tripped(loop) == {"things.list"}
@@ -165,7 +168,7 @@ async def test_who_changes_a_flag_without_knowing_of_the_rollback_does_not_undo_
 
 async def test_a_share_set_by_a_clock_that_is_ahead_is_rolled_back_too(tmp_path: Path) -> None:
     store = MemoryStore()
-    await store.change("things.list", 0, Flag(native=5_000, generation=int(time.time() * 1000) + 60_000))
+    await store.change("things.list", 0, Flag(native=5_000, generation=int(time.time() * 1000) + 60_000), NOTE)
     loop = await looping(tmp_path, store)
     with obeying(tmp_path, loop):
         assert ordered(tmp_path) is not None
@@ -184,3 +187,20 @@ async def test_a_rollback_the_store_has_heard_of_gives_way_to_who_reset_it_elsew
     anew = await looping(tmp_path, store)
     with obeying(tmp_path, anew):
         assert tripped(anew) == {"things.show"}
+
+
+async def test_a_rollback_on_this_machine_is_recorded_as_that_once_the_store_hears_of_it(tmp_path: Path) -> None:
+    store = MemoryStore()
+    loop = await looping(tmp_path, store)
+    with obeying(tmp_path, loop):
+        await asyncio.to_thread(ordered, tmp_path, "things.list")
+        trip = loop.get("things.list").trip
+    assert trip is not None
+    await (await looping(tmp_path, store)).tick()  # another one has not looked at the disk, and knows nothing of it
+    assert len(await store.audit(5, "things.list")) == 1
+    again = await looping(tmp_path, store)
+    with obeying(tmp_path, again):
+        await again.tick()
+    record, _ = await store.audit(5, "things.list")
+    assert (record.note.at, record.note.who) == (trip.at, BY_HAND)
+    assert record.note.why == "by hand, on this machine: a test"

@@ -163,6 +163,13 @@ def test_flags_pools_and_states_are_read_at_each_scrape(metrics: Metrics) -> Non
     assert found["strangler_pool", (("pool", "legacy"), ("state", "busy"))] == 2
 
 
+def test_the_share_that_is_told_is_the_one_in_force(metrics: Metrics) -> None:
+    flags = {"read": Flag(native=10_000), "write": Flag(native=500)}
+    metrics.watch(lambda: flags, dict, {}, {}, {"read": 200, "write": 200})
+    found = series(metrics)
+    assert [found["strangler_share", (("route", route),)] for route in flags] == [0.98, 0.05]
+
+
 def test_a_verdict_is_told_for_every_route_as_a_number(metrics: Metrics) -> None:
     flags, verdicts = {"read": Flag(native=2500), "write": Flag()}, {"read": Verdict(Kind.INCONCLUSIVE, "too few")}
     metrics.watch(lambda: flags, lambda: verdicts, {}, {})

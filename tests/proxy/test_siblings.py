@@ -24,7 +24,7 @@ from proxy.watchdog import Stall
 from tests.proxy.process import without_process
 
 ROUTES = ["things.list", "things.show"]
-TRIP = ["things.list", 5.5, "by hand: it looks odd"]
+TRIP = ["things.list", 5.5, "by hand: it looks odd", "somebody"]
 
 
 class Worker:
@@ -71,7 +71,7 @@ async def test_it_takes_no_requests_before_it_knows_what_the_others_go_by(worker
     assert not joining.done()
     worker.tell(TRIP)
     await joining
-    assert worker.loop.latches == {"things.list": Trip(5.5, "by hand: it looks odd")}
+    assert worker.loop.latches == {"things.list": Trip(5.5, "by hand: it looks odd", "somebody")}
     assert worker.loop.get("things.list").tripped
     told = json.loads(await worker.next(Word.TRIPS))
     assert told == {"latched": [TRIP], "heard": [TRIP]}
@@ -81,8 +81,8 @@ async def test_a_trip_is_taken_over_once(worker: Worker) -> None:
     worker.tell(TRIP)
     await worker.join()
     worker.loop._held.lift("things.list")  # as when the store has heard of it
-    worker.tell(TRIP, ["things.show", 5.5, "also"])
-    while json.loads(await worker.next(Word.TRIPS))["latched"] != [["things.show", 5.5, "also"]]:
+    worker.tell(TRIP, ["things.show", 5.5, "also", "Anna"])
+    while json.loads(await worker.next(Word.TRIPS))["latched"] != [["things.show", 5.5, "also", "Anna"]]:
         continue
     assert not worker.loop.get("things.list").tripped
 
