@@ -10,8 +10,8 @@ from urllib.parse import unquote_to_bytes
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from proxy.batched import Batched
 from proxy.headers import Header
-from proxy.transports import reset
 
 
 def http_scope(
@@ -51,11 +51,13 @@ def origin_form(url: bytes, method: bytes) -> tuple[bytes, bytes | None]:
     return target, authority.rpartition(b"@")[2]
 
 
-def asgi_cycle(server: HttpToolsProtocol, scope: Scope, *, invites: bool, keep_alive: bool) -> RequestResponseCycle:
+def asgi_cycle(
+    server: HttpToolsProtocol, out: Batched, scope: Scope, *, invites: bool, keep_alive: bool
+) -> RequestResponseCycle:
     """uvicorn's cycle for one request. `invites`: an upload waits to be told to continue."""
     return RequestResponseCycle(
         scope=cast(Any, scope),
-        transport=server.transport,
+        transport=cast(asyncio.Transport, out),
         flow=server.flow,
         logger=server.logger,
         access_logger=server.access_logger,
@@ -99,6 +101,6 @@ def close_delimited(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
             await app(scope, receive, unchunked)
         finally:
             if delimited and not cycle.response_complete:
-                reset(cycle.transport)
+                cast(Batched, cycle.transport).reset()
 
     return within

@@ -4,39 +4,52 @@ from __future__ import annotations
 
 import asyncio
 
+from proxy.transports import reset
+
+TOGETHER = 64 * 1024  # bytes at most; what is more leaves at once, so that whoever writes is held back in time
+
 
 class Batched:
     """What is written to one transport, in its order.
 
     To send wakes whoever receives, and where that one sleeps on another core it is the dearest part of a small message.
-    Sent in a row, messages find it awake.
+    So the pieces of one message leave by one call, and messages in a row, which find him awake. `writes` counts calls.
     """
 
-    __slots__ = ("_loop", "transport", "waiting")
+    __slots__ = ("_loop", "_waiting", "transport", "writes")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self.transport, self._loop = transport, loop
-        self.waiting = b""
+        self._waiting, self.writes = b"", 0
 
     def write(self, data: bytes) -> None:
-        self.flush()
-        self.transport.write(data)
-
-    def writelines(self, pieces: tuple[bytes, ...]) -> None:
-        self.flush()
-        self.transport.writelines(pieces)
-
-    def write_soon(self, data: bytes) -> None:
-        """Write at the end of this round, or now, where bytes wait to be taken: whoever is to be held back by them
-        is held back at once."""
-        if self.waiting or self.transport.get_write_buffer_size():
-            return self.write(data)
-        self.waiting = data
-        self._loop.call_soon(self.flush)
-        return None
+        """At the end of this round; at once, if that is much, or if the receiver has not taken what was written."""
+        waiting = self._waiting
+        if len(waiting) + len(data) > TOGETHER or self.transport.get_write_buffer_size():
+            self.flush()
+            self.writes += 1
+            self.transport.write(data)
+        elif waiting:
+            self._waiting = waiting + data
+        else:
+            self._waiting = data
+            self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write what waits now. What has not left when the transport ends stays `waiting`: nobody has seen it."""
-        if self.waiting and not self.transport.is_closing():
-            waiting, self.waiting = self.waiting, b""
+        """Write what waits now; to a transport that has ended nothing is written any more."""
+        waiting, self._waiting = self._waiting, b""
+        if waiting and not self.transport.is_closing():
+            self.writes += 1
             self.transport.write(waiting)
+
+    def is_closing(self) -> bool:
+        return self.transport.is_closing()
+
+    def close(self) -> None:
+        """Once all that is written has been taken."""
+        self.flush()
+        self.transport.close()
+
+    def reset(self) -> None:
+        """Close so that the other end sees an error and not an end."""
+        reset(self.transport)

@@ -36,7 +36,7 @@ class Connection(asyncio.Protocol):
         self._whole: Taker | None = None
         self._read_paused = self._head_only = self._framed = self._ended = self.write_paused = self.closed = False
         self.keeps_alive = True
-        self.asked = 0  # questions so far: the first one goes out on a fresh connection
+        self.asked = self._writes = 0  # questions so far, the first on a fresh connection; writes ahead of this one
         self.opened_at, self.idle_since = self.loop.time(), 0.0
 
     @property
@@ -53,15 +53,15 @@ class Connection(asyncio.Protocol):
         self._headers, self._phrase, self._listener, self._whole = [], b"", listener, whole
         self._head_only = request.method == "HEAD"  # no body then, whatever the headers say (RFC 9110 §9.3.2)
         self._time.begin(limits)
-        return self._require_out().write_soon(request.head)
+        self._writes = self._require_out().writes
+        return self._require_out().write(request.head)
 
     def write(self, data: bytes) -> None:
         if not self.closed:
             self._require_out().write(data)
 
     def write_chunk(self, data: bytes) -> None:
-        if not self.closed:
-            self._require_out().writelines((b"%x\r\n" % len(data), data, b"\r\n"))
+        self.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     def when_writable(self, writable: Callable[[], None] | None) -> None:
         """Have this called each time that the side takes bytes again, or never will."""
@@ -101,9 +101,10 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            if self._out is not None:
+            out, self._out = self._out, None
+            if out is not None:
                 self._time.close()
-                self._out.transport.abort()
+                out.transport.abort()
             self._tell_writable()
 
     # asyncio.Protocol
@@ -117,7 +118,7 @@ class Connection(asyncio.Protocol):
         listener = self._listener
         if listener is None or self._parser is None or self._out is None:
             return self.close()  # bytes that nobody asked for
-        if self._out.waiting:
+        if self._out.writes == self._writes:
             return self.fail(Unasked("it spoke before it was asked"))
         if self._whole is not None and not listener.touched and self._passes_whole(self._whole, data):
             return None
@@ -153,7 +154,7 @@ class Connection(asyncio.Protocol):
                 listener.wake()
             else:
                 self._listener = None
-                kind = Unasked if self._out is not None and self._out.waiting else Broken
+                kind = Unasked if self._out is not None and self._out.writes == self._writes else Broken
                 listener.fail(kind("the connection ended before the answer did"))
         self._lost(self)
 
@@ -210,8 +211,6 @@ class Connection(asyncio.Protocol):
             self.keeps_alive = parser.should_keep_alive()
             listener.end(self._headers)  # what came after the body is its trailers
         return None
-
-    # Within
 
     def _passes_whole(self, whole: Taker, data: bytes) -> bool:
         found = whole_answer(data)

@@ -178,7 +178,7 @@ class Front(Pipelined):
         scope["strangler.decided"], scope["strangler.words"] = decided, words
         scope["headers"] += ways.forwarding.passed_on(scope, words)
         invites = version != "1.0" and Request(method, b"", headers).awaits_invitation
-        self._receiving = cycle = asgi_cycle(self, scope, invites=invites, keep_alive=keep_alive)
+        self._receiving = cycle = asgi_cycle(self, self.out, scope, invites=invites, keep_alive=keep_alive)
         if busy:
             return self.pipeline.appendleft((cycle, self.app))
         return self._start_asgi_task(cycle, self.app)
@@ -209,7 +209,7 @@ class Front(Pipelined):
                 return self._refuse(PIPELINED)
             self._alarm.close()
             self.connections.discard(self)
-            self._out.flush()
+            self.out.flush()
             tunnel = self._ways.upgrade(scope, self.transport, self.connections)
             self.transport.set_protocol(tunnel)
             rest += self._unparsed

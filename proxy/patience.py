@@ -60,7 +60,7 @@ class Patient(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
         self.transport.set_write_buffer_limits(HIGH_WATER)
-        self._out = Batched(self.transport, self.loop)
+        self.out = Batched(self.transport, self.loop)
         self._alarm.within(self._patience.idle)
 
     def shutdown(self) -> None:
@@ -95,10 +95,7 @@ class Patient(HttpToolsProtocol):
         return self.flow.write_paused
 
     def write(self, data: bytes) -> None:
-        self._out.write(data)
-
-    def write_soon(self, data: bytes) -> None:
-        self._out.write_soon(data)
+        self.out.write(data)
 
     def pause_reading(self) -> None:
         self.flow.pause_reading()
@@ -145,7 +142,7 @@ class Patient(HttpToolsProtocol):
 
     def _tell(self, why: LastWord) -> None:
         if not self.transport.is_closing():
-            self._out.write(why.answer())
+            self.out.write(why.answer())
             self._close()
 
     def _close(self) -> None:
@@ -153,16 +150,15 @@ class Patient(HttpToolsProtocol):
         if (self._receiving is None and not self._refused) or not self.transport.can_write_eof():
             return self._let_go()
         self._refused = True
-        self._out.flush()
+        self.out.flush()
         self.transport.write_eof()
         self.flow.resume_reading()
         return self._alarm.within(self._patience.linger)
 
     def _let_go(self) -> None:
         """Close, as soon as the user has taken what is written."""
-        self._out.flush()
         self._alarm.within(self._patience.reader)
-        self.transport.close()
+        self.out.close()
 
     def _too_late(self) -> None:
         if self._serving is not None and not self.flow.write_paused:

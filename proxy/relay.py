@@ -42,9 +42,6 @@ class User(Protocol):
 
     def write(self, data: bytes) -> None: ...
 
-    def write_soon(self, data: bytes) -> None:
-        """With all else that this round of the event loop writes."""
-
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...

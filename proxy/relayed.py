@@ -102,7 +102,7 @@ class Relayed(Upload):
         self.status, self.complete = status, True
         self._uninvite()
         self.answered()
-        self._user.write_soon(answer)
+        self._user.write(answer)
         self._finish(keep=True)
         return True
 

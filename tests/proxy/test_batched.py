@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.batched import Batched
+from proxy.batched import TOGETHER, Batched
 from tests.proxy.stage import eventually
 
 BIG = b"x" * (8 * 1024 * 1024)
@@ -25,11 +25,11 @@ async def ends() -> AsyncIterator[tuple[Batched, socket.socket]]:
         await eventually(lambda: ours.fileno() < 0)
 
 
-async def test_what_is_written_soon_leaves_when_the_round_of_the_loop_is_over(
+async def test_what_is_written_leaves_when_the_round_of_the_loop_is_over(
     ends: tuple[Batched, socket.socket],
 ) -> None:
     out, theirs = ends
-    out.write_soon(b"later")
+    out.write(b"later")
     with pytest.raises(BlockingIOError):
         theirs.recv(100)
     await asyncio.sleep(0)
@@ -38,14 +38,39 @@ async def test_what_is_written_soon_leaves_when_the_round_of_the_loop_is_over(
 
 async def test_everything_leaves_in_the_order_in_which_it_was_written(ends: tuple[Batched, socket.socket]) -> None:
     out, theirs = ends
-    out.write_soon(b"1")
-    out.write_soon(b"2")
-    out.write_soon(b"3")
-    out.write(b"4")
-    out.write_soon(b"5")
-    out.writelines((b"6", b"7"))
+    out.write(b"1")
+    out.write(b"2")
     await asyncio.sleep(0)
-    assert theirs.recv(100) == b"1234567"
+    out.write(b"3")
+    out.flush()
+    out.write(b"4")
+    await asyncio.sleep(0)
+    assert theirs.recv(100) == b"1234"
+
+
+async def test_pieces_of_one_round_leave_by_one_call(ends: tuple[Batched, socket.socket]) -> None:
+    out, theirs = ends
+    out.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")
+    out.write(b"ok")
+    assert out.writes == 0
+    await asyncio.sleep(0)
+    assert (out.writes, theirs.recv(100)[-6:]) == (1, b"\r\n\r\nok")
+
+
+async def test_much_leaves_at_once_behind_what_waits(ends: tuple[Batched, socket.socket]) -> None:
+    out, theirs = ends
+    out.write(b"head")
+    out.write(b"x" * TOGETHER)
+    assert out.writes == 2
+    assert theirs.recv(8) == b"headxxxx"
+
+
+async def test_nothing_that_is_written_is_lost_to_a_close(ends: tuple[Batched, socket.socket]) -> None:
+    out, theirs = ends
+    out.write(b"last words")
+    out.close()
+    assert theirs.recv(100) == b"last words"
+    assert await asyncio.get_running_loop().sock_recv(theirs, 100) == b""
 
 
 async def test_behind_bytes_that_are_not_taken_it_is_written_at_once_and_counts_as_them(
@@ -55,13 +80,13 @@ async def test_behind_bytes_that_are_not_taken_it_is_written_at_once_and_counts_
     out.write(BIG)
     unread = out.transport.get_write_buffer_size()
     assert unread > 0
-    out.write_soon(b"more")
-    assert (out.waiting, out.transport.get_write_buffer_size()) == (b"", unread + len(b"more"))
+    out.write(b"more")
+    assert out.transport.get_write_buffer_size() == unread + len(b"more")
 
 
-async def test_what_has_not_left_when_the_transport_ends_stays_with_us(ends: tuple[Batched, socket.socket]) -> None:
+async def test_what_has_not_left_when_the_transport_ends_never_does(ends: tuple[Batched, socket.socket]) -> None:
     out, theirs = ends
-    out.write_soon(b"never seen")
+    out.write(b"never seen")
     out.transport.abort()
     assert await asyncio.get_running_loop().sock_recv(theirs, 100) == b""
-    assert out.waiting == b"never seen"
+    assert out.writes == 0
