@@ -3,10 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from weakref import WeakKeyDictionary
 
 from proxy.transports import reset
 
 TOGETHER = 64 * 1024  # bytes at most; what is more leaves at once, so that whoever writes is held back in time
+
+
+class Round:
+    """Whose writes wait for the end of the round that their event loop is in."""
+
+    __slots__ = ("__weakref__", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting: list[Batched] = []
+
+    def join(self, out: Batched) -> None:
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._end)
+        self._waiting.append(out)
+
+    def _end(self) -> None:
+        waiting, self._waiting = iter(self._waiting), []
+        try:
+            for out in waiting:
+                out.flush()
+        finally:
+            for out in waiting:  # one has failed, which the loop reports: it is no matter of the others'
+                self.join(out)
+
+
+_rounds = WeakKeyDictionary[asyncio.AbstractEventLoop, Round]()
 
 
 class Batched:
@@ -16,10 +43,10 @@ class Batched:
     So the pieces of one message leave by one call, and messages in a row, which find him awake. `writes` counts calls.
     """
 
-    __slots__ = ("_loop", "_waiting", "transport", "writes")
+    __slots__ = ("_round", "_waiting", "transport", "writes")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self.transport, self._loop = transport, loop
+        self.transport, self._round = transport, _rounds.setdefault(loop, Round())
         self._waiting, self.writes = b"", 0
 
     def write(self, data: bytes) -> None:
@@ -33,7 +60,7 @@ class Batched:
             self._waiting = waiting + data
         else:
             self._waiting = data
-            self._loop.call_soon(self.flush)
+            self._round.join(self)
 
     def flush(self) -> None:
         """Write what waits now; to a transport that has ended nothing is written any more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from bench.patterns import PATH
 from bench.processes import cpu_seconds, machine_seconds
 from demo.service import Service
 
+QUIET, REST = 0.3, 15.0  # seconds without work that are rest, and for which it is waited for
 # What a browser's page sends when it calls its API.
 BROWSER = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36",
@@ -116,6 +118,7 @@ def _run(stage: Stage, name: str, kind: Kind, seconds: int) -> dict[str, Any]:
     before = _used(peer, stage.origin)
     ran = load.load(wrk(stage, name, kind, seconds), seconds)
     peers, origins, wrks, everybody = (now - then for now, then in zip(_used(peer, stage.origin), before, strict=True))
+    _rested(peer)
     known = peers + wrks + (0.0 if peer is stage.origin else origins)
     return {
         **asdict(ran),
@@ -127,6 +130,13 @@ def _run(stage: Stage, name: str, kind: Kind, seconds: int) -> dict[str, Any]:
         "wrk_busy": round(wrks / ran.seconds, 3),
         "others_busy": round(max(0.0, everybody - known) / ran.seconds, 3),
     }
+
+
+def _rested(peer: Service) -> None:
+    """Wait for a proxy that still puts away what wrk has left it with: the next one has the same core."""
+    until, used = time.monotonic() + REST, -1.0
+    while used != (used := cpu_seconds(peer.process.pid)) and time.monotonic() < until:
+        time.sleep(QUIET)
 
 
 def _used(peer: Service, origin: Service) -> Sequence[float]:
