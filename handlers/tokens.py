@@ -41,7 +41,10 @@ def issue(caller: Caller, secret: str, now: int) -> str:
 
 def caller(authorization: str, secret: str, now: float) -> Caller:
     """The bearer of the token in an `Authorization` header; Unauthorized unless it is ours, in force and complete."""
-    token = checked(authorization, secret)
+    bearer = BEARER.fullmatch(authorization)
+    if bearer is None:
+        raise Unauthorized
+    token = checked(bearer[1], secret)
     if not token.not_before <= now < token.expires:
         raise Unauthorized
     return token.caller
@@ -54,19 +57,16 @@ class Token:
     expires: int
 
 
-# A client shows the same header for a quarter of an hour, and all of it but the time stays as true as it was.
+# A client shows the same token for a quarter of an hour, and all of it but the time stays as true as it was.
 @lru_cache(maxsize=4096)
-def checked(authorization: str, secret: str) -> Token:
+def checked(token: str, secret: str) -> Token:
     """What a token says, whenever that is in force; Unauthorized unless it is ours and complete."""
-    bearer = BEARER.fullmatch(authorization)
-    if bearer is None:
-        raise Unauthorized
     try:
         # An issue time ahead of our clock is no fault: the sides' clocks differ by a little.
         options: Options = {
             "require": CLAIMS, "verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False,
         }  # fmt: skip
-        claims = jwt.decode(bearer[1], secret, algorithms=["HS256"], options=options)
+        claims = jwt.decode(token, secret, algorithms=["HS256"], options=options)
         not_before = int(claims.get("nbf", 0))
     except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError):
         raise Unauthorized from None

@@ -13,3 +13,9 @@ def test_a_header_that_is_empty_is_there_and_one_that_is_absent_is_not() -> None
     assert header(SCOPE, b"b") == b"2"
     assert header(SCOPE, b"c") == b""
     assert header(SCOPE, b"d") is None
+
+
+def test_underscores_in_a_name_are_hyphens() -> None:
+    scope = {"headers": [(b"idempotency_key", b"k"), (b"other_key", b"o")]}
+    assert header(scope, b"idempotency-key") == b"k"
+    assert header(scope, b"key") is None

@@ -126,6 +126,12 @@ def test_any_visible_characters_are_a_key(sides: Sides, key: str) -> None:
     assert (again.status, again.body, replayed(again)) == (201, one.body, "true")
 
 
+def test_a_key_whose_name_has_an_underscore_is_one_too(sides: Sides) -> None:
+    respelt = Case("create once", 201, CREATE, "POST", "agent", HELLO, headers=(("Idempotency_Key", "key"),))
+    one, again = sides.ask(LEGACY, respelt), sides.ask(NATIVE, respelt)
+    assert (again.status, again.body, replayed(again)) == (201, one.body, "true")
+
+
 @pytest.mark.parametrize("side", [LEGACY, NATIVE])
 def test_another_request_under_the_same_key_is_refused_alike(
     sides: Sides, database: psycopg.Connection, side: str
