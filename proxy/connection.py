@@ -46,15 +46,18 @@ class Connection(asyncio.Protocol):
     def ask(self, request: Request, listener: Listener, limits: Limits, whole: Taker | None = None) -> None:
         """Send a request's head. `whole`: takes status and bytes of an answer in one piece, if it says so, unheard."""
         self.asked += 1
-        if self.closed:
+        out = self._out
+        if self.closed or out is None or out.is_closing():
+            self.keeps_alive = False
             return listener.fail(Unasked("the connection ended before it was asked"))
         if self._parser is None:
             self._parser = httptools.HttpResponseParser(self)
         self._headers, self._phrase, self._listener, self._whole = [], b"", listener, whole
         self._head_only = request.method == "HEAD"  # no body then, whatever the headers say (RFC 9110 §9.3.2)
         self._time.begin(limits)
-        self._writes = self._require_out().writes
-        return self._require_out().write(request.head)
+        self._writes = out.writes
+        out.write(request.head)
+        return out.flush() if request.has_body else None  # a body is given out once: whether it left must be known
 
     def write(self, data: bytes) -> None:
         if not self.closed:
@@ -106,8 +109,6 @@ class Connection(asyncio.Protocol):
                 self._time.close()
                 out.transport.abort()
             self._tell_writable()
-
-    # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._out = Batched(cast(asyncio.Transport, transport), self.loop)

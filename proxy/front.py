@@ -103,11 +103,13 @@ class Front(Pipelined):
         method, version, url = parser.get_method(), parser.get_http_version(), self.url
         self._fault = self._head.ended(url, headers) or fault(version, method, url, headers)
         if self._fault is None and b" RTSP/" in self._raw:
-            self._fault = rtsp_fault(method, url, self._raw)
+            self._fault, self._raw = rtsp_fault(method, url, self._raw)
         if self._fault is None and method in COUNTED:
-            self._fault, headers = arrived(method, headers), one_hop_on(headers)
+            self._fault = arrived(method, headers)
         if self._fault is not None:
             raise ValueError  # ends the parsing
+        if method in COUNTED:
+            headers = one_hop_on(headers)
         target, authority = origin_form(url, method)
         if authority is not None:  # it outranks Host (RFC 9112 §3.2.2)
             headers = [(b"host", authority), *(header for header in headers if header[0] != b"host")]

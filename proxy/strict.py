@@ -112,13 +112,13 @@ def fault(version: str, method: bytes, target: bytes, headers: Sequence[Header])
     return _METHOD if method in _FOREIGN else _target_fault(method, target)
 
 
-def rtsp_fault(method: bytes, target: bytes, raw: bytes) -> Fault | None:
-    """The parser takes RTSP for HTTP of that version, and tells nobody. `raw`: bytes in which the whole head lies."""
-    if b" RTSP/" not in raw:
-        return None  # nearly always
-    lines = (line.split() for line in raw.splitlines() if b" RTSP/" in line)
-    asked = any(line[:2] == [method, target] and line[-1].startswith(b"RTSP/") for line in lines)
-    return _RTSP if asked else None
+def rtsp_fault(method: bytes, target: bytes, raw: bytes) -> tuple[Fault | None, bytes]:
+    """The parser takes RTSP for HTTP of that version, and tells nobody. `raw`: bytes in which the whole head lies; what
+    is behind its first line is given back, where the next head is to be looked for."""
+    line = re.search(rb"^%b +%b +(HTTP|RTSP)/" % (re.escape(method), re.escape(target)), raw, re.MULTILINE)
+    if line is None:
+        return None, raw
+    return _RTSP if line[1] == b"RTSP" else None, raw[line.end() :]
 
 
 def answer_fault(version: str, status: int, phrase: bytes, headers: Sequence[Header]) -> str | None:

@@ -147,3 +147,21 @@ async def record(capfd: pytest.CaptureFixture[str], request_id: str) -> dict[str
     assert (read.pop("request_id"), read.pop("event")) == (request_id, "request")
     assert (read.pop("ms") >= 0, len(read.pop("timestamp"))) == (True, 27)
     return read
+
+
+@pytest.mark.parametrize("framing", [(length(5), b"hello"), (TE, b"5\r\nhello\r\n0\r\n\r\n")], ids=["length", "chunks"])
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_upload_arrives_whole_or_not_at_all_on_a_connection_that_ends_as_it_comes_free(
+    way: str, framing: tuple[bytes, bytes]
+) -> None:
+    header, body = framing
+    answered_and_gone = Whole(), answer("200 OK", length(0)), Close()
+    async with before_legacy(answered_and_gone, connections=1, wait="5s") as (stage, origin):
+        for _ in range(20):
+            async with connected(stage.port) as first, connected(stage.port) as second:
+                await first.send(on(way, "GET /things/1"))
+                await second.send(on(way, "POST /things", header, body=body))
+                for user in (first, second):
+                    await user.until(lambda user=user: b"\r\n\r\n" in user.raw)  # type: ignore[misc]  # one each round
+        assert {message.body for message in origin.received if message.start.startswith(b"POST")} <= {b"hello"}
+        assert origin.faults == []

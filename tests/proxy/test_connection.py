@@ -490,3 +490,22 @@ async def test_what_a_side_says_before_the_question_has_left_is_no_answer_to_it(
             await reply.read()
         await eventually(lambda: lost == [connection])
         assert theirs.recv(100) == b""
+
+
+async def test_a_question_with_a_body_leaves_at_once_and_none_leaves_on_a_connection_that_is_closing() -> None:
+    connection = Connection(lambda _: None)
+    transport, theirs = await _between(connection)
+    with theirs:
+        uploaded = Reply(lambda: None, connection.go_on)
+        connection.ask(Request("POST", HEAD, [(b"content-length", b"5")]), uploaded, Limits())
+        assert theirs.recv(100) == HEAD
+        other = Connection(lambda _: None)
+        closing, end = await _between(other)
+        with end:
+            closing.close()
+            with pytest.raises(Unasked):
+                await ask(other, method="POST").read()
+            assert not other.reusable
+        transport.abort()
+        with pytest.raises(Broken):
+            await uploaded.read()

@@ -82,6 +82,23 @@ async def test_rtsp_is_refused_wherever_its_pieces_end(end: int, stage: Stage, o
     assert origin.received == []
 
 
+async def test_rtsp_is_what_a_request_says_of_itself_and_not_what_its_body_says(stage: Stage, origin: Origin) -> None:
+    body = b"log:\r\nPOST /x RTSP/1.0\r\n"
+    async with connected(stage.port) as user:
+        await user.send(ask("POST /x", length(len(body)), body=body))
+        await user.until(lambda: user.raw.endswith(b"ok"))
+    assert [message.body for message in origin.received] == [body]
+
+
+async def test_a_good_request_is_answered_though_rtsp_asks_for_the_same_behind_it(stage: Stage, origin: Origin) -> None:
+    async with connected(stage.port) as user:
+        await user.send(ask("GET /x") + RTSP)
+        await user.until(lambda: user.ended is not None)
+        good, refused = answers(user.raw, [b"GET", b"GET"], ended=True)
+        assert (good.start, refused.start) == (b"HTTP/1.1 200 OK", b"HTTP/1.1 400 Bad Request")
+    assert len(origin.received) == 1
+
+
 async def test_nothing_is_kept_of_what_was_read(stage: Stage, origin: Origin) -> None:
     async with connected(stage.port) as user:
         await user.send(ask("POST /x", b"X-A: GET / RTSP/1.0", length(3))[:-2])

@@ -48,7 +48,7 @@ class Parser:
         parser = self._parser
         method = parser.get_method()
         self.fault = fault(parser.get_http_version(), method, self._url, self._headers)
-        self.fault = self.fault or rtsp_fault(method, self._url, self._raw)
+        self.fault = self.fault or rtsp_fault(method, self._url, self._raw)[0]
         if self.fault is not None:
             raise ValueError
 
