@@ -17,6 +17,7 @@ from flags.rollback import Judge
 from proxy import local, show, terminal, watching
 from proxy.config import load, load_admin, route_names
 from proxy.contradictions import Values
+from proxy.descriptors import raise_limit
 from proxy.faults import Fault
 from proxy.forcing import Force
 from proxy.judged import rule_of, rules_of
@@ -30,6 +31,7 @@ TURNS = {"pause": "paused", "resume": "running", "abort": "aborted"}  # of a ram
 
 
 def serve(options: argparse.Namespace) -> int:
+    raise_limit()
     workers, post = options.workers, Post.taken(os.environ)
     if workers > 1 and post is None:
         from proxy import supervisor  # without all that only its workers need

@@ -15,7 +15,8 @@ from proxy.forwarding import Forwarding
 from proxy.limits import Limits
 from proxy.metrics import Metrics
 from proxy.tasks import Tasks
-from proxy.websocket import UserEnd, request_head, tunnel
+from proxy.upgrades import request_head
+from proxy.websocket import UserEnd, tunnel
 
 log = structlog.get_logger()
 

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from proxy.errors import SideFailed
 from proxy.headers import Header
 from proxy.listener import FRAMING
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """How an upgrade was answered: 101, the side's refusal, what stands for its failure, or 0 if the user left."""
+
+    status: int
+    failure: SideFailed | None = None
 
 
 def wants_websocket(method: str, headers: Sequence[Header]) -> bool:
@@ -14,6 +24,14 @@ def wants_websocket(method: str, headers: Sequence[Header]) -> bool:
     fields = dict(headers)
     empty = b"transfer-encoding" not in fields and fields.get(b"content-length", b"0") == b"0"
     return method == "GET" and empty and fields.get(b"upgrade", b"").lower() == b"websocket"
+
+
+def request_head(method: str, target: bytes, headers: Sequence[Header]) -> bytes:
+    """The upgrade request, hop-by-hop headers set anew: `headers` are what is left after forwarding."""
+    lines = [b"%b %b HTTP/1.1" % (method.encode(), target)]
+    lines += [b"%b: %b" % pair for pair in headers]
+    lines += [b"connection: Upgrade", b"upgrade: websocket", b"", b""]
+    return b"\r\n".join(lines)
 
 
 def body_framing(headers: Sequence[Header]) -> bytes:

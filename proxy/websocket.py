@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import cast
 
 import httptools
@@ -16,27 +15,22 @@ from proxy.framed import Framed
 from proxy.headers import Header, message_head, status_line
 from proxy.limits import Limits
 from proxy.listener import FRAMING
+from proxy.patience import PATIENCE
 from proxy.strict import answer_fault
-from proxy.upgrades import wants_websocket
+from proxy.upgrades import Handshake, wants_websocket
 
-Headers = Sequence[tuple[bytes, bytes]]
 EARLY = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Handshake:
-    """How an upgrade was answered: 101, the side's refusal, what stands for its failure, or 0 if the user left."""
-
-    status: int
-    failure: SideFailed | None = None
 
 
 class End(asyncio.Protocol):
     """One end of a tunnel: what it reads, the other end writes, no faster than the other takes it."""
 
+    reader = PATIENCE.reader  # seconds in which it takes nothing of what is left to write before it is given up
+
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.other: End | None = None
+        self._alarm, self._unread = Alarm(self._too_late), 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -46,6 +40,7 @@ class End(asyncio.Protocol):
             self.other.transport.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._alarm.close()
         other, self.other, self.transport = self.other, None, None
         if other is not None:
             other.close()
@@ -59,9 +54,20 @@ class End(asyncio.Protocol):
             self.other.transport.resume_reading()
 
     def close(self) -> None:
-        """Close once everything written has gone out."""
-        if self.transport is not None:
+        """Close once everything written has gone out, or nothing more of it is taken."""
+        if self.transport is not None and not self.transport.is_closing():
+            self._unread = self.transport.get_write_buffer_size()
             self.transport.close()
+            self._alarm.within(self.reader)
+
+    def _too_late(self) -> None:
+        if self.transport is None or not self.transport.is_closing():
+            return self.close()
+        unread = self.transport.get_write_buffer_size()
+        if unread == self._unread:
+            return self.transport.abort()
+        self._unread = unread  # slow, but it reads
+        return self._alarm.within(self.reader)
 
 
 class UserEnd(End):
@@ -114,7 +120,7 @@ class SideEnd(End):
         super().__init__()
         self.answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
-        self._alarm, self._between = Alarm(self.close), between_bytes
+        self._between = between_bytes
         self._headers: list[Header] = []
         self._phrase, self._head_size = b"", 0
         self._refusal: Framed | None = None
@@ -237,11 +243,3 @@ async def _asked(side: SideEnd, user: UserEnd, head: bytes, limits: Limits) -> i
             return await side.answered
     except TimeoutError:
         raise NoAnswer(f"legacy did not answer the upgrade within {limits.first_byte:g} s") from None
-
-
-def request_head(method: str, target: bytes, headers: Headers) -> bytes:
-    """The upgrade request, hop-by-hop headers set anew: `headers` are what is left after forwarding."""
-    lines = [b"%b %b HTTP/1.1" % (method.encode(), target)]
-    lines += [b"%b: %b" % pair for pair in headers]
-    lines += [b"connection: Upgrade", b"upgrade: websocket", b"", b""]
-    return b"\r\n".join(lines)

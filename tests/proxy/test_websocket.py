@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from websockets.typing import Origin, Subprotocol
 
 from demo.service import Service
 from proxy.tls import server_context
+from proxy.websocket import End
 from tests.fidelity.cases import answer, ask
 from tests.fidelity.framing import answers
 from tests.fidelity.origin import Origin as Side
@@ -278,6 +280,73 @@ async def test_a_slow_end_holds_the_other_back() -> None:
         assert user.transport is not None
         assert await settled(user.transport.get_write_buffer_size) < size // 8
         writer.transport.abort()
+
+
+async def test_an_end_that_reads_nothing_is_let_go() -> None:
+    async with scripted(Whole(), SWITCHED + bytes(LARGE * 4), Gone()) as (stage, origin):
+        _, writer = await asyncio.open_connection("127.0.0.1", stage.port, limit=1024)
+        writer.write(UPGRADE)
+        [user] = await settled_tunnel(stage)
+        assert await settled(user.transport.get_write_buffer_size) > 0
+        user.reader = 0.05
+        user.close()
+        await eventually(lambda: stage.connections == 0)
+        await origin.until(lambda: origin.open == 0)
+        writer.transport.abort()
+
+
+async def joined(side: End) -> tuple[End, list[socket.socket]]:
+    """The user's end of a tunnel to this one, and what each is connected to: the user's first."""
+    loop, user, far = asyncio.get_running_loop(), End(), []
+    for end in user, side:
+        near, other = socket.socketpair()
+        near.setblocking(False)
+        far.append(other)
+        await loop.create_connection(lambda end=end: end, sock=near)  # type: ignore[misc]  # of this round
+    user.other, side.other = side, user
+    return user, far
+
+
+async def test_an_end_that_reads_nothing_is_let_go_once_the_other_has_ended() -> None:
+    side = End()
+    side.reader = 0.05
+    user, far = await joined(side)
+    assert side.transport is not None
+    while await settled(side.transport.get_write_buffer_size, 10) == 0:
+        user.data_received(bytes(16 * 1024))
+    far[0].close()
+    await eventually(lambda: user.transport is None)
+    await eventually(lambda: side.transport is None)
+    far[1].close()
+
+
+class Slow(asyncio.Transport):
+    """What is left to write, as it is seen at each look."""
+
+    def __init__(self, *left: int) -> None:
+        self.left, self.closing, self.aborted = [*left], False, False
+
+    def get_write_buffer_size(self) -> int:
+        return self.left.pop(0)
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        self.closing = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+async def test_an_end_that_reads_slowly_is_waited_for() -> None:
+    end, transport = End(), Slow(3, 2, 1, 1)
+    end.reader = 0.01
+    end.connection_made(transport)
+    end.close()
+    await eventually(lambda: transport.aborted)
+    assert transport.left == []
+    end.connection_lost(None)
 
 
 async def settled_tunnel(stage: Stage) -> list[Any]:
