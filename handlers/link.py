@@ -39,12 +39,12 @@ class Link:
 
     A reader gives up after some milliseconds, because the database answers as well: that keeps the next readers from
     waiting, but no writer from being heard. A writer waits longer. If not even it is answered, no reader would be, nor
-    what it would tell others after its commit.
+    what it would tell others after its commit. But a Redis that refuses what is written may well pass on what is told.
     """
 
     def __init__(self, held: Resources) -> None:
         self._held = held
-        self._reads, self._writes = Pause(), Pause()
+        self._reads, self._writes, self._tells = Pause(), Pause(), Pause()
         self.failed_at = 0.0  # when a step was last not answered
 
     @property
@@ -60,7 +60,7 @@ class Link:
     def tell(self, step: Step[T]) -> Coroutine[Any, Any, T]:
         """What follows a commit, once: what was not answered may have been carried out. That it was refused, or that
         its connection had been lost, says nothing of the cache."""
-        return self._answer(step, self._held.settings.redis_wait, SILENCE, self._writes, self._reads)
+        return self._answer(step, self._held.settings.redis_wait, SILENCE, self._tells, self._writes, self._reads)
 
     async def _answer(self, step: Step[T], seconds: float, failures: Errors, own: Pause, *others: Pause) -> T:
         """What Redis answers to a step; Away if it does not, in time."""
@@ -75,7 +75,10 @@ class Link:
             due = limit.when()
             if not (limit.expired() and due is not None and loop.time() > due + LATE):
                 self.failed_at = loop.time()
-                for pause in (own, *others):
+                pauses = [own, *others]
+                if own is self._writes and isinstance(error, SILENCE):
+                    pauses.append(self._tells)
+                for pause in pauses:
                     pause.until = self.failed_at + PAUSE
                 log.warning("cache_away", error=repr(error))
             raise Away from error

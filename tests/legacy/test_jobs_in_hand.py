@@ -15,7 +15,8 @@ import psycopg
 import pytest
 
 from demo.graph import written
-from demo.stack import LEGACY, rails_environment
+from demo.service import Service
+from demo.stack import LEGACY, rails_environment, start_sidekiq
 from tests.legacy.facebook import ACME_INBOX, ACME_PAGE, ENDED, World
 
 SIDES = ("legacy", "native")
@@ -34,8 +35,9 @@ def in_hand(world: World) -> int:
     return sum(int(world.store.llen(name)) for name in lists(world))
 
 
-def own_list(world: World) -> str:
-    (name,) = (name for name in world.store.zrange(REGISTER, 0, -1) if f":{world.sidekiq.process.pid}:" in name)
+def own_list(world: World, worker: Service | None = None) -> str:
+    pid = (worker or world.sidekiq).process.pid
+    (name,) = (name for name in world.store.zrange(REGISTER, 0, -1) if f":{pid}:" in name)
     return str(name)
 
 
@@ -49,9 +51,9 @@ def half_a_minute_passes(world: World, name: str) -> None:
     silent_for(world, 31, name)
 
 
-def looked(world: World) -> None:
+def looked(world: World, worker: Service | None = None) -> None:
     """Return when the worker has looked once more."""
-    silent_for(world, 2, own := own_list(world))
+    silent_for(world, 2, own := own_list(world, worker))
     before = world.store.zscore(REGISTER, own)
     world.eventually(lambda: world.store.zscore(REGISTER, own) != before)
 
@@ -137,6 +139,32 @@ def test_what_a_worker_cannot_finish_before_it_has_to_stop_is_done_once_by_the_n
     world.worker.revive()
     world.work_done()
     assert contents(world, sender) == ["by legacy", "by native", "first"]
+
+
+def test_a_worker_that_is_stopping_is_seen_until_it_exits_and_takes_nothing_over(
+    world: World, sender: str, tmp_path: Path
+) -> None:
+    given = job()
+    world.worker.kill()
+    with start_sidekiq(tmp_path, world.application, extra={"SIDEKIQ_TIMEOUT": "60"}) as stopping:
+        with psycopg.connect(world.application.database_url) as other:
+            other.execute("select from contacts where external_id = %s for update", [sender])
+            world.deliver("legacy", written(ACME_PAGE, sender, f"m_{uuid4().hex}", "second"))
+            world.eventually(lambda: in_hand(world) == 1)
+            stopping.process.send_signal(signal.SIGTERM)
+            world.eventually(lambda: "Pausing to allow workers to finish" in stopping.log.read_text())
+            world.store.lpush(GONE, json.dumps(given))
+            half_a_minute_passes(world, GONE)
+            looked(world, stopping)
+            looked(world, stopping)
+            assert world.store.lrange(GONE, 0, -1) == [json.dumps(given)]
+            assert world.store.llen(own_list(world, stopping)) == 1
+        assert stopping.process.wait(10) == 0
+    assert contents(world, sender) == ["first", "second"]
+    world.worker.revive()
+    world.eventually(lambda: done(world, given["jid"]))
+    world.work_done()
+    assert lists(world) == []
 
 
 def test_a_job_whose_end_redis_does_not_hear_of_is_told_and_done_once_more(world: World, sender: str) -> None:

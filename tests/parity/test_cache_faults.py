@@ -201,6 +201,39 @@ def test_a_redis_that_has_become_a_replica_is_left(there: Stage, database: psyco
     there.await_kept(side, "to a replica")
 
 
+@each_side
+def test_a_redis_that_refuses_writes_still_passes_on_what_it_is_told(
+    there: Stage, database: psycopg.Connection, side: str
+) -> None:
+    there.write(side, "before it refuses")
+    there.await_kept(side, "before it refuses")
+    refused = [f"{n} refused" for n in range(3)]
+    heard: list[str] = []
+
+    def all_heard() -> bool:
+        message = channel.get_message(timeout=0.1)
+        if message and message["type"] == "message":
+            told = json.loads(message["data"])
+            if told["event"] == "message.created":
+                heard.append(told["data"]["content"])
+        return heard == refused
+
+    with Client.from_url(there.application.redis_url) as client, client.pubsub() as channel:
+        channel.subscribe("conversation:1")
+        assert channel.get_message(timeout=5)
+        away = there.waits(side)
+        client.config_set("min-replicas-to-write", 1)
+        try:
+            for content in refused:
+                there.write(side, content)
+        finally:
+            client.config_set("min-replicas-to-write", 0)
+        assert there.waits(side) > away
+        eventually(all_heard, "all of it is heard")
+    database.execute("update keys_to_forget set kept_until = now()")  # as if some seconds had passed
+    there.await_kept(side, refused[-1])
+
+
 def test_both_sides_tell_of_it_alike(there: Stage) -> None:
     for side in SIDES:
         told = {event["event"]: (event["level"], {*event} - {"request_id"}) for event in there.said(side)}

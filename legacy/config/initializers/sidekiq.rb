@@ -9,12 +9,14 @@ Sidekiq.configure_server do |config|
   config.on(:startup) do
     fetch = Sidekiq.options[:fetch] = Jobs::Fetch.new(Sidekiq.options)
     Sidekiq.options[:scheduled_enq] = Jobs::Enq
-    rounds = [
-      Jobs::Rounds.new("jobs in hand", pause: Jobs::Fetch::PAUSE) { fetch.look },
-      Jobs::Rounds.new("jobs that wait", pause: 2) { nil while WaitingJob.relay == WaitingJob::BATCH }
-    ]
-    rounds.each(&:start)
-    config.on(:shutdown) { rounds.each(&:stop) }
+    in_hand = Jobs::Rounds.new("jobs in hand", pause: Jobs::Fetch::PAUSE) { fetch.look }
+    waiting = Jobs::Rounds.new("jobs that wait", pause: 2) { nil while WaitingJob.relay == WaitingJob::BATCH }
+    [in_hand, waiting].each(&:start)
+    # Jobs in hand may take some time yet, in which others must not take the process for dead: it is seen until it exits.
+    config.on(:shutdown) do
+      fetch.stopping!
+      waiting.stop
+    end
   end
   # Sidekiq would log a failed job whole, and what a webhook's holds are people's words to each other.
   config.error_handlers.replace(

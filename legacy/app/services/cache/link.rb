@@ -5,11 +5,11 @@ module Cache
   #
   # A reader gives up after some milliseconds, because the database answers as well: that keeps the next readers from
   # waiting, but no writer from being heard. A writer waits longer. If not even it is answered, no reader would be, nor
-  # what it would tell others after its commit.
+  # what it would tell others after its commit. But a Redis that refuses what is written may well pass on what is told.
   class Link
     PAUSE = 1 # second, in which a Redis that has failed is left alone
     # Whose steps are left out after one has failed.
-    PAUSES = { read: %i[read], write: %i[read write] }.freeze
+    PAUSES = { read: %i[read], write: %i[read write], tell: %i[read write tell] }.freeze
 
     # Redis has not answered.
     class Away < StandardError; end
@@ -22,7 +22,7 @@ module Cache
     attr_reader :failed_at
 
     def initialize
-      @paused_until = { read: 0.0, write: 0.0 }
+      @paused_until = { read: 0.0, write: 0.0, tell: 0.0 }
       @failed_at = 0.0
     end
 
@@ -41,7 +41,7 @@ module Cache
     # What follows a commit, once: what was not answered may have been carried out. That it was refused, or that its
     # connection had been lost, says nothing of the cache.
     def tell(&step)
-      ask(:write, SILENCE, &step)
+      ask(:tell, SILENCE, &step)
     end
 
     private
@@ -53,6 +53,7 @@ module Cache
       yield
     rescue *failures => e
       @failed_at = Cache.now
+      kind = :tell if kind == :write && SILENCE.any? { |silence| e.is_a?(silence) }
       PAUSES[kind].each { |other| @paused_until[other] = @failed_at + PAUSE }
       Rails.logger.warn({ event: "cache_away", error: "#{e.class}: #{e.message}" })
       raise Away

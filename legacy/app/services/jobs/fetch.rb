@@ -22,15 +22,19 @@ module Jobs
     # of silence, the prefix of the deaths' keys, the fatal number of deaths, seconds for which deaths count.
     #
     # If nobody was seen for half of that silence Redis was away, or nobody was there: who is silent now may be as alive
-    # as the process that looks first. A job with as many deaths as are fatal comes into that process' own hands, to be
-    # buried; those are returned. A job is moved by one command, whatever Redis refuses.
-    LOOK = <<~LUA
+    # as the process that looks first.
+    BE_SEEN = <<~LUA
       local now, silence = tonumber(redis.call("TIME")[1]), tonumber(ARGV[1])
       local newest = redis.call("ZRANGE", KEYS[1], -1, -1, "WITHSCORES")[2]
       if newest and now - newest > silence / 2 then
         redis.call("SET", KEYS[3], now, "EX", silence)
       end
       redis.call("ZADD", KEYS[1], now, KEYS[2])
+    LUA
+
+    # A job with as many deaths as are fatal comes into the process' own hands, to be buried; those are returned. A job
+    # is moved by one command, whatever Redis refuses.
+    LOOK = (BE_SEEN + <<~LUA).freeze
       local fatal = {}
       if redis.call("EXISTS", KEYS[3]) == 1 then
         return fatal
@@ -96,6 +100,7 @@ module Jobs
       @list = "working:#{@queue}:#{options.fetch(:identity)}"
       @in_hand = Concurrent::Map.new # by which thread
       @unclaimed = []
+      @stopping = false
       look # the first time before anything is taken
     end
 
@@ -126,16 +131,27 @@ module Jobs
       @in_hand.delete(job)
     end
 
+    # From now on the process is only seen: it takes nothing over that it could not finish, and `bulk_requeue` puts back
+    # its own.
+    def stopping!
+      @stopping = true
+    end
+
     # Says that this process is there, and puts back what others have died with.
     def look
-      fatal = Sidekiq.redis do |redis|
-        redis.eval(LOOK, keys: [REGISTER, @list, RESUMED], argv: [SILENCE, DEATHS, FATAL, MEMORY])
-      end
-      fatal.each { |job| bury(job) }
-      put_back_unclaimed
+      return run(BE_SEEN) if @stopping
+
+      run(LOOK).each { |job| bury(job) }
+      put_back_unclaimed unless @stopping
     end
 
     private
+
+    def run(script)
+      Sidekiq.redis do |redis|
+        redis.eval(script, keys: [REGISTER, @list, RESUMED], argv: [SILENCE, DEATHS, FATAL, MEMORY])
+      end
+    end
 
     def listed
       Sidekiq.redis { |redis| redis.lrange(@list, 0, -1) }
