@@ -42,7 +42,9 @@ class Wire:
 
 @asynccontextmanager
 async def overheard(held: Resources, directory: Path) -> AsyncIterator[Wire]:
-    """All that is said over the one connection of the pool; the record is there when the block has ended."""
+    """All that is said over the one connection of the pool, which relays no jobs meanwhile; the record is there when
+    the block has ended."""
+    await held.outbox.close()
     path, wire = directory / "wire", Wire()
     file = os.open(path, os.O_CREAT | os.O_RDWR)
     connection = await held.take()
