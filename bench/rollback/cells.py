@@ -100,7 +100,7 @@ class Rule(Protocol):
 
 
 def simulate(cell: Cell, runs: int, seed: int) -> dict[str, dict[str, Any]]:
-    """What each of the rules did in this cell, run by run."""
+    """What each of the rules did in this cell, run by run. A second ends with the tick, which judges all up to it."""
     scenario = cell.scenario
     random = np.random.default_rng(seed)
     phases = random.random(runs)
@@ -120,18 +120,13 @@ def simulate(cell: Cell, runs: int, seed: int) -> dict[str, dict[str, Any]]:
         first += len(stretch.native)
         if cell.defect and all((rule.fired < NEVER).all() for rule in judged.values()):
             break
-    # What a second shows is judged by a tick that comes up to a second later; others' scrapes count at once.
-    delays = {name: random.random(runs) if name in ("evidence", "thresholds") else np.zeros(runs) for name in judged}
-    return {
-        name: {"fired": rule.fired + delays[name], "failed": failed[name], "phases": phases}
-        for name, rule in judged.items()
-    }
+    return {name: {"fired": rule.fired, "failed": failed[name], "phases": phases} for name, rule in judged.items()}
 
 
 def _failed_until(fired: Rates, stretch: Stretch, first: int, scenario: Scenario) -> Counts:
-    """How many native has failed since the onset up to the end of the second in which the rollback comes."""
+    """How many native has failed from the onset to the rollback."""
     if scenario.onset is None:
         return np.zeros(len(fired), dtype=np.int64)
     seconds = np.arange(first, first + len(stretch.native))[:, None]
-    counted = np.where((seconds >= scenario.onset) & (seconds <= fired), stretch.native_failed, 0)
+    counted = np.where((seconds >= scenario.onset) & (seconds < fired), stretch.native_failed, 0)
     return np.asarray(counted.sum(0))

@@ -44,9 +44,20 @@ def _part(name: str, number: int, of: int) -> Figures:
 
 
 def quantiles(name: str, values: Any) -> Figures:
-    if not len(values):
-        return {f"{name}_p50": None, f"{name}_p95": None}
-    return {f"{name}_p{part}": round(float(np.quantile(values, part / 100)), 2) for part in (50, 95)}
+    """Each with the interval in which the true one lies in 95 of 100 cases, between two of the values in their order
+    (Conover, Practical Nonparametric Statistics, 3.2)."""
+    told: Figures = {}
+    for part in (50, 95):
+        told[f"{name}_p{part}"] = round(float(np.quantile(values, part / 100)), 2) if len(values) else None
+        told[f"{name}_p{part}_interval"] = [round(float(end), 2) for end in _ends(values, part / 100)]
+    return told
+
+
+def _ends(values: Any, part: float) -> list[float]:
+    ordered, of = np.sort(values), len(values)
+    half = Z * math.sqrt(of * part * (1 - part))
+    ranks = math.ceil(of * part - half), math.ceil(of * part + half)
+    return [ordered[min(max(rank, 1), of) - 1] for rank in ranks] if of else []
 
 
 def targets(told: Mapping[str, Mapping[str, Figures]]) -> dict[str, dict[str, float | bool]]:
@@ -72,14 +83,22 @@ def _or_never(figure: float | None) -> float:
 
 
 def cells_table(told: Mapping[str, Mapping[str, Figures]]) -> str:
+    """Behind each figure, its interval."""
     rows: list[tuple[Any, ...]] = [("", "rule", "false", "of", "95 % interval", "s p50", "s p95", "failed p50", "p95")]
     for name, rules in told.items():
         for rule, own in rules.items():
             low, high = own["false_interval"]
             interval = f"{100 * low:.2f}–{100 * high:.2f} %"
-            found = [own.get(key) for key in ("s_p50", "s_p95", "failed_p50", "failed_p95")]
+            found = [_with_interval(own, key) for key in ("s_p50", "s_p95", "failed_p50", "failed_p95")]
             rows.append((name, rule, own["false"], own["runs"], interval, *found))
     return table(rows)
+
+
+def _with_interval(own: Figures, key: str) -> str:
+    if own.get(key) is None:
+        return ""
+    low, high = own[f"{key}_interval"]
+    return f"{own[key]:g} ({low:g}–{high:g})"
 
 
 def targets_table(told: Mapping[str, Mapping[str, float | bool]]) -> str:

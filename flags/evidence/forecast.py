@@ -17,7 +17,7 @@ from flags.evidence.detector import BEGUN, BELIEVED, DOUBT, ENOUGH, FADE, MEMORY
 from flags.evidence.ratios import LIKELY, ODDS, Trial, alternatives, worse
 
 HORIZON = MEMORY  # seconds beyond which nothing is foretold: what would be proved fades as fast as it grows
-DELAY = 1.0  # seconds in the mean until a second is over, and judged
+DELAY = 0.5  # seconds in the mean until the next tick, which judges all that was counted up to it
 POINTS = 5  # by which a count that comes by chance is stood for
 
 _LARGEST = 700.0

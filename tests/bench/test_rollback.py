@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bench.rollback import rules
 from bench.rollback.cells import CELLS, DEFECTS, QUIET, Cell, simulate
 from bench.rollback.rules import NEVER, Checks, Ours
-from bench.rollback.summary import figures, targets, wilson
+from bench.rollback.summary import figures, quantiles, targets, wilson
 from bench.rollback.traffic import BASELINE, Scenario, Stretch, stretches
 from flags.chance import false_alarm
 from flags.evidence.detector import Standard, advance, begin
@@ -114,6 +114,14 @@ def test_what_came_before_the_defect_is_false_and_what_came_after_is_timed() -> 
     cell = Cell("a defect", Scenario(10, 0.25, 1000, onset=600, native=0.5))
     told = figures(cell, {"fired": [100.0, 605.0, 607.0, NEVER], "phases": [0.0] * 4, "failed": [0, 4, 6, 900]})
     assert (told["false"], told["missed"], told["s_p50"], told["failed_p50"]) == (1, 1, 6.0, 5.0)
+
+
+def test_the_interval_of_a_quantile_lies_between_two_of_the_values() -> None:
+    told = quantiles("s", list(range(1, 2001)))
+    assert told["s_p95_interval"] == [1881.0, 1920.0]  # the 1900th ± 1.96 √(2000 · 0.95 · 0.05)
+    assert told["s_p50_interval"] == [957.0, 1044.0]
+    assert quantiles("s", []) == {"s_p50": None, "s_p50_interval": [], "s_p95": None, "s_p95_interval": []}
+    assert quantiles("s", [3.0])["s_p95_interval"] == [3.0, 3.0]
 
 
 def test_without_a_defect_every_rollback_is_false() -> None:

@@ -34,5 +34,5 @@ def test_what_is_not_found_in_hours_is_not_foretold(native: float, legacy: float
 
 
 def test_a_whole_share_is_held_to_the_ceiling() -> None:
-    assert foretell(Traffic(native=10, legacy=0), 0.5, STANDARD) == Foretold(seconds=3, failed=11)
+    assert foretell(Traffic(native=10, legacy=0), 0.5, STANDARD) == Foretold(seconds=3, failed=10)
     assert foretell(Traffic(native=10, legacy=0), 0.01, STANDARD) is None
