@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
-from redis import ConnectionError, RedisError
+from redis import ConnectionError, ReadOnlyError, RedisError
 from redis import TimeoutError as RedisTimeoutError
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ Errors = tuple[type[Exception], ...]
 log = structlog.get_logger("handlers")
 
 PAUSE = 1.0  # seconds in which a Redis that has failed is left alone
+# Whose steps are left out after one has failed.
+PAUSES = {"read": ("read",), "write": ("read", "write"), "tell": ("read", "write", "tell")}
 FAILURES: Errors = (RedisError, OSError, TimeoutError)
 SILENCE: Errors = (TimeoutError, RedisTimeoutError)  # which take their time
 LATE = 0.01  # seconds by which our own event loop may be behind before a time-out says nothing of Redis
@@ -27,11 +28,6 @@ LATE = 0.01  # seconds by which our own event loop may be behind before a time-o
 
 class Away(Exception):
     """Redis has not answered, or is left alone because it has not answered just now."""
-
-
-@dataclass(slots=True)
-class Pause:
-    until: float = 0.0
 
 
 class Link:
@@ -44,28 +40,28 @@ class Link:
 
     def __init__(self, held: Resources) -> None:
         self._held = held
-        self._reads, self._writes, self._tells = Pause(), Pause(), Pause()
+        self._paused_until = {"read": 0.0, "write": 0.0, "tell": 0.0}
         self.failed_at = 0.0  # when a step was last not answered
 
     @property
     def pauses_reads(self) -> bool:
-        return asyncio.get_running_loop().time() < self._reads.until
+        return asyncio.get_running_loop().time() < self._paused_until["read"]
 
     def read(self, step: Step[T]) -> Coroutine[Any, Any, T]:
-        return self._answer(step, self._held.settings.cache_wait, FAILURES, self._reads)
+        return self._answer("read", step, self._held.settings.cache_wait)
 
     def write(self, step: Step[T]) -> Coroutine[Any, Any, T]:
-        return self._answer(lambda: twice(step), self._held.settings.redis_wait, FAILURES, self._writes, self._reads)
+        return self._answer("write", lambda: twice(step), self._held.settings.redis_wait)
 
     def tell(self, step: Step[T]) -> Coroutine[Any, Any, T]:
         """What follows a commit, once: what was not answered may have been carried out. That it was refused, or that
         its connection had been lost, says nothing of the cache."""
-        return self._answer(step, self._held.settings.redis_wait, SILENCE, self._tells, self._writes, self._reads)
+        return self._answer("tell", step, self._held.settings.redis_wait, SILENCE)
 
-    async def _answer(self, step: Step[T], seconds: float, failures: Errors, own: Pause, *others: Pause) -> T:
+    async def _answer(self, kind: str, step: Step[T], seconds: float, failures: Errors = FAILURES) -> T:
         """What Redis answers to a step; Away if it does not, in time."""
         loop = asyncio.get_running_loop()
-        if loop.time() < own.until:
+        if loop.time() < self._paused_until[kind]:
             raise Away
         limit = asyncio.timeout(seconds)
         try:
@@ -75,18 +71,18 @@ class Link:
             due = limit.when()
             if not (limit.expired() and due is not None and loop.time() > due + LATE):
                 self.failed_at = loop.time()
-                pauses = [own, *others]
-                if own is self._writes and isinstance(error, SILENCE):
-                    pauses.append(self._tells)
-                for pause in pauses:
-                    pause.until = self.failed_at + PAUSE
+                if kind == "write" and isinstance(error, SILENCE):
+                    kind = "tell"
+                for other in PAUSES[kind]:
+                    self._paused_until[other] = self.failed_at + PAUSE
                 log.warning("cache_away", error=repr(error))
             raise Away from error
 
 
 async def twice(step: Step[T]) -> T:
-    """A connection that was lost in the meantime is replaced. No step of the cache does harm if it is done again."""
+    """For what does no harm if it is done again: a connection that was lost in the meantime, or that leads to what has
+    become a replica, is replaced."""
     try:
         return await step()
-    except (ConnectionError, OSError):
+    except (ConnectionError, OSError, ReadOnlyError):
         return await step()

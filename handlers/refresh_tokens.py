@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from .answers import encode
+from .link import twice
 from .resources import Resources
 
 LIFETIME = 7 * 24 * 60 * 60
@@ -84,8 +87,7 @@ def made() -> str:
 
 
 async def keep(held: Resources, token: str, user_id: int) -> None:
-    async with held.in_time():
-        await held.redis.set(f"refresh:token:{token}", user_id, ex=LIFETIME)
+    await ask(held, "SET", f"refresh:token:{token}", user_id, "EX", LIFETIME)
 
 
 async def look_up(held: Resources, token: str) -> Session | None:
@@ -99,16 +101,21 @@ async def rotate(held: Resources, token: str, pair: Pair) -> Session | None:
 
 
 async def revoke(held: Resources, token: str) -> None:
-    async with held.in_time():
-        await held.redis.eval(REVOKE, 0, token)
+    await ask(held, "EVAL", REVOKE, 0, token)
 
 
 async def run(held: Resources, *arguments: str | bytes) -> Session | None:
-    async with held.in_time():
-        user_id, remembered = await held.redis.eval(ROTATE, 0, *arguments)
+    user_id, remembered = await ask(held, "EVAL", ROTATE, 0, *arguments)
     if user_id is None:
         return None
     if remembered is None:
         return Session(int(user_id), None)
     fields = json.loads(remembered)
     return Session(int(user_id), Pair(fields["accessToken"], fields["refreshToken"]))
+
+
+async def ask(held: Resources, *words: str | bytes | int) -> Any:
+    """Once more if the connection is lost on the way: what may have been carried out does no harm if it is done again,
+    and a rotation finds its own pair."""
+    async with held.in_time():
+        return await twice(partial(held.redis.execute_command, *words))

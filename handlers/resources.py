@@ -21,6 +21,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError
+from redis.maint_notifications import MaintNotificationsConfig
 from starlette.requests import Request
 
 from .cache import Cache
@@ -195,5 +196,8 @@ def redis_client(settings: Settings) -> Redis:
         # Nor is this one, but its connection is left: Redis has become a replica, and who asks again finds whatever the
         # address leads to by now.
         retry_on_error=[ReadOnlyError],
+        # With these redis-py would lend a connection that Redis has closed while it was idle: it takes what can be read
+        # there for a notice.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
     return Redis.from_pool(pool)  # and so closed with the client

@@ -107,12 +107,17 @@ class Unit(Reading):
         await self._run(statement, values)
 
     async def _execute(self, sql: LiteralString, bound: dict[str, Any]) -> psycopg.AsyncCursor[TupleRow]:
-        """The first statement may use an outdated plan, for it can begin again; the others are never prepared."""
+        """The first statement can begin again: it may use an outdated plan, where the others are never prepared, and be
+        the one that ends a deadlock.
+
+        A change finds its row as its snapshot shows it and locks what has become of that: two at once can wait for each
+        other, where messages that refer to the row hold it as well.
+        """
         first, self._first = self._first, False
         try:
             return await self._connection.execute(sql, bound, prepare=None if first else False)
-        except psycopg.errors.FeatureNotSupported as error:
-            if not (first and outdated(error)):
+        except (psycopg.errors.FeatureNotSupported, psycopg.errors.DeadlockDetected) as error:
+            if not (first and (isinstance(error, psycopg.errors.DeadlockDetected) or outdated(error))):
                 raise
             await self._connection.execute("rollback", prepare=False)
             await self._connection.execute(self._begin, prepare=False)

@@ -45,7 +45,7 @@ async def receive(request: Request) -> Answer:
     """Facebook waits for the answer, and comes again without it: the work is a job's."""
     held = resources.of(request)
     body = await inputs.read(request, any_type=True)
-    shown = (header(request.scope, b"x-hub-signature-256") or b"").rstrip(b" \t")
+    shown = header(request.scope, b"x-hub-signature-256") or b""
     if not proves(shown, signature(body, held.settings.facebook_app_secret)):
         raise Unauthorized
     entries = entries_of(inputs.parsed(body))
@@ -77,7 +77,8 @@ def entries_of(delivery: Any) -> list[Any]:
     if not isinstance(entries, list):
         return []
     try:
-        json.dumps(entries, allow_nan=False)
-    except ValueError:  # a number beyond all others: what reads it as infinity could not write it into a job
+        # In a job they lie two levels deeper; and what reads a number beyond all others as infinity could not write it.
+        inputs.check_strings_and_depth(f"[[{json.dumps(entries, allow_nan=False, ensure_ascii=False)}]]")
+    except ValueError:
         raise MalformedJson from None
     return entries

@@ -51,3 +51,21 @@ def test_a_token_is_good_for_the_secret_alone_that_signed_it() -> None:
     assert tokens.caller(header, SECRET, NOW) == Caller(user_id=2, account_id=1)
     with pytest.raises(Unauthorized):
         tokens.caller(header, SECRET[::-1], NOW)
+
+
+def test_a_token_is_remembered_once_however_its_header_is_written() -> None:
+    tokens.checked.cache_clear()
+    token = HEADERS["agent"].removeprefix("Bearer ")
+    blanks = " \t"
+    for width in range(1, 50):
+        for header in (f"Bearer{' ' * width}{token}", f"bEARER {token}{blanks * width}"):
+            assert tokens.caller(header, SECRET, NOW) == Caller(user_id=2, account_id=1)
+    assert tokens.checked.cache_info().currsize == 1
+
+
+def test_what_is_no_token_of_ours_is_not_remembered() -> None:
+    tokens.checked.cache_clear()
+    for number in range(50):
+        with pytest.raises(Unauthorized):
+            tokens.caller(f"Bearer a.{number}.c", SECRET, NOW)
+    assert tokens.checked.cache_info().currsize == 0

@@ -13,6 +13,7 @@ from redis import Redis
 from starlette.requests import Request
 from starlette.routing import Route
 
+from demo.stack import Application
 from handlers.answers import Answer
 from handlers.errors import NotFound
 from handlers.events import MessageCreated
@@ -377,3 +378,37 @@ def terminate(settings: Settings) -> None:
             """select pg_terminate_backend(pid) from pg_stat_activity
                 where datname = current_database() and wait_event_type = 'Lock'"""
         )
+
+
+TWO_ROWS = Scoped("""
+with first as materialized (
+     select id from users where id = 2 and account_id = %(account_id)s for no key update)
+select users.id from first, users where users.id = 3 and account_id = %(account_id)s for no key update of users
+""")
+ONE_ROW = Scoped("select id from users where id = %(id)s and account_id = %(account_id)s for no key update")
+
+
+@pytest.mark.parametrize(("statements", "status"), [(1, 200), (2, 503)])
+async def test_a_first_statement_that_ends_a_deadlock_begins_again(
+    settings: Settings, database: psycopg.Connection, own: Application, statements: int, status: int
+) -> None:
+    async def lock(request: Request) -> Answer:
+        async with unit_of_work(request, AGENT) as unit:
+            if statements == 1:
+                await unit.row(TWO_ROWS)
+            else:
+                await unit.row(ONE_ROW, id=2)
+                await unit.row(ONE_ROW, id=3)
+        return Answer({})
+
+    soon = replace(settings, database_url=f"{settings.database_url}?options=-c%20deadlock_timeout%3D50ms")
+    waiting = "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    async with handling(soon, lock) as client, await psycopg.AsyncConnection.connect(own.database_url) as other:
+        await other.execute("set deadlock_timeout = '1min'")  # it is never the one to end it
+        await other.execute("select from users where id = 3 for no key update")
+        async with asyncio.TaskGroup() as group:
+            answer = group.create_task(client.post("/"))
+            await eventually(lambda: database.execute(waiting).fetchone() is not None)
+            await other.execute("select from users where id = 2 for no key update")
+            await other.rollback()
+    assert answer.result().status_code == status

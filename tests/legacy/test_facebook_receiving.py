@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -113,16 +114,20 @@ def test_what_is_no_message_is_passed_over(world: World, sender: str) -> None:
         event(message={"mid": f"m_{uuid4().hex}", "text": " "}),
         event(message={"mid": f"m_{uuid4().hex}"}),
         event(message={"text": "of no id"}),
+        event(message={"mid": "m_\0", "text": "of an id that cannot be kept"}),
+        event(message={"mid": f"m_{secrets.token_hex(127)}", "text": "of one that is too long"}),
         event(message="no object"),
         event(delivery={"mids": ["m_1"], "watermark": 1}),
         event(read={"watermark": 1}),
         event(postback={"title": "Start", "payload": "start"}),
         {"message": {"mid": "m_2", "text": "of nobody"}},
         {"sender": {"id": 5}, "message": {"mid": "m_3", "text": "of a number"}},
+        {"sender": {"id": f"{sender}\0"}, "message": {"mid": "m_4", "text": "of nobody who can be kept"}},
         None,
         "text",
     ]
     odd = [None, "text", 1, {"id": ACME_PAGE}, {"id": ACME_PAGE, "messaging": "text"}, {"messaging": [event()]}]
+    odd += [{"id": "page\0", "messaging": [event(message={"mid": "m_5", "text": "to no page"})]}]
     body = [*odd, {"id": ACME_PAGE, "messaging": others}, of(sender, "a message")]
     assert world.deliver("legacy", *body) == 200  # type: ignore[arg-type]  # what is no entry is the point
     world.work_done()

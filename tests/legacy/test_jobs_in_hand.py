@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import time
@@ -139,6 +140,27 @@ def test_what_a_worker_cannot_finish_before_it_has_to_stop_is_done_once_by_the_n
     world.worker.revive()
     world.work_done()
     assert contents(world, sender) == ["by legacy", "by native", "first"]
+
+
+def test_a_worker_stops_though_postgresql_never_answers_it_and_the_next_does_its_job(world: World, sender: str) -> None:
+    waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    with psycopg.connect(world.application.database_url) as other:
+        other.execute("select from contacts where external_id = %s for update", [sender])
+        world.deliver("legacy", written(ACME_PAGE, sender, f"m_{uuid4().hex}", "second"))
+        world.eventually(lambda: len(world.rows(waiting)) == 1)
+        silent = world.row(waiting)["pid"]
+        os.kill(silent, signal.SIGSTOP)
+        try:
+            world.sidekiq.process.send_signal(signal.SIGTERM)
+            assert world.sidekiq.process.wait(20) == 0
+        finally:
+            os.kill(silent, signal.SIGCONT)
+        assert world.store.llen("queue:default") == 1
+        assert lists(world) == []
+    world.sidekiq.stop()
+    world.worker.revive()
+    world.work_done()
+    assert contents(world, sender) == ["first", "second"]
 
 
 def test_a_worker_that_is_stopping_is_seen_until_it_exits_and_takes_nothing_over(

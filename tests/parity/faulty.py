@@ -133,9 +133,15 @@ class Faulty:
         return line
 
     def lines(self, side: str, identity: str) -> list[Line]:
-        written = self.logs[side].read_text().splitlines()
-        objects = [json.loads(line) for line in written if line.startswith("{") and line.endswith("}")]
-        return [line for line in objects if line.get("request_id") == identity]
+        return [line for line in self._written(side) if line.get("request_id") == identity]
+
+    def complaints(self, side: str) -> list[Line]:
+        """What the side has warned of, or worse."""
+        return [line for line in self._written(side) if line.get("level") in ("warning", "error")]
+
+    def _written(self, side: str) -> list[Line]:
+        lines = self.logs[side].read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
     def waiting_for_a_lock(self, admin: psycopg.Connection) -> int:
         row = admin.execute("select count(*) from pg_stat_activity where wait_event_type = 'Lock'").fetchone()

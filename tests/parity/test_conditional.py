@@ -10,6 +10,7 @@ CONDITIONS = [
     ("the same tag", 304, "{tag}"),
     ("the same tag, strong", 200, "{strong}"),
     ("the same tag among others", 200, '"other", {tag}'),
+    ("the same tag, and white space", 304, "{tag} \t"),
     ("anything", 200, "*"),
     ("another tag", 200, 'W/"00000000000000000000000000000000"'),
     ("no tag", 200, ""),

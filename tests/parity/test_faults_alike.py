@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from redis import Redis
 
+from demo.graph import signed
 from demo.stack import Application
 from tests.parity.faulty import POOL, PROJECTS, Faulty, eventually, faulty
 from tests.parity.sides import LEGACY, NATIVE, Case
@@ -23,6 +27,7 @@ LISTED = Case("list", 200, "/api/v1/conversations?limit=1")  # of which no cache
 CREATED = Case("create", 201, CREATE, "POST", body=given(content="hello", conversationId=1))
 SIGNED_IN = Case("sign in", 200, LOGIN, "POST", None, given(email="agent1@acme.example", password="password"))
 CALLERS = {"user_id": 2, "account_id": 1}
+each_side = pytest.mark.parametrize("side", [LEGACY, NATIVE])
 
 
 def but(case: Case, status: int) -> Case:
@@ -172,6 +177,63 @@ def test_a_redis_that_hangs_is_waited_for_no_longer_than_for_none(there: Faulty)
     finally:
         there.redis.service.resume()
     there.served(SIGNED_IN)
+
+
+def with_token(target: str, token: str) -> Case:
+    return Case(target, 200, target, "POST", None, given(refreshToken=token))
+
+
+@each_side
+def test_redis_may_hang_up_on_who_is_silent_and_nobody_notices(
+    there: Faulty, admin: psycopg.Connection, side: str
+) -> None:
+    delivery = b'{"entry":[{}]}'
+    proof = tuple(signed(delivery, there.application.facebook_app_secret).items())
+    webhook = Case("webhook", 200, "/webhooks/facebook", "POST", None, delivery, headers=proof)
+    with Redis.from_url(there.application.redis_url) as client, client.pubsub() as channel:
+        channel.subscribe("conversation:1")
+        assert channel.get_message(timeout=5)
+
+        def ask(case: Case) -> dict[str, Any]:
+            """Over connections that were closed while they were idle."""
+            eventually(lambda: not admin.execute("select from outbox").fetchall(), "all jobs are handed over")
+            assert client.client_kill_filter(_type="normal", skipme=True)
+            reply = there.sides.ask(side, case)
+            assert reply.status == case.status, reply
+            return dict(json.loads(reply.body))
+
+        there.sides.ask(side, CREATED)
+        said = len(there.complaints(side))
+        signed_in = ask(SIGNED_IN)
+        went_on = ask(with_token("/auth/refresh", signed_in["refreshToken"]))
+        ask(with_token("/auth/logout", went_on["refreshToken"]))
+        ask(webhook)
+        created = [ask(CREATED) for _ in range(2)]
+        heard = [channel.get_message(timeout=5) for _ in range(3)][1:]
+    assert [json.loads(told["data"])["data"] for told in heard if told] == [each["data"] for each in created]
+    assert there.complaints(side)[said:] == []
+
+
+@each_side
+def test_a_session_whose_connection_is_lost_before_redis_has_answered_goes_on_over_another(
+    there: Faulty, side: str
+) -> None:
+    with Redis.from_url(there.application.redis_url, decode_responses=True) as client:
+
+        def ask(case: Case) -> dict[str, Any]:
+            client.client_pause(5_000, all=False)  # what writes waits
+            _, answer = there.begin(case, side)
+            eventually(lambda: client.info("clients")["blocked_clients"] == 1, f"{side} waits for Redis")
+            client.client_kill_filter(_type="normal", skipme=True)
+            client.client_unpause()
+            reply = answer.result(timeout=30)
+            assert reply.status == case.status, reply
+            return dict(json.loads(reply.body))
+
+        signed_in = ask(SIGNED_IN)
+        went_on = ask(with_token("/auth/refresh", signed_in["refreshToken"]))
+        ask(with_token("/auth/logout", went_on["refreshToken"]))
+        assert there.sides.ask(side, with_token("/auth/refresh", went_on["refreshToken"])).status == 401
 
 
 def test_only_bugs_are_reported(there: Faulty) -> None:

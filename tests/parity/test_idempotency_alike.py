@@ -132,6 +132,14 @@ def test_a_key_whose_name_has_an_underscore_is_one_too(sides: Sides) -> None:
     assert (again.status, again.body, replayed(again)) == (201, one.body, "true")
 
 
+def test_of_keys_spelled_with_underscores_and_with_hyphens_the_latter_counts(sides: Sides) -> None:
+    spelled = (("Idempotency_Key", "other"), ("Idempotency-Key", "spelled"), ("IDEMPOTENCY_KEY", "another"))
+    respelt = Case("create once", 201, CREATE, "POST", "agent", HELLO, headers=spelled)
+    one, again = sides.ask(LEGACY, respelt), sides.ask(NATIVE, respelt)
+    assert (again.status, again.body, replayed(again)) == (201, one.body, "true")
+    assert sides.ask(NATIVE, asked("spelled")).body == one.body
+
+
 @pytest.mark.parametrize("side", [LEGACY, NATIVE])
 def test_another_request_under_the_same_key_is_refused_alike(
     sides: Sides, database: psycopg.Connection, side: str

@@ -59,7 +59,7 @@ module RefreshToken
     end
 
     def keep(token, user)
-      REDIS.with { |redis| redis.set("refresh:token:#{token}", user.id, ex: LIFETIME.to_i) }
+      ask { |redis| redis.set("refresh:token:#{token}", user.id, ex: LIFETIME.to_i) }
     end
 
     # nil for a token that is unknown, expired or revoked, or was rotated more than ten seconds ago.
@@ -73,14 +73,22 @@ module RefreshToken
     end
 
     def revoke(token)
-      REDIS.with { |redis| redis.eval(REVOKE, argv: [token]) }
+      ask { |redis| redis.eval(REVOKE, argv: [token]) }
     end
 
     private
 
     def run(*arguments)
-      user_id, remembered = REDIS.with { |redis| redis.eval(ROTATE, argv: arguments) }
+      user_id, remembered = ask { |redis| redis.eval(ROTATE, argv: arguments) }
       Session.new(user_id, remembered && TokenPair.parse(remembered)) if user_id
+    end
+
+    # Once more if the connection is lost on the way: what may have been carried out does no harm if it is done again,
+    # and a rotation finds its own pair.
+    def ask(&command)
+      REDIS.with(&command)
+    rescue Redis::ConnectionError
+      REDIS.with(&command)
     end
   end
 end

@@ -2,6 +2,36 @@
 
 Redis.silence_deprecations = true
 
+# Redis hangs up on who is silent for long, and when it is restarted. redis-rb finds that out by a command, which is
+# lost with the connection: a look at the socket before costs a microsecond.
+module LookBeforeAsking
+  def call(*)
+    leave_what_is_over
+    super
+  end
+
+  def call_pipeline(*)
+    leave_what_is_over
+    super
+  end
+
+  private
+
+  # Where nothing is owed, what can be read is the end.
+  def leave_what_is_over
+    disconnect if @pending_reads.zero? && connected? && connection.readable?
+  end
+end
+
+module ReadableConnection
+  def readable?
+    @sock.to_io.wait_readable(0) ? true : false
+  end
+end
+
+Redis::Client.prepend LookBeforeAsking
+Redis::Connection::Ruby.include ReadableConnection
+
 # Connections to a Redis that takes writes. One that has become a replica is left: who asks again finds whatever the
 # address leads to by now.
 class PrimaryPool < ConnectionPool
@@ -18,7 +48,7 @@ class PrimaryPool < ConnectionPool
 end
 
 # Refresh tokens, and what the cache is told of writes. A Redis that does not answer costs a request a second for each
-# command, and none is sent again: one that was not answered may have been carried out.
+# command, and none is sent again by itself: one that was not answered may have been carried out.
 REDIS = PrimaryPool.new(size: ENV.fetch("RAILS_MAX_THREADS", 5).to_i, timeout: 1) do
   Redis.new(url: ENV.fetch("REDIS_URL", "redis://127.0.0.1:6379/0"), timeout: 1, reconnect_attempts: 0)
 end

@@ -17,6 +17,15 @@ Sidekiq.configure_server do |config|
       fetch.stopping!
       waiting.stop
     end
+    # The process ends when its last thread does. By then they have had their time, and their jobs are back in the queue:
+    # one whose PostgreSQL does not answer would roll back for ever.
+    at_exit do
+      ObjectSpace.each_object(PG::Connection) do |connection|
+        connection.socket_io.shutdown unless connection.finished?
+      rescue PG::Error, SystemCallError # it is lost already
+        next
+      end
+    end
   end
   # Sidekiq would log a failed job whole, and what a webhook's holds are people's words to each other.
   config.error_handlers.replace(

@@ -19,7 +19,13 @@ module Facebook
         return unless sender.is_a?(Hash) && message.is_a?(Hash) && !message["is_echo"]
 
         incoming = new(page_id: page_id, sender_id: sender["id"], mid: message["mid"], content: content(message))
-        incoming if incoming.to_a.all? { |part| part.is_a?(String) && part.present? }
+        ids = [incoming.page_id, incoming.sender_id, incoming.mid]
+        incoming if ids.all? { |id| id?(id) } && incoming.content.present?
+      end
+
+      # What no index could hold is none: the job would be tried again for it in vain.
+      def id?(value)
+        value.is_a?(String) && value.present? && value.length <= 255 && value.exclude?("\0")
       end
 
       # The text, or else where the attachments are to be seen. What PostgreSQL cannot store is left out.
