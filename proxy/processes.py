@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable, Iterator
 
 import structlog
@@ -21,7 +22,7 @@ from proxy.native import import_app
 from proxy.post import Post
 from proxy.pulse import Pulse
 from proxy.sections import Native
-from proxy.server import Server, listen
+from proxy.server import DRAIN, Server, listen, settle
 from proxy.sockets import Doors
 
 log = structlog.get_logger()
@@ -87,8 +88,14 @@ def handlers(config: Config, listen_at: Address | None) -> None:
     address = listen_at or _own_address(native)
     if native is None or native.app is None or address is None:
         raise ConfigError([Fault("native", "`strangler handlers` serves native.app at native.url: name both")])
-    sock, app = listen(address, "native.url"), import_app(native.app)
+    serve_native(native.app, listen(address, "native.url"), config.drain)
+
+
+def serve_native(name: str, sock: socket.socket, drain: float = DRAIN) -> None:
+    """The app of this import string, in this process."""
+    app = import_app(name)
     configure()
+    settle()
     reasons: list[str] = []
 
     async def told(scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,7 +107,7 @@ def handlers(config: Config, listen_at: Address | None) -> None:
         await app(scope, receive, listening if scope["type"] == "lifespan" else send)
 
     async def run() -> None:
-        server = Server(told, sock, lifespan="on", drain=config.drain)
+        server = Server(told, sock, lifespan="on", drain=drain)
         _on_signals(server.stop)
         await server.run_until_stopped()
 
@@ -108,7 +115,7 @@ def handlers(config: Config, listen_at: Address | None) -> None:
         uvloop.run(run())
     except SystemExit:  # uvicorn's way of saying that the app did not start
         reason = reasons[0] if reasons else "it says no reason"
-        raise ConfigError([Fault("native.app", f"{native.app} did not start: {reason}")]) from None
+        raise ConfigError([Fault("native.app", f"{name} did not start: {reason}")]) from None
 
 
 def _own_address(native: Native | None) -> Address | None:

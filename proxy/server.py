@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from proxy.batched import Batched
 from proxy.sockets import listen
 from proxy.websocket import UserEnd
 
-__all__ = ["DRAIN", "KEEP_ALIVE", "Server", "listen"]
+__all__ = ["DRAIN", "KEEP_ALIVE", "Server", "listen", "settle"]
 
 BACKLOG = 2048
 KEEP_ALIVE = 75  # seconds; a balancer must let go of an idle connection first, or it answers 502 for us
 DRAIN = 30.0  # seconds that requests in flight have when the process is told to stop
 PARTING = 3.0  # seconds in which an idle user may still send a request to a server that stops
 LOOK = 0.05  # seconds between two looks at who is still there
+# New objects until rings among them are looked for. Requests on their way are more than Python's 700 at any moment:
+# they would be taken for old ones, and for their sake all old ones be looked through again and again.
+YOUNG = 10_000
+
+
+def settle() -> None:
+    """What is there now stays: to look through it again and again would stop traffic each time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG)
 
 
 class Parting(HttpToolsProtocol):
@@ -33,6 +45,10 @@ class Parting(HttpToolsProtocol):
 
     _parting = False
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
+        self.out = Batched(self.transport, self.loop)
+
     def shutdown(self) -> None:
         self._parting = True
         if self.cycle is None or self.cycle.response_complete:
@@ -42,8 +58,14 @@ class Parting(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        if self._parting and self.cycle is not None:
-            self.cycle.keep_alive = False
+        if self.cycle is not None:  # else this is the start of a tunnel
+            self.cycle.transport = cast(asyncio.Transport, self.out)  # uvicorn would send an answer's head alone
+            if self._parting:
+                self.cycle.keep_alive = False
+
+    def send_400_response(self, msg: str) -> None:
+        self.out.flush()
+        super().send_400_response(msg)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

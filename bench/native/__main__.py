@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from bench import record
 from bench.native import grown, runs, summary
@@ -45,7 +46,7 @@ def main() -> None:
     print(f"{summary.routes_table(figures)}\n\n{summary.targets_table(targets)}\n\nKept in {kept}")
 
 
-def planned(stage: Stage) -> dict[str, object]:
+def planned(stage: Stage) -> dict[str, dict[str, Any]]:
     """The list's plan over both sizes of tables."""
     endless = {"at": cursors.at(cursors.LAST_MICROSECOND), "id": LARGEST_ID, "rows": 26, "account_id": 1}
     urls = {"seeds": stage.small.database_url, "grown": stage.application.database_url}

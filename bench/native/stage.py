@@ -110,11 +110,9 @@ def _native(
     directory: Path, application: Application, processes: int, name: str, extra: Mapping[str, str] | None = None
 ) -> Service:
     port = free_port()
-    command: list[str | Path] = [sys.executable, "-m", "uvicorn", "handlers.app:app", "--port", str(port)]
-    command += ["--workers", str(processes), "--no-access-log", "--log-level", "warning", "--no-server-header"]
     service = launch(
         name,
-        command,
+        [sys.executable, "-m", "bench.native.served", str(port), str(processes)],
         port=port,
         log=directory / f"{name}.log",
         environment=INHERITED | application.environment() | {"PYTHONPATH": str(ROOT), **(extra or {})},

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
+from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 DISCARDED = {"X-Strangler-Discarded": "1"}
@@ -48,6 +51,14 @@ async def greets(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         raise ValueError("no lifespan")
     await PlainTextResponse("ok")(scope, receive, send)
+
+
+async def _old_and_new(request: Request) -> Response:
+    """How many objects Python will never look through again for rings, and after how many new ones it looks."""
+    return JSONResponse({"old": gc.get_freeze_count(), "new": gc.get_threshold()[0]})
+
+
+looks_back = Starlette(routes=[Route("/", _old_and_new)])
 
 
 async def ends(scope: Scope, receive: Receive, send: Send) -> None:

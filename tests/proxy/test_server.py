@@ -8,7 +8,7 @@ from typing import cast
 from starlette.types import ASGIApp
 
 from proxy.address import Address
-from proxy.server import KEEP_ALIVE, Server, listen
+from proxy.server import KEEP_ALIVE, Parting, Server, listen
 from proxy.websocket import UserEnd
 from tests.e2e.sides import legacy
 from tests.fidelity.cases import answer, ask
@@ -92,6 +92,29 @@ async def test_an_app_s_own_server_parts_from_its_users_in_the_same_way() -> Non
             await parted(user)
             assert b"legacy" in user.raw
             assert b"connection: close" in user.raw.lower()
+
+
+async def test_the_head_and_the_body_of_an_app_s_answer_leave_together() -> None:
+    sock = listen(Address("127.0.0.1", 0), "listen")
+    port, server = sock.getsockname()[1], Server(legacy, sock)
+    async with serving(server), connected(port) as user:
+        await user.send(ask("GET /x"))
+        await user.until(lambda: b"legacy" in user.raw)
+        [connection] = server.server_state.connections
+        assert cast(Parting, connection).out.writes == 1
+
+
+async def test_what_is_no_request_is_refused_behind_the_answers_to_those_before_it() -> None:
+    sock = listen(Address("127.0.0.1", 0), "listen")
+    port, server = sock.getsockname()[1], Server(legacy, sock)
+    async with serving(server), connected(port) as user:
+        await user.send(ask("GET /x"))
+        await user.until(lambda: b"legacy" in user.raw)
+        [connection] = server.server_state.connections
+        cast(Parting, connection).out.write(b"the end of an answer")
+        cast(Parting, connection).send_400_response("no request")
+        await parted(user)
+        assert user.raw.index(b"the end of an answer") < user.raw.index(b"no request")
 
 
 async def parted(user: Peer) -> None:
