@@ -7,13 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, ValidationInfo, field_validator
+from pydantic import BeforeValidator, StrictBool, ValidationInfo, field_validator
 
 from flags.rollback import Judge
 from proxy.address import Address
+from proxy.comparison import Compare
 from proxy.faults import ConfigError
 from proxy.limits import Limits
 from proxy.routes import Route
+from proxy.section import Section
+from proxy.shown import ShownField
 from proxy.subject import Source
 from proxy.tls import server_context
 from proxy.values import (
@@ -49,11 +52,7 @@ from proxy.values import (
     WrittenFile,
     not_empty,
 )
-from shadow.compare import Rules
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from shadow.rules import Rules
 
 
 class Admin(Section):
@@ -175,6 +174,8 @@ class RouteConfig(Section):
     holdback: Holdback | None = None
     group: Name = "default"
     ignore: tuple[Rule, ...] = ()
+    compare: Compare = Compare()
+    show: tuple[ShownField, ...] = ()
     timeouts: Timeouts = Timeouts()
     judge: JudgeName | None = None
     slow_over: Duration | None = None
@@ -185,7 +186,7 @@ class RouteConfig(Section):
 
     @property
     def rules(self) -> Rules:
-        return Rules.parse(self.ignore)
+        return Rules.parse(**self.compare.written(self.ignore))
 
     def limits(self, legacy: Limits) -> Limits:
         """Legacy's limits for this route."""

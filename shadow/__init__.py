@@ -2,13 +2,23 @@
 
 observation   what a side answered, listened to as it was sent                        pure
 eligibility   whether an answer can be compared at all                                pure
-normalize     a body as a value that can be compared                                  pure
-paths         where in an answer a difference lies; the grammar of ignore rules       pure
-compare       control against candidate: differences, and the result                  pure
-redact        what of a difference may be kept                                        pure
+encodings     a body without its content encoding, up to a bound                      pure
+normalize     a body as a value that can be compared (literals: its numbers)          pure
+paths         where in an answer a difference lies; the grammar of rules              pure
+rules         what of an answer may differ, and where                                 pure
+compare       control against candidate: differences (shown), and the result          pure
+  headers     of two heads                                                            pure
+  tree        of two JSON values (lists: which element is whose counterpart)          pure
+  markup      of two pages of HTML (pages: what they consist of)                      pure
+comparer      compares without holding the event loop                                 I/O
+  apart       a process for what is large (process: what runs in it)                  I/O
+redact        what of a request or a value may be seen                                pure
+excerpt       what of a value may be kept                                             pure
+mismatch      what is kept of confirmed mismatches: records for people to act on      pure
 ask           one question to one side, whatever that side does                       I/O
 runner        the bounded queue between the request path and the candidate            I/O
-journal       the mismatches, for people                                              I/O
+journal       the mismatches, for people, in memory or in Redis (layout)              I/O
+export        a mismatch as a test that fails until the sides agree                   pure
 
 Nothing here knows flags or the proxy: sides are ASGI apps, and routes and sides have names.
 """

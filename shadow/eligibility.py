@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .normalize import ENCODINGS, content_encoding, media_type
+from .encodings import content_encodings, readable
+from .normalize import media_type
 from .observation import Observation
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, 9.2.1; TRACE is answered by servers, not by applications
@@ -19,6 +20,6 @@ def why_not(method: str, control: Observation) -> str | None:
         return "too_large"
     if not control.complete:
         return "incomplete"
-    if content_encoding(control) not in ENCODINGS:
+    if not readable(content_encodings(control)):
         return "encoding"
     return None

@@ -1,119 +1,180 @@
-"""The mismatches, for people to read: the latest few, in memory or in a Redis stream.
+"""The mismatches, for people to act on: a record for each route, field and kind, in memory or in Redis.
 
-Both redact what they are given before they keep it (`redact`), so that no journal ever holds a raw value.
+Both redact what they are given before they keep it, so that no journal ever holds a raw value. Both are bounded: each
+route has a number of entries of its own, each entry a few samples, and what nobody touches goes after a while.
 """
 
 from __future__ import annotations
 
-import json
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from itertools import count as counter
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from . import redact
-from .compare import Difference, Kind
+from .excerpt import EVERYTHING_HIDDEN, SALT, Shown
+from .layout import PREFIX, RECORD, TURN, entry_key, index_key, salt_key, samples_key
+from .mismatch import (
+    LONGEST,
+    SAMPLES,
+    Act,
+    Finding,
+    Mismatch,
+    Seen,
+    State,
+    decode_act,
+    decode_sample,
+    encode_act,
+    encode_sample,
+    seen,
+)
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-CAP: Final = 1_000  # entries
-TTL: Final = 14 * 24 * 3600  # seconds after the last entry
-PAGE: Final = 100  # entries read at a time while looking for one route's
-KEY: Final = "{strangler}:mismatches"
+ENTRIES: Final = 50  # of one route; the one that was touched longest ago makes room
+AGE: Final = LONGEST * 24 * 3600  # seconds after an entry was seen or acted on: no mute ends later
+PAGE: Final = 200  # entries read at a time
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One confirmed mismatch. `id` is the journal's to give; `differences` are the first of `count`."""
-
-    id: str
-    at: float
-    route: str
-    method: str
-    target: str
-    request_id: str
-    control_side: str
-    candidate_side: str
-    control_status: int
-    candidate_status: int
-    differences: tuple[Difference, ...]
-    count: int
+Wanted = Callable[[Mismatch], bool]
 
 
 class Journal(Protocol):
-    async def record(self, entry: Entry) -> str:
-        """Keep the entry, and return the id it got."""
+    async def record(self, finding: Finding) -> None:
+        """Count the finding, and keep what of it may be kept. What was resolved is open again."""
         ...
 
-    async def latest(self, count: int, route: str | None = None) -> list[Entry]:
-        """The newest entries, newest first; of one route if it is named."""
+    async def latest(self, count: int, route: str | None = None, wanted: Wanted = lambda each: True) -> list[Mismatch]:
+        """Those that are wanted, without their samples, the one touched last first; of one route if it is named."""
+        ...
+
+    async def find(self, id: str) -> Mismatch | None:
+        """The one of this id, with its samples, the newest first."""
+        ...
+
+    async def turn(self, id: str, act: Act) -> bool:
+        """Note what somebody made of it, in place of what was made of it before; False if there is none of this id."""
         ...
 
 
 class MemoryJournal:
-    def __init__(self, cap: int = CAP) -> None:
-        self._entries: deque[Entry] = deque(maxlen=cap)
-        self._ids: Iterator[int] = counter(1)
+    def __init__(self, shown: Mapping[str, Shown] | None = None, entries: int = ENTRIES) -> None:
+        self._shown, self._entries, self._salt = shown or {}, entries, os.urandom(SALT)
+        self._kept: dict[str, tuple[float, Mismatch]] = {}  # with when it was touched, in that order
 
-    async def record(self, entry: Entry) -> str:
-        kept = replace(_redacted(entry), id=str(next(self._ids)))
-        self._entries.append(kept)
-        return kept.id
+    async def record(self, finding: Finding) -> None:
+        for told in await _redacted(finding, self._salt, self._shown):
+            _, known = self._kept.pop(told.id, (0.0, None))
+            self._kept[told.id] = finding.at, _counted(known, told)
+        mine = [id for id, (_, each) in self._kept.items() if each.route == finding.route]
+        old = [id for id, (touched, _) in self._kept.items() if touched <= finding.at - AGE]
+        for id in {*mine[: -self._entries], *old}:
+            del self._kept[id]
 
-    async def latest(self, count: int, route: str | None = None) -> list[Entry]:
-        found = [entry for entry in reversed(self._entries) if route in (None, entry.route)]
-        return found[: max(0, count)]
+    async def latest(self, count: int, route: str | None = None, wanted: Wanted = lambda each: True) -> list[Mismatch]:
+        kept = [replace(each, samples=()) for _, each in reversed(self._kept.values())]
+        return [each for each in kept if route in (None, each.route) and wanted(each)][: max(0, count)]
+
+    async def find(self, id: str) -> Mismatch | None:
+        return self._kept[id][1] if id in self._kept else None
+
+    async def turn(self, id: str, act: Act) -> bool:
+        if id not in self._kept:
+            return False
+        _, known = self._kept.pop(id)
+        self._kept[id] = act.at, replace(known, act=act, reopened=None)
+        return True
+
+
+async def _redacted(finding: Finding, salt: bytes, shown: Mapping[str, Shown]) -> list[Seen]:
+    found = []
+    for each in seen(finding, salt, shown.get(finding.route, EVERYTHING_HIDDEN)):
+        found.append(each)
+        await asyncio.sleep(0)  # many large values hold nobody up
+    return found
+
+
+def _counted(known: Mismatch | None, told: Seen) -> Mismatch:
+    at = told.sample.at
+    if known is None:
+        return Mismatch(told.id, told.route, told.field, told.kind, 1, at, at, samples=(told.sample,))
+    samples, reopened = (told.sample, *known.samples)[:SAMPLES], known.reopened
+    if known.act is not None and known.act.state is State.RESOLVED and reopened is None:
+        reopened = at
+    return replace(known, count=known.count + 1, last=max(known.last, at), reopened=reopened, samples=samples)
 
 
 class RedisJournal:
-    """A capped stream, shared by all workers. What goes wrong with Redis is raised as Redis' own errors."""
+    """Shared by all workers. What goes wrong with Redis is raised as Redis' own errors."""
 
-    def __init__(self, client: Redis, cap: int = CAP, key: str = KEY) -> None:
-        self._client, self._cap, self._key = client, cap, key
+    def __init__(
+        self,
+        client: Redis,
+        shown: Mapping[str, Shown] | None = None,
+        entries: int = ENTRIES,
+        prefix: str = PREFIX,
+    ) -> None:
+        self._client, self._shown, self._entries, self._prefix = client, shown or {}, entries, prefix
+        self._salt = os.urandom(SALT).hex()  # a proposal, until Redis tells which one is in force
 
-    async def record(self, entry: Entry) -> str:
-        text = json.dumps(asdict(_redacted(entry)), default=_kind)
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.xadd(self._key, {"entry": text}, maxlen=self._cap, approximate=True)
-            pipe.expire(self._key, TTL)
-            identity, _ = await pipe.execute()
-        return _text(identity)
+    async def record(self, finding: Finding) -> None:
+        while (salt := await self._written(finding)) is not None:
+            self._salt = salt  # somebody else's was first: the digests are made anew
 
-    async def latest(self, count: int, route: str | None = None) -> list[Entry]:
-        found: list[Entry] = []
-        newest = "+"
-        while len(found) < count:
-            page = cast(
-                list[tuple[Any, dict[Any, Any]]], await self._client.xrevrange(self._key, max=newest, count=PAGE)
-            )
-            entries = (_read(_text(identity), fields) for identity, fields in page)
-            found += [entry for entry in entries if entry is not None and route in (None, entry.route)]
-            if len(page) < PAGE:
+    async def _written(self, finding: Finding) -> str | None:
+        """None once it is; else the salt that is in force."""
+        found = await _redacted(finding, bytes.fromhex(self._salt), self._shown)
+        told = [text for each in found for text in (each.id, each.field, each.kind, encode_sample(each.sample))]
+        keys = [salt_key(self._prefix), index_key(self._prefix), index_key(self._prefix, finding.route)]
+        given = [self._salt, self._prefix, finding.route, repr(finding.at), f"{AGE}", f"{self._entries}", f"{SAMPLES}"]
+        said: Any = await self._client.eval(RECORD, len(keys), *keys, *given, *told)
+        return None if said is None else _text(said)
+
+    async def latest(self, count: int, route: str | None = None, wanted: Wanted = lambda each: True) -> list[Mismatch]:
+        found: list[Mismatch] = []
+        ids: Sequence[Any] = await self._client.zrevrange(index_key(self._prefix, route), 0, -1)
+        for first in range(0, len(ids), PAGE):
+            if len(found) >= count:
                 break
-            newest = f"({_text(page[-1][0])}"
-        return found[: max(0, min(count, self._cap))]
+            page = [_text(id) for id in ids[first : first + PAGE]]
+            async with self._client.pipeline(transaction=False) as commands:
+                for id in page:
+                    commands.hgetall(entry_key(self._prefix, id))
+                entries = await commands.execute()
+            read = (_read(id, fields) for id, fields in zip(page, entries, strict=True))
+            found += [each for each in read if each is not None and wanted(each)]
+        return found[: max(0, count)]
+
+    async def find(self, id: str) -> Mismatch | None:
+        async with self._client.pipeline(transaction=True) as commands:
+            commands.hgetall(entry_key(self._prefix, id))
+            commands.lrange(samples_key(self._prefix, id), 0, SAMPLES - 1)
+            fields, samples = await commands.execute()
+        return _read(id, fields, samples)
+
+    async def turn(self, id: str, act: Act) -> bool:
+        keys = [entry_key(self._prefix, id), samples_key(self._prefix, id), index_key(self._prefix)]
+        resolves = "1" if act.state is State.RESOLVED else ""
+        told = [self._prefix, id, repr(act.at), f"{AGE}", encode_act(act), resolves]
+        return bool(await self._client.eval(TURN, len(keys), *keys, *told))
 
 
-def _redacted(entry: Entry) -> Entry:
-    path, _, query = entry.target.partition("?")
-    return replace(
-        entry, target=redact.target(path, query), differences=tuple(map(redact.difference, entry.differences))
-    )
-
-
-def _kind(value: object) -> str:
-    assert isinstance(value, Kind)
-    return value.value
-
-
-def _read(identity: str, fields: dict[Any, Any]) -> Entry | None:
-    """The entry as it was written; None if another version of this program wrote it differently."""
+def _read(id: str, fields: Mapping[Any, Any], samples: Sequence[Any] = ()) -> Mismatch | None:
+    """The entry as it was written; None if there is none, or another version of this program wrote it differently."""
     try:
-        told = json.loads({_text(name): value for name, value in fields.items()}["entry"])
-        found = [Difference(d["path"], Kind(d["kind"]), d["control"], d["candidate"]) for d in told.pop("differences")]
-        return Entry(**{**told, "id": identity, "differences": tuple(found)})
+        told = {_text(name): _text(value) for name, value in fields.items()}
+        return Mismatch(
+            id=id,
+            route=told["route"],
+            field=told["field"],
+            kind=told["kind"],
+            count=int(told["count"]),
+            first=float(told["first"]),
+            last=float(told["last"]),
+            act=decode_act(told["act"]) if "act" in told else None,
+            reopened=float(told["reopened"]) if "reopened" in told else None,
+            samples=tuple(decode_sample(_text(sample)) for sample in samples),
+        )
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -1,4 +1,4 @@
-"""Where in a body a difference lies, and the patterns of ignore rules. No I/O.
+"""Where in a body a difference lies, and the patterns of rules. No I/O.
 
     data.updatedAt          a key in a key
     data[*].updatedAt       in every element of a list
@@ -93,6 +93,6 @@ def _shown(segment: str | int, *, first: bool) -> str:
 
 def _unreadable(rule: str, rest: str) -> ValueError:
     return ValueError(
-        f"the ignore rule {rule!r} cannot be read at {rest!r}: "
-        'write a path like data.updatedAt, data[*].id, data["odd key"] or headers.etag'
+        f"the place {rule!r} cannot be read at {rest!r}: "
+        'write it like data.updatedAt, data[*].id or data["odd key"]; a header that is ignored, like headers.etag'
     )

@@ -1,4 +1,4 @@
-"""What of a difference may be kept: enough to find the fault, nothing that opens a door or names a person. No I/O.
+"""What of a request or a value may be seen: nothing that opens a door or names a person. No I/O.
 
 A value is hidden when the name it goes by sounds like a secret, and part of a text when it looks like one. What is
 kept is short, on one line, and free of characters that would steer a terminal.
@@ -8,56 +8,67 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final
 from urllib.parse import unquote_plus
-
-from .compare import Difference
 
 KEPT: Final = 200  # characters of a value
 READ: Final = 600  # characters of a text that are looked at: patterns cost time, and texts come from outside
 TARGET: Final = 500
 DEPTH: Final = 3
 ITEMS: Final = 10
+HIDDEN: Final = "[redacted]"
 
 _SECRET: Final = re.compile(
-    r"token|passw|secret|authori[sz]ation|cookie|credential|session|signature|e[-_]?mail|(?:api|access|private)[-_]?key",
+    r"token|passw|secret|auth(?!or(?!i[sz]))|cookie|credential|session|signature|jwt|(?<![a-z])otp|[cx]srf|e[-_]?mail"
+    r"|(?:api|access|private)[-_]?key",
     re.IGNORECASE,
 )
-# Each alternative begins at a boundary, so that no text costs more than a pass over it.
+# Each alternative begins at a boundary, so that no text costs more than a pass over it. An @ may be encoded twice.
 _LOOKS_SECRET: Final = re.compile(
-    r"(?P<email>(?<![\w.+%-])[\w.+%-]+(?:@|%40)[\w.-]+)"
+    r"(?P<email>(?<![\w.+%-])[\w.+%-]+(?:@|%(?:25)*40)[\w.-]+)"
     r"|(?P<jwt>\beyJ[\w-]{8,}(?:\.[\w-]*){0,2})"
     r"|(?P<credentials>\b(?:Bearer|Basic)\s+[\w.~+/=-]+)"
-    r"|(?P<parameter>(?<=[?&])[^=&#?\s]{0,64}?(?:token|passw|secret|key|session|signature|email)[^=&#?\s]{0,64}=[^&#\s]+)"
+    r"|(?P<parameter>(?<=[?&;])[^=&#?\s]{0,64}?(?:token|passw|secret|key|session|signature|email)[^=&#?\s]{0,64}=[^&#\s]+)"
     r"|(?P<key>(?<![\w-])[\w-]{40,})",  # longer than an UUID: a token, or the rest of one
     re.IGNORECASE | re.ASCII,
 )
 
 
-def difference(found: Difference) -> Difference:
-    """The difference as it may be kept: its values are the beginning of their JSON."""
-    secret = _SECRET.search(found.path) is not None
-    path = _cut(_printable(_masked(found.path)), KEPT)
-    return Difference(path, found.kind, _value(found.control, secret=secret), _value(found.candidate, secret=secret))
+def tells_a_secret(name: str) -> bool:
+    """Whether what goes by this name, be it a field, a header or a path to one, is likely to be secret."""
+    return _SECRET.search(name) is not None
+
+
+def line(text: str, most: int = KEPT) -> str:
+    """A text from outside as it may be kept."""
+    return _cut(_printable(_masked(text)), most)
 
 
 def target(path: str, query: str) -> str:
-    """A request's path and query, with the values of telling parameters hidden."""
-    whole = _masked(path[:READ])
+    """A request's path and query, with the values of telling parameters hidden, and what follows a telling segment."""
+    whole = _masked("/".join(_segments(path[:READ].split("/"))))
     if query:
         whole += "?" + "&".join(_parameter(part) for part in query[:READ].split("&"))
     return _cut(_printable(whole), TARGET)
 
 
+def value(value: Any) -> str:
+    """A value that may be seen: the beginning of its JSON."""
+    return _cut(_printable(_json(value, DEPTH, secret=False)), KEPT)
+
+
+def _segments(path: list[str]) -> Iterator[str]:
+    for before, segment in pairwise(["", *path]):
+        yield HIDDEN if segment and tells_a_secret(before) else segment
+
+
 def _parameter(part: str) -> str:
     name, equals, _ = part.partition("=")
-    if equals and _SECRET.search(unquote_plus(name)):
-        return f"{_masked(name)}=[redacted]"
+    if equals and tells_a_secret(unquote_plus(name)):
+        return f"{_masked(name)}={HIDDEN}"
     return _masked(part)
-
-
-def _value(value: Any, *, secret: bool) -> str:
-    return _cut(_printable(_json(value, DEPTH, secret=secret)), KEPT)
 
 
 def _json(value: Any, depth: int, *, secret: bool) -> str:
@@ -75,7 +86,7 @@ def _json(value: Any, depth: int, *, secret: bool) -> str:
             parts = [_json(each, depth - 1, secret=secret) for each in value[:ITEMS]]
             return f"[{_listed(parts, len(value))}]"
         case _ if secret:
-            return f'"[redacted: {len(value)} characters]"' if isinstance(value, str) else '"[redacted]"'
+            return f'"{HIDDEN}"'
         case str():
             return json.dumps(_masked(value), ensure_ascii=False)
         case _:
@@ -83,7 +94,7 @@ def _json(value: Any, depth: int, *, secret: bool) -> str:
 
 
 def _member(key: str, value: Any, depth: int, *, secret: bool) -> str:
-    hidden = secret or _SECRET.search(key) is not None
+    hidden = secret or tells_a_secret(key)
     return f"{json.dumps(_masked(key), ensure_ascii=False)}:{_json(value, depth - 1, secret=hidden)}"
 
 
@@ -97,8 +108,8 @@ def _masked(text: str) -> str:
 
 def _mask(found: re.Match[str]) -> str:
     if found["parameter"]:
-        return f"{found[0].partition('=')[0]}=[redacted]"
-    return "[redacted]"
+        return f"{found[0].partition('=')[0]}={HIDDEN}"
+    return HIDDEN
 
 
 def _printable(text: str) -> str:

@@ -10,10 +10,12 @@ from urllib.parse import quote
 
 import structlog
 
+from .apart import Undone
 from .ask import DEADLINE, Asker, Sign, marked, unsigned
-from .compare import Outcome, Result, Rules, compare
-from .journal import Entry, Journal
-from .normalize import decoded
+from .compare import Outcome, Result, Rules
+from .comparer import Comparer
+from .journal import Journal
+from .mismatch import Finding
 from .observation import Observation
 
 if TYPE_CHECKING:
@@ -60,7 +62,8 @@ class Runner:
 
     Reasons for a drop: `queue_full` (the oldest goes), `too_large`, `encoding` (the control's body cannot be read),
     `no_side`, `abandoned` (too many calls that ignored their cancellation are still about), `stopped`, `fault` (ours,
-    and logged), and `journal`: the mismatch is counted, only its details are lost.
+    and logged), `comparison` (it took too long, or its process is gone), and `journal`: the mismatch is counted, only
+    its details are lost. `on_ignored` hears how many differences each rule has covered.
     """
 
     def __init__(
@@ -73,12 +76,15 @@ class Runner:
         on_drop: Callable[[str, str], None],
         now: Callable[[], float],
         sign: Sign = unsigned,
+        on_ignored: Callable[[str, str, int], None] = lambda route, rule, count: None,
+        comparer: Comparer | None = None,
     ) -> None:
         self._sides, self._rules, self._journal, self._limits = sides, rules, journal, limits
         self._on_result, self._on_drop, self._now, self._sign = on_result, on_drop, now, sign
         self._queue: asyncio.Queue[tuple[Experiment, int] | None] = asyncio.Queue()
         self._queued_bytes = 0
         self._asker = Asker(limits.body, limits.patience)
+        self._comparer, self._on_ignored = comparer or Comparer(), on_ignored
         self._workers: list[asyncio.Task[None]] = []
         self._stopping = False
         self.dropped = 0
@@ -128,6 +134,7 @@ class Runner:
         while not self._queue.empty():
             self._queue.get_nowait()  # the words to end that cancelled workers did not take
         await self._asker.close()
+        await self._comparer.close()
 
     def _drop_oldest(self, reason: str) -> None:
         oldest = self._queue.get_nowait()
@@ -149,6 +156,9 @@ class Runner:
             except asyncio.CancelledError:
                 self._drop(experiment, "stopped")
                 raise
+            except Undone as fault:
+                log.warning("two answers could not be compared", route=experiment.route, error=str(fault))
+                self._drop(experiment, "comparison")
             except Exception:
                 log.exception("a shadow experiment failed in the comparison itself", route=experiment.route)
                 self._drop(experiment, "fault")
@@ -157,16 +167,18 @@ class Runner:
         if self.strays >= self._limits.concurrency:
             self._drop(experiment, "abandoned")
             return
-        if decoded(experiment.control) is None:
+        if not await self._comparer.readable(experiment.control):
             self._drop(experiment, "encoding")
             return
         until = asyncio.get_running_loop().time() + self._limits.deadline
         candidate = await self._ask(experiment, experiment.candidate_side, until)
-        pair = self._compared(experiment, experiment.control, candidate)
+        pair = await self._compared(experiment, experiment.control, candidate)
         outcome = pair.result.outcome
         if outcome is Outcome.MISMATCHED and candidate.error != DEADLINE:  # a deadline leaves no time to ask again
             outcome, pair = await self._confirm(experiment, until)
         self._on_result(experiment.route, experiment.candidate_side, outcome.value)
+        for rule, count in pair.result.by:
+            self._on_ignored(experiment.route, rule, count)
         if outcome is Outcome.MISMATCHED:
             await self._record(experiment, pair)
 
@@ -178,12 +190,13 @@ class Runner:
         """
         control = await self._ask(experiment, experiment.control_side, until)
         candidate = await self._ask(experiment, experiment.candidate_side, until)
-        pair = self._compared(experiment, control, candidate)
+        pair = await self._compared(experiment, control, candidate)
         told = control.complete and candidate.error != DEADLINE  # what we had no time for is no evidence
         if not told or pair.result.outcome is not Outcome.MISMATCHED:
             return Outcome.UNCONFIRMED, pair
         again = await self._ask(experiment, experiment.control_side, until)
-        steady = again.complete and self._compared(experiment, control, again).result.outcome is not Outcome.MISMATCHED
+        repeated = await self._compared(experiment, control, again)
+        steady = again.complete and repeated.result.outcome is not Outcome.MISMATCHED
         return Outcome.MISMATCHED if steady else Outcome.UNCONFIRMED, pair
 
     async def _ask(self, experiment: Experiment, side: str, until: float) -> Observation:
@@ -191,14 +204,14 @@ class Runner:
         scope = marked(experiment.scope, experiment.request_id, self._sign)
         return await self._asker.ask(self._sides[side], scope, experiment.body, seconds)
 
-    def _compared(self, experiment: Experiment, control: Observation, candidate: Observation) -> _Pair:
+    async def _compared(self, experiment: Experiment, control: Observation, candidate: Observation) -> _Pair:
         rules = self._rules.get(experiment.route, DEFAULT)
-        return _Pair(control, candidate, compare(control, candidate, rules))
+        return _Pair(control, candidate, await self._comparer.compare(control, candidate, rules))
 
     async def _record(self, experiment: Experiment, pair: _Pair) -> None:
         try:
             async with asyncio.timeout(self._limits.patience):
-                await self._journal.record(_entry(experiment, pair, self._now()))
+                await self._journal.record(_finding(experiment, pair, self._now()))
         except Exception as fault:  # whatever kind of journal it is: the mismatch is counted, only its details are lost
             log.warning("a mismatch could not be journalled", route=experiment.route, error=repr(fault))
             self._drop(experiment, "journal")
@@ -213,21 +226,21 @@ class _Pair:
     result: Result
 
 
-def _entry(experiment: Experiment, pair: _Pair, at: float) -> Entry:
+def _finding(experiment: Experiment, pair: _Pair, at: float) -> Finding:
     scope = experiment.scope
     path = scope.get("raw_path") or quote(scope["path"]).encode()
     query = b"?" + scope["query_string"] if scope.get("query_string") else b""
-    return Entry(
-        id="",
+    return Finding(
         at=at,
         route=experiment.route,
         method=scope["method"],
         target=(path + query).decode("latin-1"),
+        headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope.get("headers", ())],
+        has_body=bool(experiment.body),
         request_id=experiment.request_id,
         control_side=experiment.control_side,
         candidate_side=experiment.candidate_side,
         control_status=pair.control.status,
         candidate_status=pair.candidate.status,
         differences=pair.result.differences,
-        count=pair.result.count,
     )

@@ -18,6 +18,9 @@ from tests.parity import tokens
 LIST, SHOW = "conversations.list", "conversations.show"
 CANDIDATE = {"0%": "native", "100%": "legacy"}  # by native's share: whoever does not answer the user
 
+SEEN = {"show": ["data.status"]}
+NONE = "No mismatch is open. Those that are muted or resolved: strangler mismatches --all\n"
+
 in_both_directions = pytest.mark.parametrize("share", CANDIDATE)
 
 
@@ -27,7 +30,7 @@ def config(legacy: str, native: str, *ignore: str) -> dict[str, Any]:
         "native": {"app": native},
         "routes": [
             {"name": LIST, "match": "GET /api/v1/conversations", "shadow": "100%"},
-            {"name": SHOW, "match": "GET /api/v1/conversations/{id}", "shadow": "100%", "ignore": list(ignore)},
+            {"name": SHOW, "match": "GET /api/v1/conversations/{id}", "shadow": "100%", "ignore": list(ignore), **SEEN},
         ],
     }
 
@@ -76,7 +79,7 @@ def test_the_real_sides_agree_whichever_of_them_is_asked_second(
         assert proxy.users.get("/api/v1/conversations").status_code == 401
         until(proxy, lambda: compared(proxy, "matched", CANDIDATE[share]) == 8)
         assert proxy.metric("strangler_comparisons_total") == 8
-        assert proxy.order("mismatches").out == "No mismatch has been journalled.\n"
+        assert proxy.order("mismatches").out == NONE
 
 
 @in_both_directions
@@ -92,15 +95,17 @@ def test_a_seeded_difference_is_found_by_its_field_and_shown(
         assert shown.json()["data"]["status"] == (plain if candidate == "native" else capitals)
         until(proxy, lambda: compared(proxy, "mismatched", candidate) == 1)
 
-        (entry,) = proxy.order("mismatches", SHOW, "--json").json["mismatches"]
-        assert entry["target"] == f"/api/v1/conversations/{conversation['id']}"
-        assert (entry["candidate_side"], entry["request_id"]) == (candidate, "seen")
-        assert [(found["path"], found["kind"]) for found in entry["differences"]] == [("data.status", "value")]
-        lines = proxy.order("mismatches", SHOW).out
-        assert "data.status" in lines
-        assert f'legacy "{plain}"' in lines
-        assert f'native "{capitals}"' in lines
-        assert proxy.order("mismatches", LIST).out == "No mismatch has been journalled.\n"
+        (found,) = proxy.order("mismatches", SHOW, "--json").json["mismatches"]
+        assert (found["field"], found["kind"], found["count"]) == ("data.status", "value", 1)
+        told = proxy.order("mismatches", "show", found["id"], "--json").json["samples"][0]
+        assert told["target"] == f"/api/v1/conversations/{conversation['id']}"
+        assert (told["candidate"]["side"], told["requestId"]) == (candidate, "seen")
+        lines = proxy.order("mismatches", "show", found["id"]).out
+        assert f'legacy 200, data.status: "{plain}"' in lines
+        assert f'native 200, data.status: "{capitals}"' in lines
+        assert "with accept: */*, authorization, request seen" in lines
+        assert agent["Authorization"] not in lines
+        assert proxy.order("mismatches", LIST).out == NONE
 
 
 def test_a_rule_hides_the_difference_and_only_that(proxy_over: Any, agent: dict[str, str]) -> None:

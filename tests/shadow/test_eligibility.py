@@ -40,7 +40,7 @@ def test_a_stream_is_not_eligible_although_it_ended(value: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "reason"), [(b"gzip", None), (b"GZIP", None), (b"br", "encoding"), (b"gzip, br", "encoding")]
+    ("value", "reason"), [(b"gzip", None), (b"GZIP", None), (b"br", None), (b"gzip, br", None), (b"zstd", "encoding")]
 )
 def test_a_body_nobody_here_can_decode_is_not_eligible(value: bytes, reason: str | None) -> None:
     assert why_not("GET", answer(b"x", (b"Content-Encoding", value))) == reason

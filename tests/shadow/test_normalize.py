@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import gzip
-import json
-import zlib
-from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.normalize import DECODED, Body, Form, decoded, normalize
+from shadow.normalize import Body, Form, normalize
 from tests.shadow.answers import JSON, answer
 
 
@@ -17,16 +14,11 @@ def json_of(body: bytes, *headers: tuple[bytes, bytes]) -> Body:
     return normalize(answer(body, *(headers or (JSON,))))
 
 
-def deflated(content: bytes, window: int) -> bytes:
-    deflate = zlib.compressobj(wbits=window)
-    return deflate.compress(content) + deflate.flush()
-
-
 def test_numbers_keep_their_type_and_every_digit() -> None:
     body = json_of(b"[1, 1.0, true, 12345678901234567890123, 0.10000000000000000001, 1e400]")
     assert body.form is Form.JSON
-    assert [type(each) for each in body.value] == [int, Decimal, bool, int, Decimal, Decimal]
-    assert body.value[3:] == [12345678901234567890123, Decimal("0.10000000000000000001"), Decimal("1e400")]
+    assert body.value == [b"1", b"1.0", True, b"12345678901234567890123", b"0.10000000000000000001", b"1e400"]
+    assert body.value[2] is True
 
 
 @pytest.mark.parametrize(
@@ -37,8 +29,6 @@ def test_numbers_keep_their_type_and_every_digit() -> None:
         b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
         b"[NaN]",
         b"[-Infinity]",
-        b"[1e99999999999999999999]",
-        b"[" + b"9" * 5_000 + b"]",
         b'{"id": 1, "id": 2}',
         b'{"id": 1',
         b'{"id": 1} x',
@@ -66,7 +56,9 @@ def test_no_bytes_whatever_raise(body: bytes, media: bytes) -> None:
         (b"application/problem+json", b"1", Form.JSON),
         (b"text/plain", b"1", Form.TEXT),
         (b"text/plain", b' {"id": 1}', Form.JSON),
-        (b"text/html", b"<p>1</p>", Form.TEXT),
+        (b"text/html", b"<p>1</p>", Form.MARKUP),
+        (b"application/xhtml+xml", b"<p>1</p>", Form.MARKUP),
+        (b"application/xml", b"<p>1</p>", Form.TEXT),
         (b"image/png", b"\x89PNG\xff", Form.BYTES),
         (b"text/plain; charset=unicode_escape", b"\\x", Form.BYTES),
         (b"text/plain; charset=nonsense", b"x", Form.BYTES),
@@ -82,31 +74,25 @@ def test_the_character_set_is_not_part_of_the_value() -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "encode"),
+    ("media", "control", "candidate"),
     [
-        (b"gzip", gzip.compress),
-        (b"X-GZIP", gzip.compress),
-        (b"deflate", zlib.compress),
-        (b"deflate", lambda content: deflated(content, -15)),
-        (b"identity", bytes),
+        (b"text/plain", b"a\r\nb\r\n", b"a\nb"),
+        (b"text/csv", b"\xef\xbb\xbfa", b"a\n"),
+        (b"text/html", b"<p>a\r\n</p>\n", b"<p>a\n</p>"),
     ],
 )
-def test_content_encodings_are_not_part_of_the_value(encoding: bytes, encode: object) -> None:
-    content = json.dumps({"id": 1}).encode()
-    assert json_of(encode(content), JSON, (b"content-encoding", encoding)) == json_of(content)  # type: ignore[operator]  # a table of functions
-
-
-def test_a_compressed_body_is_decoded_up_to_a_bound_only() -> None:
-    exact, over = (
-        answer(gzip.compress(b" " * size), (b"content-encoding", b"gzip")) for size in (DECODED, DECODED + 1)
+def test_what_no_reader_sees_is_not_part_of_a_text(media: bytes, control: bytes, candidate: bytes) -> None:
+    assert normalize(answer(control, (b"content-type", media))) == normalize(
+        answer(candidate, (b"content-type", media))
     )
-    assert len(decoded(exact) or b"") == DECODED
-    assert decoded(over) is None
-    assert normalize(over).form is Form.BYTES
 
 
-@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"cut short")[:-4], gzip.compress(b"a") + b"trailing"])
-def test_a_broken_compressed_body_is_bytes(body: bytes) -> None:
-    seen = answer(body, (b"content-encoding", b"gzip"))
-    assert decoded(seen) is None
-    assert normalize(seen).form is Form.BYTES
+def test_a_blank_is_part_of_a_text() -> None:
+    plain = (b"content-type", b"text/plain")
+    assert normalize(answer(b"a ", plain)) != normalize(answer(b"a", plain))
+    assert normalize(answer(b"a\n\n", plain)) != normalize(answer(b"a\n", plain))
+
+
+@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"cut short")[:-4]])
+def test_a_body_that_cannot_be_decoded_is_bytes(body: bytes) -> None:
+    assert normalize(answer(body, JSON, (b"content-encoding", b"gzip"))).form is Form.BYTES

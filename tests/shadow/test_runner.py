@@ -8,10 +8,25 @@ from typing import Any
 
 import pytest
 
-from shadow.compare import Difference, Kind, Rules
-from shadow.journal import Entry
+from shadow.compare import Kind, Rules
+from shadow.excerpt import Shown
+from shadow.journal import Journal, MemoryJournal
+from shadow.mismatch import Finding, Mismatch
 from shadow.runner import Limits, Runner
 from tests.shadow.answers import Ledger, answer, experiment, reply, running, scope, side
+
+
+async def kept(journal: Journal) -> list[Mismatch]:
+    """All of them, with their samples."""
+    found = [await journal.find(each.id) for each in await journal.latest(100)]
+    return [each for each in found if each is not None]
+
+
+async def errors(journal: Journal) -> list[tuple[str | None, str | None]]:
+    """What both sides ended with, of each sample of the one mismatch there is."""
+    (found,) = await kept(journal)
+    assert (found.field, found.kind) == ("", Kind.ERROR.value)
+    return [(sample.control.shown, sample.candidate.shown) for sample in found.samples]
 
 
 class Hanging:
@@ -41,27 +56,29 @@ async def test_the_candidate_is_compared_with_whoever_answered_the_user(control:
 
 async def test_a_confirmed_mismatch_is_journalled_as_it_was_the_second_time() -> None:
     sides = {"legacy": side({"id": 3}), "native": side({"id": 2}, {"id": 4})}
-    async with running(sides) as (runner, ledger, journal):
+    journal = MemoryJournal({"list": Shown.parse(["id"])})
+    async with running(sides, journal=journal) as (runner, ledger, _):
         asked = scope("/api/v1/conversations?status=open")
         runner.offer(experiment(answer({"id": 1}), scope=asked, request_id="r-42"))
         await ledger.finished(1)
     assert ledger.outcomes == ["mismatched"]
-    assert await journal.latest(10) == [
-        Entry(
-            id="1",
-            at=1_700_000_000.0,
-            route="list",
-            method="GET",
-            target="/api/v1/conversations?status=open",
-            request_id="r-42",
-            control_side="legacy",
-            candidate_side="native",
-            control_status=200,
-            candidate_status=200,
-            differences=(Difference("id", Kind.VALUE, "3", "4"),),
-            count=1,
-        )
-    ]
+    (found,) = await kept(journal)
+    assert (found.route, found.field, found.kind, found.first) == ("list", "id", "value", 1_700_000_000.0)
+    (sample,) = found.samples
+    assert (sample.method, sample.target, sample.request_id) == ("GET", "/api/v1/conversations?status=open", "r-42")
+    assert (sample.control_side, sample.control_status, sample.control.shown) == ("legacy", 200, "3")
+    assert (sample.candidate_side, sample.candidate_status, sample.candidate.shown) == ("native", 200, "4")
+    assert sample.repeatable
+
+
+async def test_the_request_is_journalled_with_what_its_answer_may_depend_on() -> None:
+    given = (b"Accept", b"text/html"), (b"AUTHORIZATION", b"Bearer hunter2"), (b"User-Agent", b"x")
+    async with running({"legacy": side({"id": 1}), "native": side({"id": 2})}) as (runner, ledger, journal):
+        runner.offer(experiment(answer({"id": 1}), scope=scope("/a%2Fb", *given), body=b"question"))
+        await ledger.finished(1)
+    (sample,) = (await kept(journal))[0].samples
+    assert (sample.target, sample.headers) == ("/a%2Fb", (("accept", "text/html"),))
+    assert (sample.credentials, sample.repeatable) == (("authorization",), False)
 
 
 async def test_a_mismatch_that_does_not_show_again_is_unconfirmed_and_not_journalled() -> None:
@@ -156,9 +173,9 @@ async def test_a_candidate_that_raises_is_a_mismatch_of_its_own_kind() -> None:
     async with running({"legacy": side({"id": 1}), "native": raising}) as (runner, ledger, journal):
         runner.offer(experiment(answer({"id": 1})))
         await ledger.finished(1)
-    (entry,) = await journal.latest(10)
-    assert entry.differences == (Difference("", Kind.ERROR, "200", '"ZeroDivisionError"'),)
-    assert (entry.control_status, entry.candidate_status) == (200, 0)
+    assert await errors(journal) == [("200", '"ZeroDivisionError"')]
+    (sample,) = (await kept(journal))[0].samples
+    assert (sample.control_status, sample.candidate_status) == (200, 0)
 
 
 async def test_a_candidate_past_its_deadline_is_a_mismatch_and_frees_its_place() -> None:
@@ -173,7 +190,7 @@ async def test_a_candidate_past_its_deadline_is_a_mismatch_and_frees_its_place()
         await ledger.finished(3)
         assert (hanging.waiting, hanging.most, runner.pending) == (0, 1, 0)
     assert ledger.outcomes == ["mismatched"] * 3
-    assert (await journal.latest(1))[0].differences == (Difference("", Kind.ERROR, "200", '"deadline"'),)
+    assert await errors(journal) == [("200", '"deadline"')] * 3
 
 
 async def test_an_enormous_answer_costs_no_more_than_the_limit() -> None:
@@ -194,7 +211,7 @@ async def test_an_enormous_answer_costs_no_more_than_the_limit() -> None:
         runner.offer(experiment(answer({})))
         await ledger.finished(1)
     assert sent <= 2 * ((1 << 17) + (1 << 16))
-    assert (await journal.latest(1))[0].differences == (Difference("", Kind.ERROR, "200", '"too large"'),)
+    assert await errors(journal) == [("200", '"too large"')]
 
 
 async def test_ten_thousand_offers_to_a_hanging_candidate_stay_within_the_bounds() -> None:
@@ -314,19 +331,17 @@ async def test_sides_that_ignore_their_cancellation_neither_block_nor_pile_up() 
         assert (runner.strays, ledger.outcomes[-1]) == (0, "matched")
 
 
-class Journalless:
+class Journalless(MemoryJournal):
     """A journal whose store is gone, or does not answer."""
 
     def __init__(self, *, hanging: bool = False) -> None:
+        super().__init__()
         self._hanging = hanging
 
-    async def record(self, entry: Entry) -> str:
+    async def record(self, finding: Finding) -> None:
         if self._hanging:
             await asyncio.Event().wait()
         raise ConnectionError("gone")
-
-    async def latest(self, count: int, route: str | None = None) -> list[Entry]:
-        return []
 
 
 @pytest.mark.parametrize("hanging", [False, True])

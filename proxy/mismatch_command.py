@@ -1,0 +1,155 @@
+"""`strangler mismatches …`: what it takes, what it asks of the operators' port, and what it says."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from proxy import arguments, terminal
+from proxy.arguments import BadUsage
+from proxy.commands import orders_to
+from proxy.orders import OrderFailed, Orders
+from proxy.show import columns, moment
+from proxy.units import long_duration
+from shadow.mismatch import LONGEST, MUTED
+
+Told = Mapping[str, Any]
+USAGE = "usage: strangler mismatches [ROUTE | show ID | resolve ID | mute ID | export ID] [options]\n"
+ACTS = {"resolve": "resolved", "mute": "muted"}
+VERBS = frozenset({"show", "export", *ACTS})
+BELONGS = {"count": None, "all": None, "for_": "mute", "output": "export"}  # an option's verb; None: the list
+COUNT = 20
+_HEAD = ("ID", "ROUTE", "FIELD", "KIND", "REQUESTS", "LAST", "STATE")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.usage = USAGE.removeprefix("usage: ").strip()
+    parser.add_argument("words", nargs="*", metavar="ROUTE", help="only this route's; or what to do with the one of ID")
+    parser.add_argument("--all", action="store_true", default=None, help="those that are muted or resolved, too")
+    parser.add_argument("--count", type=arguments.count, help=f"how many at most ({COUNT})")
+    about = f"mute it for so long, at most {LONGEST}d ({MUTED}d)"
+    parser.add_argument("--for", dest="for_", metavar="TIME", type=_time, help=about)
+    parser.add_argument("--why", default="", help="why it is resolved or muted, for those who look at it later")
+    parser.add_argument(
+        "--output", metavar="FILE", type=Path, help="write the exported test here; a directory: under its own name"
+    )
+
+
+def run(options: argparse.Namespace, reach: Callable[[argparse.Namespace], Orders] = orders_to) -> int:
+    verb, subject = _meant(options)
+    if verb is None:
+        return _list(options, reach(options), subject)
+    path = f"/mismatches/{quote(subject or '', safe='')}"
+    if verb == "export":
+        return _export(options, reach(options).ask("GET", f"{path}/test"))
+    if verb == "show":
+        told = reach(options).ask("GET", path)
+        terminal.say(told, shown(told), as_json=options.json)
+        return 0
+    order = {"state": ACTS[verb], "why": options.why} | ({"for": options.for_} if options.for_ else {})
+    told = reach(options).ask("PATCH", path, order)
+    terminal.say(told, f"{told['id']}: {_state(told)}", as_json=options.json)
+    return 0
+
+
+def _meant(options: argparse.Namespace) -> tuple[str | None, str | None]:
+    """The verb, None for the list, and what it is about."""
+    match options.words:
+        case []:
+            verb, subject = None, None
+        case [route]:
+            verb, subject = None, route
+        case [verb, subject] if verb in VERBS:
+            pass
+        case _:
+            raise BadUsage(f'"{" ".join(options.words)}" is no route, and nothing that can be done with an ID', USAGE)
+    for option, its in BELONGS.items():
+        if getattr(options, option) is not None and verb != its:
+            word = option.rstrip("_")
+            raise BadUsage(f"--{word} belongs to {f'mismatches {its} ID' if its else 'the list'}", USAGE)
+    return verb, subject
+
+
+def _list(options: argparse.Namespace, orders: Orders, route: str | None) -> int:
+    asked = {"count": str(options.count or COUNT), "state": "all" if options.all else "open"}
+    told = orders.ask("GET", "/mismatches", None, None, **asked, **({"route": route} if route else {}))
+    terminal.say(told, listed(told), as_json=options.json)
+    return 0
+
+
+def _export(options: argparse.Namespace, told: Told) -> int:
+    if options.output is None:
+        terminal.say(told, told["text"].rstrip("\n"), as_json=options.json)
+        return 0
+    path: Path = options.output / told["name"] if options.output.is_dir() else options.output
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(told["text"])
+    except FileExistsError:
+        raise OrderFailed(f"nothing was written: {path} is there already") from None
+    except OSError as error:
+        raise OrderFailed(f"nothing was written: {path} cannot be ({error.strerror})") from None
+    words = f"{path} fails until the sides agree; its first lines say what it needs"
+    terminal.say({"file": str(path)}, words, as_json=options.json)
+    return 0
+
+
+def listed(told: Told) -> str:
+    if not told["mismatches"]:
+        return "No mismatch is open. Those that are muted or resolved: strangler mismatches --all"
+    return columns([_HEAD, *map(_row, told["mismatches"])])
+
+
+def _row(told: Told) -> tuple[str, ...]:
+    field = told["field"] or "(whole)"
+    return told["id"], told["route"], field, told["kind"], str(told["count"]), moment(told["last"]), _state(told)
+
+
+def _state(told: Told) -> str:
+    act = told["act"]
+    if act is None:
+        return "open"
+    by = f"by {act['who']}, {moment(act['at'])}: {act['why']}"
+    if told["reopened"] is not None:
+        return f"open again since {moment(told['reopened'])}; resolved {by}"
+    if told["state"] == "open":
+        return f"open; muted until {moment(act['until'])} {by}"
+    return f"muted until {moment(act['until'])} {by}" if told["state"] == "muted" else f"resolved {by}"
+
+
+def shown(told: Told) -> str:
+    """One mismatch with its samples."""
+    first, last = moment(told["first"]), moment(told["last"])
+    return "\n".join(
+        [
+            f"{told['id']}  {told['route']}  {told['field'] or '(whole)'}: {told['kind']}",
+            f"{_state(told)}; seen in {told['count']} requests, first {first}, last {last}",
+            *(line for sample in told["samples"] for line in _sample(sample)),
+        ]
+    )
+
+
+def _sample(told: Told) -> Iterator[str]:
+    given = [*(f"{name}: {value}" for name, value in told["headers"].items()), *told["credentials"]]
+    asked = f", with {', '.join(given)}" if given else ""
+    yield f"{moment(told['at'])}  {told['method']} {told['target']}{asked}, request {told['requestId']}"
+    for side in (told["control"], told["candidate"]):
+        yield f"    {side['side']} {side['status']}, {told['path'] or '(whole)'}: {_excerpt(side)}"
+
+
+def _excerpt(told: Told) -> str:
+    if told["shown"] is not None:
+        return str(told["shown"])
+    length = "" if told["length"] is None else f" of {told['length']}"
+    return f"{told['type']}{length}" + (f", #{told['digest']}" if told["digest"] else "")
+
+
+def _time(text: str) -> str:
+    try:
+        long_duration(text, LONGEST)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text

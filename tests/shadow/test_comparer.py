@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import brotli
+import pytest
+
+from shadow.apart import Apart
+from shadow.compare import Rules, compare
+from shadow.comparer import Comparer
+from shadow.observation import Observation
+from tests.shadow.answers import JSON, answer
+
+RULES = Rules.parse(["rows[*].at"])
+HTML = (b"content-type", b"text/html")
+
+
+class Counted(Apart):
+    """Counts what it was asked."""
+
+    asked = 0
+
+    async def run(self, function: Any, *arguments: Any) -> Any:
+        self.asked += 1
+        return await super().run(function, *arguments)
+
+
+@pytest.fixture
+async def apart() -> AsyncIterator[Counted]:
+    there = Counted(patience=20.0)
+    yield there
+    await there.close()
+
+
+def rows(count: int, **told: Any) -> Observation:
+    return answer({"rows": [{"id": number, "at": number, **told} for number in range(count)]})
+
+
+def packed(seen: Observation, encoding: bytes) -> Observation:
+    body = {b"gzip": gzip.compress, b"br": brotli.compress}[encoding](seen.body)
+    return answer(body, JSON, (b"content-encoding", encoding))
+
+
+@pytest.mark.parametrize(
+    ("control", "candidate"),
+    [
+        (rows(10), rows(10, at=0)),
+        (rows(10_000), rows(10_000)),
+        (rows(10_000), answer(b"", complete=False, error="deadline")),
+        (rows(10_000), answer(rows(10_000).body, JSON, status=201)),
+    ],
+)
+async def test_what_is_small_or_the_same_is_compared_here(
+    apart: Counted, control: Observation, candidate: Observation
+) -> None:
+    assert await Comparer(apart).compare(control, candidate, RULES) == compare(control, candidate, RULES)
+    assert apart.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("control", "candidate"),
+    [
+        (rows(10_000), rows(10_000, at=0)),
+        (rows(10), rows(1_000)),
+        (rows(10), packed(rows(11), b"gzip")),
+        (packed(rows(10), b"br"), rows(11)),
+        (answer(b"<p>a", HTML), answer(b"<p>b", HTML)),
+        (answer(b"[" + b"1," * 1_500 + b"1]", JSON), answer(b"[" + b"2," * 1_500 + b"1]", JSON)),
+    ],
+)
+async def test_what_might_take_long_is_compared_apart_with_the_same_result(
+    apart: Counted, control: Observation, candidate: Observation
+) -> None:
+    assert await Comparer(apart).compare(control, candidate, RULES) == compare(control, candidate, RULES)
+    assert apart.asked == 1
+
+
+async def test_only_what_is_encoded_is_decoded_and_apart(apart: Counted) -> None:
+    comparer = Comparer(apart)
+    assert await comparer.readable(rows(1_000))
+    assert apart.asked == 0
+    assert await comparer.readable(packed(rows(1_000), b"br"))
+    assert not await comparer.readable(answer(b"none of it", (b"content-encoding", b"br")))
+    assert apart.asked == 2
+
+
+async def test_others_go_on_while_a_megabyte_is_compared(apart: Counted) -> None:
+    """Processor time of one thread, so that a busy machine does not count: 2 ms are allowed, and some for the test."""
+    control, candidate = rows(4_000, body="x" * 250), rows(4_000, body="x" * 250, at=0)
+    assert len(control.body) > 1_000_000
+    held: list[float] = []
+    comparer = Comparer(apart)
+    await comparer.readable(packed(rows(1), b"gzip"))  # it has started
+
+    async def beat() -> None:
+        since = time.thread_time()
+        while True:
+            await asyncio.sleep(0)
+            now = time.thread_time()
+            held.append(now - since)
+            since = now
+
+    async with asyncio.TaskGroup() as group:
+        beating = group.create_task(beat())
+        for _ in range(2):
+            await comparer.compare(control, candidate, RULES)
+        beating.cancel()
+    assert sorted(held)[-3] < 0.004

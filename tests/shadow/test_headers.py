@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shadow.headers import differences
+from shadow.result import Kind
+from shadow.rules import Rules
+from tests.shadow.answers import answer
+
+SESSION = b"_session_id=abc; path=/; HttpOnly; SameSite=Lax"
+
+
+def found(control: bytes, candidate: bytes, **rules: Any) -> list[tuple[str | None, str, Any, Any, str | None]]:
+    """What differs of two answers that set one cookie each, or none."""
+    a, b = (answer(b"x", *([(b"set-cookie", line)] if line else [])) for line in (control, candidate))
+    return [
+        (str(each.path), each.kind.value, *each[1:3], each.rule) for each in differences(a, b, Rules.parse(**rules))
+    ]
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [
+        b"_session_id=other; path=/; HttpOnly; SameSite=Lax",
+        b"_session_id=abc; samesite=lax;httponly ; Path=/",
+    ],
+)
+def test_a_cookie_is_compared_by_its_name_and_attributes(candidate: bytes) -> None:
+    assert found(SESSION, candidate) == []
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [
+        b"_session_id=abc; path=/; SameSite=Lax",
+        b"_session_id=abc; path=/; HttpOnly; SameSite=None",
+        b"_session_id=abc; path=/API; HttpOnly; SameSite=Lax",
+        b"_session_id=abc; path=/; HttpOnly; SameSite=Lax; Secure",
+        b"_session_id=abc; path=/; HttpOnly; SameSite=Lax; Max-Age=0",
+    ],
+)
+def test_an_attribute_that_differs_is_found_and_no_value_is_told(candidate: bytes) -> None:
+    ((path, kind, control, told, rule),) = found(SESSION, candidate)
+    assert (path, kind, rule) == ("headers.set-cookie._session_id", Kind.HEADER.value, None)
+    assert control == "_session_id=…; httponly; path=/; samesite=lax"
+    assert told.startswith("_session_id=…; ")
+    assert "abc" not in told
+
+
+def test_a_cookie_that_only_one_side_sets_is_missing_or_extra() -> None:
+    missing, extra = found(SESSION, b""), found(b"", SESSION)
+    assert [each[:2] for each in missing + extra] == [
+        ("headers.set-cookie._session_id", "missing"),
+        ("headers.set-cookie._session_id", "extra"),
+    ]
+
+
+def test_values_are_compared_where_the_rules_ask_for_them() -> None:
+    ((path, kind, control, told, _),) = found(b"theme=dark", b"theme=light", cookies=["theme"])
+    assert (path, kind, control, told) == ("headers.set-cookie.theme", "header", "theme=dark", "theme=light")
+    assert found(b"theme=dark", b"theme=dark; ", cookies=["theme"]) == []
+
+
+def test_when_a_cookie_expires_does_not_matter_but_whether_it_does() -> None:
+    soon, later, past = (
+        b"a=1; expires=Tue, 13 Jan 2026 10:00:00 GMT",
+        b"a=2; Expires=Tue, 13 Jan 2026 10:00:01 GMT",
+        b"a=; expires=Thu, 01 Jan 1970 00:00:00 GMT",
+    )
+    assert found(soon, later) == []
+    assert len(found(soon, b"a=1")) == len(found(soon, past)) == 1
+
+
+@pytest.mark.parametrize("rule", ["headers.set-cookie", "headers.set-cookie._session_id"])
+def test_cookies_can_be_ignored_all_or_by_name(rule: str) -> None:
+    assert [each[-1] for each in found(SESSION, b"", ignore=[rule])] == [f"ignore {rule}"]
+    assert [each[-1] for each in found(b"other=1", b"", ignore=["headers.set-cookie._session_id"])] == [None]
+
+
+def etags(control: bytes, candidate: bytes, other: bytes = b"x") -> int:
+    a, b = answer(b"x", (b"etag", control)), answer(other, (b"etag", candidate))
+    return len(list(differences(a, b, Rules())))
+
+
+def test_an_etag_is_compared_strongly_and_only_where_the_bytes_are_the_same() -> None:
+    assert etags(b'"1"', b'"1"') == etags(b'W/"1"', b'W/"1"') == 0
+    assert etags(b'"1"', b'"2"') == etags(b'W/"1"', b'"1"') == etags(b'W/"1"', b'W/"2"') == 1
+    assert etags(b'"1"', b'"2"', b"y") == etags(b'W/"1"', b'"1"', b"y") == 0
+
+
+def test_vary_is_a_set() -> None:
+    a = answer(b"x", (b"vary", b"Accept, Origin"))
+    b, c = answer(b"x", (b"vary", b"origin"), (b"vary", b"accept")), answer(b"x", (b"vary", b"origin"))
+    rules = Rules.parse(headers=["Vary"])
+    assert list(differences(a, b, rules)) == []
+    assert [each.path for each in differences(a, c, rules)] == ["headers.vary"]

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shadow.compare import Difference, Kind
+from shadow.excerpt import Excerpt
+from shadow.mismatch import (
+    Act,
+    Finding,
+    Mismatch,
+    State,
+    decode_act,
+    decode_sample,
+    encode_act,
+    encode_sample,
+    identity,
+    seen,
+)
+
+SALT = b"s" * 16
+FINDING = Finding(1.5, "list", "GET", "/things?a=1", (), False, "r", "legacy", "native", 200, 200, ())
+
+
+def fields(*paths: str) -> list[tuple[str, str]]:
+    """What the journal is told of differences at these places, and where it saw them."""
+    differences = tuple(Difference(path, Kind.VALUE, 1, 2) for path in paths)
+    return [(told.field, told.sample.path) for told in seen(replace(FINDING, differences=differences), SALT)]
+
+
+def request(**told: Any) -> Any:
+    """What is kept of a request."""
+    (found,) = seen(replace(FINDING, differences=(Difference("", Kind.STATUS, 200, 500),), **told), SALT)
+    return found.sample
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("data.name", "data.name"),
+        ("", ""),
+        ("data[12].tags[0]", "data[*].tags[*]"),
+        ("[3]", "[*]"),
+        ('data["[3]"].x', 'data["[3]"].x'),
+        (r'data["a\"[3]"][3]', r'data["a\"[3]"][*]'),
+        ("headers.etag", "headers.etag"),
+    ],
+)
+def test_a_field_is_a_path_whatever_its_indices(path: str, field: str) -> None:
+    assert fields(path) == [(field, path)]
+
+
+def test_a_field_is_told_once_by_its_first_place() -> None:
+    assert fields("data[1].a", "data[2].a", "data[2].b") == [("data[*].a", "data[1].a"), ("data[*].b", "data[2].b")]
+
+
+def test_two_kinds_in_one_field_are_two_mismatches() -> None:
+    differences = (Difference("data", Kind.LENGTH, 1, 2), Difference("data", Kind.TYPE, 1, "a"))
+    told = list(seen(replace(FINDING, differences=differences), SALT))
+    assert [each.kind for each in told] == ["length", "type"]
+    assert len({each.id for each in told}) == 2
+
+
+def test_an_id_is_of_its_route_field_and_kind_alone() -> None:
+    (one,) = seen(replace(FINDING, differences=(Difference("data[1].a", Kind.VALUE, 1, 2),)), SALT)
+    other = replace(FINDING, at=9.0, control_side="native", differences=(Difference("data[7].a", Kind.VALUE, 3, 4),))
+    (two,) = seen(other, b"t" * 16)
+    assert one.id == two.id == identity("list", "data[*].a", "value")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"target": "/users/ada@example.org"},
+        {"target": "/things?token=hunter2"},
+        {"target": "/things?" + "a=1&" * 200},
+        {"target": "/caf\xe9"},
+        {"headers": [("Accept", "text/html; who=ada@example.org")]},
+        {"has_body": True},
+    ],
+)
+def test_a_request_that_is_not_kept_as_it_was_asked_cannot_be_repeated(told: dict[str, Any]) -> None:
+    assert request().repeatable
+    assert not request(**told).repeatable
+
+
+def test_of_credentials_only_is_kept_that_they_were_there() -> None:
+    given = [("Cookie", "sid=hunter2"), ("authorization", "Bearer hunter2"), ("X-Api-Key", "hunter2"), ("Range", "b=1")]
+    sample = request(headers=given)
+    assert (sample.credentials, sample.headers, sample.repeatable) == (
+        ("authorization", "cookie"),
+        (("range", "b=1"),),
+        True,
+    )
+    assert "hunter2" not in repr(sample)
+
+
+def test_a_sample_and_an_act_come_back_from_their_text() -> None:
+    sample = replace(request(headers=[("Accept", "ü")]), control=Excerpt("text", 3, "aa"), candidate=Excerpt("absent"))
+    assert decode_sample(encode_sample(sample)) == sample
+    act = Act(1.5, "Anna", "ü", State.MUTED, 7.0)
+    assert decode_act(encode_act(act)) == act
+
+
+ACTED = Mismatch("1", "list", "a", "value", 1, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("act", "reopened", "state"),
+    [
+        (None, None, State.OPEN),
+        (Act(1.0, "", "", State.RESOLVED), None, State.RESOLVED),
+        (Act(1.0, "", "", State.RESOLVED), 5.0, State.OPEN),
+        (Act(1.0, "", "", State.MUTED, 10.5), None, State.MUTED),
+        (Act(1.0, "", "", State.MUTED, 10.0), None, State.OPEN),
+        (Act(1.0, "", "", State.MUTED), None, State.OPEN),
+    ],
+)
+def test_the_state_is_what_was_made_of_it_as_long_as_that_holds(
+    act: Act | None, reopened: float | None, state: State
+) -> None:
+    assert replace(ACTED, act=act, reopened=reopened).state(10.0) is state

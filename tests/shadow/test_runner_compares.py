@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from shadow.apart import Apart
+from shadow.compare import Rules
+from shadow.comparer import Comparer
+from shadow.journal import MemoryJournal
+from shadow.runner import Limits, Runner
+from tests.shadow.answers import Ledger, Side, answer, experiment, side
+
+
+@asynccontextmanager
+async def comparing(native: Side, **told: Any) -> AsyncIterator[tuple[Runner, Ledger]]:
+    ledger, rules = Ledger(), {"list": Rules.parse(["at", "seen"])}
+    heard = ledger.result, ledger.drop, lambda: 0.0
+    runner = Runner({"legacy": side({"at": 1}), "native": native}, rules, MemoryJournal(), Limits(), *heard, **told)
+    await runner.start()
+    try:
+        yield runner, ledger
+    finally:
+        await runner.stop(10.0)
+
+
+async def test_what_is_ignored_is_told_by_route_and_rule() -> None:
+    told: list[tuple[str, str, int]] = []
+    async with comparing(side({"at": 2}), on_ignored=lambda *each: told.append(each)) as (runner, ledger):
+        runner.offer(experiment(answer({"at": 1, "seen": 1})))
+        await ledger.finished(1)
+    assert ledger.outcomes == ["ignored"]
+    assert told == [("list", "ignore at", 1), ("list", "ignore seen", 1)]
+
+
+async def test_large_answers_are_compared_as_small_ones_are() -> None:
+    rows = [{"id": number, "at": number} for number in range(3_000)]
+    async with comparing(side({"at": 2, "rows": rows}, {"at": 2, "rows": rows[1:]})) as (runner, ledger):
+        runner.offer(experiment(answer({"at": 1, "rows": rows})))
+        await ledger.finished(1)
+    assert ledger.outcomes == ["ignored"]
+
+
+async def test_what_cannot_be_compared_is_dropped_and_the_next_one_is_not(tmp_path: Path) -> None:
+    lost = Comparer(Apart(20.0, home=tmp_path / "nowhere"))
+    async with comparing(side({"at": 2}), comparer=lost) as (runner, ledger):
+        runner.offer(experiment(answer({"rows": list(range(5_000))})))
+        runner.offer(experiment(answer({"at": 1})))
+        await ledger.finished(2)
+    assert (ledger.drops, ledger.outcomes) == ({"comparison": 1}, ["ignored"])
