@@ -6,9 +6,9 @@ import asyncio
 
 import structlog
 from redis import RedisError
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+
+from flags.store.client import connect
+from flags.store.place import Place
 
 log = structlog.get_logger()
 
@@ -19,10 +19,7 @@ class Trips:
     """Adds one to a key of the application's Redis for what has tripped since it last did, as often as it takes."""
 
     def __init__(self, url: str, key: str) -> None:
-        # No `socket_timeout`: redis-py waits for it in a way that can lose a cancellation. Each call is bounded here.
-        self._client = Redis.from_url(
-            url, socket_timeout=None, socket_connect_timeout=PATIENCE, retry=Retry(NoBackoff(), 0)
-        )
+        self._client = connect(Place.parse(url), PATIENCE, retries=0, key=key)
         self._key = key
         self._made = asyncio.Event()
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, StrictI
 
 from flags.flag import WHOLE
 from flags.rollback import Judge
+from flags.store.place import Place
 from proxy import units
 from proxy.address import Address
 from proxy.exchange import UNMATCHED
@@ -21,7 +22,7 @@ from proxy.peers import Network
 from proxy.roles import Holder, holders
 from proxy.routes import Route
 from proxy.subject import Source
-from shadow.compare import Rules
+from shadow.rules import Rules
 
 T = TypeVar("T")
 
@@ -34,9 +35,6 @@ _IMPORT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*
 _SERVER = re.compile(r"https?://([^/?#@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^?#]*)?")
 _CLIENT_TOKEN = re.compile(r"[!-~]+:[!-~]+\.[!-~]+")
 _TOKEN = re.compile(r"[!-~]+")
-_REDIS = re.compile(
-    r"(redis|rediss)://([^/@]*@)?([^/@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?(/[0-9]{1,5})?|unix://.+"
-)
 
 
 def read_tokens(place: Path) -> Mapping[str, Holder]:
@@ -136,10 +134,13 @@ def _route_name(name: str) -> str:
     return name
 
 
-def _redis_port(url: str) -> str:
-    found = _REDIS.fullmatch(url)
-    if found is not None and found["port"] is not None and not 0 < int(found["port"]) <= 65_535:
-        raise ValueError(f"has no valid port ({found['port']}); it must be a number from 1 to 65535")
+def _redis(url: str) -> str:
+    """Its certificates are read here: a file that is none is named at the start, and not at the first connection."""
+    for word, path in Place.parse(url).files.items():
+        try:
+            (certificates if word == "ssl_ca_certs" else _content)(Path(path))
+        except ValueError as error:
+            raise ValueError(f"{word}: {error}") from None
     return url
 
 
@@ -230,7 +231,7 @@ Name = Annotated[str, _like(_NAME, "must be letters, digits, _ . and -, beginnin
 RouteName = Annotated[Name, AfterValidator(_route_name)]
 ImportString = Annotated[str, _like(_IMPORT, "must be a module and a name in it, such as handlers.app:app")]
 # The value is not repeated: it may hold a password.
-RedisUrl = Annotated[str, _like(_REDIS, "must be a URL such as redis://127.0.0.1:6379/1"), AfterValidator(_redis_port)]
+RedisUrl = Annotated[str, BeforeValidator(_text(_redis))]
 RedisKey = Annotated[str, _like(_KEY, "must be a key of Redis: visible ASCII characters, at most 200")]
 ServerUrl = Annotated[str, _like(_SERVER, "must be a URL such as https://unleash.internal, without a user or a query")]
 # Neither are tokens, each of which is a password.

@@ -6,12 +6,20 @@ import secrets
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+from redis.asyncio import Redis
+
+from flags.store.client import connect
+from flags.store.place import Place
+
+# However the server is reached, it does the same.
+REACHED = ("redis", "redis over TLS", "redis by Sentinels", "redis as a Cluster")
 PORTS = range(21000, 32000)  # below the ephemeral ones, so that no outgoing connection sits on the port of a restart
 
 
@@ -25,24 +33,30 @@ def free_port() -> int:
 
 @dataclass
 class RedisProcess:
+    """`options` beside the usual ones, and `ready`, which its log says when it answers."""
+
     folder: Path
     port: int = field(default_factory=free_port)
+    options: Sequence[str] = ()
+    ready: str = "Ready to accept connections"
     process: subprocess.Popen[str] | None = None
 
     def url(self, database: int = 0) -> str:
         return f"redis://127.0.0.1:{self.port}/{database}"
 
+    @property
+    def command(self) -> Sequence[str]:
+        usual = f"--port {self.port} --bind 127.0.0.1 --dir {self.folder} --appendonly no --daemonize no".split()
+        return ["redis-server", *usual, "--save", "", *self.options]
+
     def start(self) -> None:
         """Return once the server answers: its log says so, line by line."""
-        options = f"--port {self.port} --bind 127.0.0.1 --dir {self.folder} --appendonly no --daemonize no".split()
-        self.process = subprocess.Popen(
-            ["redis-server", *options, "--save", ""], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert self.process.stdout is not None
         said = ""
         for line in self.process.stdout:
             said += line
-            if "Ready to accept connections" in line:
+            if self.ready in line:
                 return
         raise RuntimeError(f"redis-server ended: {said}")
 
@@ -73,3 +87,14 @@ def redis_process() -> Iterator[RedisProcess]:
             yield server
         finally:
             server.kill()
+
+
+@asynccontextmanager
+async def emptied(url: str, **options: Any) -> AsyncIterator[Redis]:
+    """A client of the database at this address, however it is reached, of which nothing is left."""
+    client = connect(Place.parse(url), 5.0, **options)
+    try:
+        await client.flushdb()
+        yield client
+    finally:
+        await client.aclose()

@@ -1,4 +1,4 @@
-"""What every memory of webhooks must do; each test runs in memory and on a real Redis."""
+"""What every memory of webhooks must do; each test runs in memory and on a real Redis, in each way to reach one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
-from redis.asyncio import Redis
 
 from flags.audit import BEGINNING
 from flags.flag import Flag
@@ -14,6 +13,7 @@ from flags.store import Store
 from flags.store.memory import MemoryStore
 from flags.store.redis import RedisStore
 from proxy.deliveries import KEPT, Deliveries, MemoryDeliveries, RedisDeliveries, State
+from tests.contract.redis_process import REACHED, emptied
 from tests.flags.workers import NOTE, ROUTE
 
 HOOK, ONE, TWO = "a-hook", "worker one", "worker two"
@@ -25,15 +25,14 @@ class Site:
     deliveries: Deliveries
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", *REACHED])
 async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
     if request.param == "memory":
         store = MemoryStore()
         yield Site(store, MemoryDeliveries(store))
         return
-    url = request.getfixturevalue("contract_redis")
-    async with Redis.from_url(url, socket_timeout=None) as client:
-        await client.flushdb()
+    url = request.getfixturevalue("contract_redis_by")(request.param)
+    async with emptied(url) as client:
         redis = RedisStore(url)
         yield Site(redis, RedisDeliveries(client))
         await redis.close()
