@@ -5,9 +5,10 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flags.change import moves
+from flags.decide import in_force
 from flags.flag import Flag, Trip, decode
 
 MOST = 10_000  # records that a store keeps: the newest
@@ -25,11 +26,17 @@ class What(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Who makes a change, why, and when that was decided, which may be before the store could hear of it."""
+    """Who makes a change, why, and when that was decided, which may be before the store could hear of it.
+
+    `did`: what was done, if it moves no share. `held`: what of the route's subjects stayed on legacy then, whatever its
+    share: what was asked and what came into force are two things.
+    """
 
     at: float
     who: str
     why: str = ""
+    did: str = ""
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +56,15 @@ class Record:
         return What.TRIPPED if self.after.tripped else What.RESET
 
     @property
+    def in_force(self) -> tuple[int, int]:
+        """The share that native really had, before and after."""
+        return _in_force(self.before, self.note.held), _in_force(self.after, self.note.held)
+
+    @property
     def words(self) -> str:
         what = () if self.what is What.CHANGED else (self.what.value,)
-        return ", ".join([*what, *moves(self.before, self.after)]) or "no share was moved"
+        moved = moves(self.before, self.after, self.note.held)
+        return ", ".join([*what, *moved]) or self.note.did or "no share was moved"
 
 
 def of_trip(trip: Trip) -> Note:
@@ -72,7 +85,8 @@ def next_id(last: str, at: float) -> str:
 
 
 def encode_note(note: Note) -> str:
-    return json.dumps({"at": note.at, "who": note.who, "why": note.why}, separators=(",", ":"))
+    rare = {name: value for name, value in (("did", note.did), ("held", note.held)) if value}
+    return json.dumps({"at": note.at, "who": note.who, "why": note.why, **rare}, separators=(",", ":"))
 
 
 def read(id: str, fields: Mapping[str, str]) -> Record | None:
@@ -80,9 +94,14 @@ def read(id: str, fields: Mapping[str, str]) -> Record | None:
     try:
         note = json.loads(fields["note"])
         said = Note(float(note["at"]), str(note["who"]), str(note["why"]))
+        said = replace(said, did=str(note.get("did", "")), held=int(note.get("held", 0)))  # they were once not written
         return Record(id, fields["route"], said, _flag(fields["before"]), _flag(fields["after"]))
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _in_force(flag: Flag, held: int) -> int:
+    return 0 if flag.tripped else in_force(flag.native, held)
 
 
 def _flag(text: str) -> Flag:

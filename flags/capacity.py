@@ -13,16 +13,16 @@ LITTLE = 1.0  # requests a second more than that, which nobody has to prove
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Requests in one minute: what legacy was `asked`, in native's place and for comparisons too, and what users sent.
+    """Requests in one minute: what legacy `answered`, for comparisons too, and what users sent.
 
-    A rollback sends legacy all of the latter.
+    A rollback sends legacy all of the latter. What it refused, failed or let wait until the user left proves nothing.
     """
 
-    asked: int = 0
+    answered: int = 0
     sent: int = 0
 
     def __add__(self, more: Load) -> Load:
-        return Load(self.asked + more.asked, self.sent + more.sent)
+        return Load(self.answered + more.answered, self.sent + more.sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def capacity(minutes: Mapping[int, Load], now: int) -> Capacity:
     """`minutes` by their number since the epoch; `now` is the one that has begun, and is not whole."""
     whole = {minute: load for minute, load in minutes.items() if now - DAY <= minute < now}
     return Capacity(
-        max((load.asked / 60 * _weight(now - minute) for minute, load in whole.items()), default=0.0),
+        max((load.answered / 60 * _weight(now - minute) for minute, load in whole.items()), default=0.0),
         max((load.sent / 60 for minute, load in whole.items() if minute >= now - LATELY), default=0.0),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from flags.complaint import FAILED, by_kind
 from flags.evidence.course import Course, Standards
-from flags.evidence.strand import NOBODY, Heard
+from flags.evidence.strand import NOBODY, SILENCE, Heard
 from flags.flag import Side
 from flags.window import NONE, Counts, Second, Seconds
 
@@ -14,27 +14,38 @@ STRIDE = 64  # cells between two places to pause
 
 
 class Courses:
-    """Every route's `Course` from its second in `since` on; it begins anew when that second is another."""
+    """Every route's `Course` from its second in `since` on; it begins anew when that second is another.
+
+    A course hears what has moved when it is asked, and not before: in most seconds most are not.
+    """
 
     def __init__(self, standards: Standards) -> None:
         self._standards = standards
         self._courses: dict[str, tuple[int, Course]] = {}
-        self._untold: dict[str, dict[int, tuple[Counts, Counts]]] = {}  # what a course hears before it is asked
+        self._unheard: dict[str, int] = {}  # the first second that a course does not know as it is now
+        self._pressing: set[str] = set()  # the routes of which something was heard that is held against native
         self._moved: set[str] = set()
         self._seconds: dict[int, Second] = {}
         self._since: Mapping[str, int] = {}
 
     def of(self, route: str) -> Course:
         """The route's course, which has heard everything."""
-        course = self._courses[route][1]
-        for second, (native, legacy) in self._untold.pop(route, {}).items():
-            course.hear(second, _heard(native), _heard(legacy))
+        course, first = self._courses[route][1], self._unheard.pop(route, None)
+        self._pressing.discard(route)
+        if first is not None:
+            ours, theirs = (route, Side.NATIVE), (route, Side.LEGACY)
+            for second, counted in self._seconds.items():
+                if second >= first and (ours in counted or theirs in counted):
+                    course.hear(second, _heard(counted.get(ours, NONE)), _heard(counted.get(theirs, NONE)))
         return course
 
-    def at_ease(self, route: str) -> bool:
-        """Whether nothing has come that could end in a rule that is met: whom native serves speaks for it."""
-        untold = self._untold.get(route, {}).values()
-        return self._courses[route][1].at_ease and not any(native.complaints for native, _ in untold)
+    def at_ease(self, route: str, kept: int) -> bool:
+        """Whether nothing has come that could end in a rule that is met: whom native serves speaks for it.
+
+        `kept`: the first second that will still be told of when the route is asked next.
+        """
+        heard_later = route not in self._pressing and self._unheard.get(route, kept) >= kept
+        return heard_later and self._courses[route][1].at_ease
 
     def taken(self) -> Collection[str]:
         """The routes of which more was heard since this was last asked, and those whose course has begun."""
@@ -58,30 +69,32 @@ class Courses:
     def _begin(self, since: Mapping[str, int]) -> set[str]:
         begun = {route for route, first in since.items() if self._courses.get(route, (None,))[0] != first}
         kept = {route: course for route, course in self._courses.items() if route in since and route not in begun}
-        self._untold = {route: untold for route, untold in self._untold.items() if route in kept}
+        self._unheard = {route: first for route, first in self._unheard.items() if route in kept}
+        self._pressing &= kept.keys()
         self._courses = kept | {route: (since[route], Course(since[route], self._standards)) for route in begun}
         self._moved = (self._moved & kept.keys()) | begun
         self._since = since
         return begun
 
     def _hear(self, second: int, counted: Second, known: Second, begun: set[str]) -> Iterator[None]:
-        since, never = self._since, second + 1
-        moved = {
-            key[0]
-            for key, counts in counted.items()
-            if (counts is not known.get(key) or key[0] in begun) and second >= since.get(key[0], never)
-        }
-        for number, route in enumerate(moved):
-            told = counted.get((route, Side.NATIVE), NONE), counted.get((route, Side.LEGACY), NONE)
-            self._untold.setdefault(route, {})[second] = told
+        since, unheard, never = self._since, self._unheard, second + 1
+        for number, (key, counts) in enumerate(counted.items()):
+            route, side = key
+            if (counts is not known.get(key) or route in begun) and second >= since.get(route, never):
+                self._moved.add(route)
+                if unheard.get(route, never) > second:
+                    unheard[route] = second
+                if counts.complaints and side is Side.NATIVE:
+                    self._pressing.add(route)
             if number % STRIDE == STRIDE - 1:
                 yield
-        self._moved |= moved
 
 
 def _heard(counts: Counts) -> Heard:
+    if counts is NONE:
+        return SILENCE
     if not counts.complaints:
-        return Heard(counts.subjects, NOBODY, counts.open)
+        return Heard(counts.subjects, NOBODY, counts.waiting, (), counts.resting)
     complaints = dict(by_kind(counts.complaints))
     failed = complaints.pop(FAILED, NOBODY)
-    return Heard(counts.subjects, failed, counts.open, tuple(complaints.items()))
+    return Heard(counts.subjects, failed, counts.waiting, tuple(complaints.items()), counts.resting)

@@ -18,7 +18,8 @@ def moved(route: str, share: int | None, shadow: int | None) -> Edit:
         if share is not None:
             if flag.trip is not None:
                 raise Tripped(route, flag.trip)
-            flag = replace(flag, native=share, source=None)
+            step = flag.step if share == flag.native else None
+            flag = replace(flag, native=share, source=None, step=step)
         return flag if shadow is None else replace(flag, shadow=shadow)
 
     return edit

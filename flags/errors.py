@@ -4,7 +4,8 @@ FlagsError
 ├── Refused             the order cannot be carried out as things stand: nothing changed
 │   ├── UnknownRoute
 │   ├── Tripped
-│   └── Followed
+│   ├── Followed
+│   └── Overtaken
 ├── Stale               somebody else changed the flag first: nothing changed
 └── StoreUnavailable    the store did not answer: a change may or may not have arrived
 """
@@ -39,6 +40,11 @@ class Followed(Refused):
             f"{route}: its share is taken from Unleash: move it there, at the flag of this name; nothing changed. "
             "A rollback is always taken here"
         )
+
+
+class Overtaken(Refused):
+    def __init__(self, route: str) -> None:
+        super().__init__(f"{route}: its ramp is no longer the one that this step belongs to; nothing changed")
 
 
 class Stale(FlagsError):

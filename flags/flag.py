@@ -51,18 +51,24 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One route's knobs. A trip wins over the native share; shadowing goes on under it, unless that would block too."""
+    """One route's knobs. A trip wins over the native share; shadowing goes on under it, unless that would block too.
+
+    `step`: the generation that a ramp found, at which it decided to give native this share; None if no ramp did.
+    """
 
     native: int = 0
     shadow: int = 0
     trip: Trip | None = None
     generation: int = 0
     source: Source | None = None
+    step: int | None = None
 
     def __post_init__(self) -> None:
         _within("native", self.native, WHOLE)
         _within("shadow", self.shadow, WHOLE)
         _within("generation", self.generation, GENERATIONS)
+        if self.step is not None:
+            _within("step", self.step, GENERATIONS)
 
     @property
     def tripped(self) -> bool:
@@ -76,8 +82,8 @@ class Flag:
     def after(self, trip: Trip) -> Flag:
         """What a trip makes of it: one that is tripped keeps its first reason, unless that let shadowing go on."""
         if trip.reason == BLOCKED:
-            return self if self.tripped and not self.shadow else replace(self, native=0, shadow=0, trip=trip)
-        return self if self.tripped else replace(self, native=0, trip=trip)
+            return self if self.tripped and not self.shadow else replace(self, native=0, shadow=0, trip=trip, step=None)
+        return self if self.tripped else replace(self, native=0, trip=trip, step=None)
 
     def next_generation(self, now: float) -> int:
         """The generation of a change made `now`: past this one, and no earlier than the clock.
@@ -119,8 +125,9 @@ def decode(text: str) -> Flag:
     Fields that a later version may have added are passed over.
     """
     fields = _record("flag", json.loads(text), "native", "shadow", "trip", "generation")
-    source = _source(fields.get("source"))  # flags written before there were sources name none
-    return Flag(fields["native"], fields["shadow"], _trip(fields["trip"]), fields["generation"], source)
+    trip, source = _trip(fields["trip"]), _source(fields.get("source"))
+    # Flags written before there were sources, and steps, name none.
+    return Flag(fields["native"], fields["shadow"], trip, fields["generation"], source, fields.get("step"))
 
 
 def _trip(value: Any) -> Trip | None:

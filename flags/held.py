@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import replace
 
 from flags.evidence.course import TOLD
@@ -35,13 +35,17 @@ class Held:
         self.latches: Mapping[str, Trip] = {}
         self.snapshot: Mapping[str, Flag] = self.flags  # with the latches in force: what decisions are made by
         self._told = self.flags  # the same, as `on_change` knows it
+        self._recalled: frozenset[str] = frozenset()  # latched by a trip that the store had heard of: see `latch`
         self._halted: Mapping[str, Trip] = {}
         self._since = dict.fromkeys(self.flags, 0)
         self._on_change = on_change
         self._judged: tuple[Mapping[str, Flag], int, Mapping[str, int]] = {}, 0, {}
 
     def adopt(self, seen: Mapping[str, Flag], now: float) -> None:
-        """Take what is newer; evidence about a changed flag starts afresh with the next whole second."""
+        """Take what is newer; evidence about a changed flag starts afresh with the next whole second.
+
+        A flag that was changed after a recalled trip was changed by somebody who knew of that: the trip is over.
+        """
         newer = {
             route: flag
             for route, held in self.flags.items()
@@ -51,13 +55,21 @@ class Held:
             if flag.generation != self.flags[route].generation:
                 self._since[route] = int(now) + 1
         self.flags = {**self.flags, **newer}
-        self._enforce(newer)
+        over = {route for route in self._recalled if self.flags[route].generation > self.latches[route].at * 1000}
+        self._unlatch(over)
+        self._enforce([*newer, *(over - newer.keys())])
 
-    def latch(self, routes: Iterable[str], trip: Trip) -> None:
-        """Trip these routes here and now; a route that is tripped keeps its first reason."""
-        new = [route for route in routes if (flag := self._told[route]).after(trip) is not flag]
-        self.latches = {**self.latches, **dict.fromkeys(new, trip)}
+    def latch(self, trips: Mapping[str, Trip], recalled: bool = False) -> Collection[str]:
+        """Trip these routes here and now, and say which; a route that is tripped keeps its first reason.
+
+        `recalled`: the store had heard of them, long ago perhaps, and may know better as soon as it answers. Who trips
+        a route anew does so whatever it knows.
+        """
+        new = {route: trip for route, trip in trips.items() if self._is_new(route, trip, recalled)}
+        self.latches = {**self.latches, **new}
+        self._recalled = self._recalled.union(new) if recalled else self._recalled.difference(new)
         self._enforce(new)
+        return new.keys()
 
     def halt(self, trips: Mapping[str, Trip]) -> None:
         """Let legacy answer these routes until `go_on`: what a signal may do, in the middle of anything.
@@ -72,10 +84,11 @@ class Held:
         self._halted = {}
         self.snapshot = self._told
 
-    def lift(self, route: str) -> None:
-        """The fleet has this trip now, or the evidence for it no longer counts."""
-        self.latches = {latched: trip for latched, trip in self.latches.items() if latched != route}
-        self._enforce([route])
+    def lift(self, trips: Mapping[str, Trip]) -> None:
+        """The fleet has these trips now, or the evidence for them no longer counts."""
+        lifted = {route for route, trip in trips.items() if self.latches.get(route) == trip}
+        self._unlatch(lifted)
+        self._enforce(lifted)
 
     def lost(self, seen: Mapping[str, Flag]) -> Mapping[str, Flag]:
         """The flags that the store must have lost, for this worker holds newer ones, as they should be written back.
@@ -108,6 +121,17 @@ class Held:
             self._since |= judged
         self._judged = self.snapshot, int(now), judged
         return judged
+
+    def _is_new(self, route: str, trip: Trip, recalled: bool) -> bool:
+        flag = self._told[route]
+        if flag.after(trip) is not flag:
+            return True
+        return not recalled and route in self._recalled and self.latches[route] != trip
+
+    def _unlatch(self, routes: Set[str]) -> None:
+        if routes:
+            self.latches = {route: trip for route, trip in self.latches.items() if route not in routes}
+            self._recalled = self._recalled.difference(routes)
 
     def _enforce(self, routes: Iterable[str]) -> None:
         """Let the snapshot follow the flags and latches of these routes."""

@@ -73,11 +73,11 @@ class Judges:
 
     async def _by_evidence(self, seconds: Seconds, flags: Mapping[str, Flag], last: int) -> Mapping[str, Verdict]:
         courses, breath, moved = self._courses, Breath(), {}
-        judged = self._by[Judge.EVIDENCE]
+        judged, kept = self._by[Judge.EVIDENCE], self.first(last) + EASE
         for _ in courses.move(seconds if judged else {}, judged):
             await breath.taken()
         for route in courses.taken():
-            if (last + hash(route)) % EASE and courses.at_ease(route):
+            if (last + hash(route)) % EASE and courses.at_ease(route, kept):
                 courses.put_off(route)
                 continue
             course, flag = courses.of(route), flags[route]

@@ -23,7 +23,7 @@ class Kept:
 
     def __init__(self, latched: Latched | None, held: Held) -> None:
         self._latched, self._held = latched, held
-        self._untold: dict[str, Trip] = {}  # the store may not have heard of these
+        self._untold: dict[str, Trip] = {}  # the store may not have heard of these; as they are called on disk
 
     def halt(self) -> None:
         """Let legacy answer what is rolled back here, before anything else runs; `take` must follow.
@@ -35,11 +35,13 @@ class Kept:
 
     def take(self) -> Mapping[str, Trip]:
         """Go by the trips that the store has not heard of, whatever it says; they are returned."""
-        untold = self._latched.read(self._held.flags, told=False) if self._latched is not None else {}
-        for route, trip in untold.items():
-            self._held.latch([route], trip)
+        untold = self._latched.read([*self._held.flags, EVERY], told=False) if self._latched is not None else {}
+        every = untold.pop(EVERY, None)
+        self._untold |= {route: trip for route, trip in untold.items() if trip != every}
+        if every is not None:
+            self._untold[EVERY] = every
+        self._held.latch(untold)
         self._held.go_on()
-        self._untold |= untold
         return untold
 
     def told(self) -> Mapping[str, Trip]:
@@ -47,28 +49,25 @@ class Kept:
         return self._latched.read(self._held.flags, told=True) if self._latched is not None else {}
 
     async def keep(self, trips: Mapping[str, Trip]) -> bool:
-        """Whether the disk holds them now."""
-        if self._latched is None or not await _on_disk(self._latched.keep, self._named(trips)):
+        """Whether the disk holds them now. One for `EVERY` route is one file: a thousand take longer than it may."""
+        if self._latched is None or not await _on_disk(self._latched.keep, trips):
             return False
         self._untold |= trips
         return True
 
     async def note(self) -> None:
         """What is latched here no longer the store has heard of: who changes its flag from now on knows of it."""
-        told = {route: trip for route, trip in self._untold.items() if route not in self._held.latches}
-        if told and self._latched is not None and await _on_disk(self._latched.keep, self._named(told), told=True):
-            self._untold = {route: trip for route, trip in self._untold.items() if route not in told}
+        latches = self._held.latches
+        waiting = latches.keys() | ({EVERY} if latches else ())
+        told = {name: trip for name, trip in self._untold.items() if name not in waiting}
+        if told and self._latched is not None and await _on_disk(self._latched.keep, told, told=True):
+            self._untold = {name: trip for name, trip in self._untold.items() if told.get(name) != trip}
 
     async def lift(self, route: str, at: float) -> None:
         """The route was reset."""
         self._untold.pop(route, None)
         if self._latched is not None:
             await _on_disk(self._latched.lift, route, at)
-
-    def _named(self, trips: Mapping[str, Trip]) -> Mapping[str, Trip]:
-        """One file for all routes, if it is all of them: a thousand take longer than an order may."""
-        every = set(trips.values())
-        return {EVERY: every.pop()} if len(every) == 1 and trips.keys() >= self._held.flags.keys() else trips
 
 
 async def _on_disk(write: Callable[P, object], *arguments: P.args, **named: P.kwargs) -> bool:

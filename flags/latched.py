@@ -14,7 +14,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flags.flag import Trip
+from flags.flag import GENERATIONS, Trip
 
 EVERY = "_every"  # no route's name begins with "_"
 SUFFIX = ".trip"
@@ -83,6 +83,8 @@ class Latched:
         try:
             said = json.loads(path.read_text("utf-8"))
             at, reason = float(said["at"]), said["reason"]
+            if not 0 <= at <= GENERATIONS / 1000:
+                raise ValueError(f"at: {at} is no time")
             trip = None if reason is None else Trip(at, str(reason), str(said.get("who", "")))
             return Word(at, trip, bool(said["told"]))
         except FileNotFoundError:

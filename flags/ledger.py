@@ -8,20 +8,23 @@ from flags.window import NONE, Cell, Cells, Counts, Key, Seconds
 
 
 class Ledger:
-    """What it holds for a second is replaced as a whole: who has read it can tell that it moved."""
+    """What was read of a second is never changed, but replaced as a whole: who has read it can tell that it moved."""
 
     def __init__(self) -> None:
         self._seconds: dict[int, dict[Key, Counts]] = {}
+        self._read = set[int]()
+        self._keys: dict[Key, Key] = {}  # one object of each, for all seconds: there may be a thousand in every one
 
     def put(self, cells: Cells) -> None:
         """Let these cells have these counts."""
-        moved: dict[int, dict[Key, Counts]] = {}
+        keys = self._keys
         for (second, route, side), counts in cells.items():
-            counted = moved.get(second)
-            if counted is None:
-                counted = moved[second] = dict(self._seconds.get(second, {}))
-            counted[route, side] = counts
-        self._seconds |= moved
+            counted = self._seconds.get(second)
+            if counted is None or second in self._read:
+                self._read.discard(second)
+                counted = self._seconds[second] = dict(counted or {})
+            key = route, side
+            counted[keys.setdefault(key, key)] = counts
 
     def get(self, cell: Cell) -> Counts:
         second, route, side = cell
@@ -35,9 +38,12 @@ class Ledger:
 
     def window(self, first: int, last: int) -> Seconds:
         """The seconds from `first` to `last`."""
-        return {second: counted for second, counted in self._seconds.items() if first <= second <= last}
+        told = {second: counted for second, counted in self._seconds.items() if first <= second <= last}
+        self._read |= told.keys()
+        return told
 
     def forget(self, before: int) -> None:
         """Drop the seconds before `before`."""
         for second in [second for second in self._seconds if second < before]:
             del self._seconds[second]
+            self._read.discard(second)

@@ -20,13 +20,14 @@ from flags.fleet import Fleet
 from flags.held import Held
 from flags.judges import Judges
 from flags.kept import Kept
-from flags.latched import Latched
+from flags.latched import EVERY, Latched
 from flags.rollback import Judge, Kind, Rule, Verdict
 from flags.store import Store
 from flags.window import Seconds, Window
 
 TICK = 1.0  # seconds
 SOMEBODY = "somebody"  # who gives an order without a name
+SEEDED = "seeded from the configuration"
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -65,7 +66,7 @@ class Loop:
         self._holdbacks = holdbacks
         self._held = Held(routes, on_change)
         self._kept = Kept(latched, self._held)
-        self._fleet = Fleet(store, self._held, worker, now)
+        self._fleet = Fleet(store, self._held, worker, now, self.holdback)
 
     @property
     def snapshot(self) -> Mapping[str, Flag]:
@@ -121,18 +122,18 @@ class Loop:
         since, flags = self._held.judged(now), self.snapshot
         seconds = await self._fleet.counts(self.window, since, first, last)
         judged = await self._judges.judge(seconds, since, flags, last)
-        for route, verdict in judged.items():
-            trip = _trip([flags[route]], now, verdict.words, EVIDENCE)
-            if verdict.kind is Kind.UNHEALTHY and await self._fleet.trip(route, flags[route], trip):
-                await self._kept.keep({route: trip})
-                self._made(route, trip)
+        failing = {route: verdict.words for route, verdict in judged.items() if verdict.kind is Kind.UNHEALTHY}
+        trips = {route: _trip([flags[route]], now, words, EVIDENCE) for route, words in failing.items()}
+        for route, trip in (await self._fleet.trip(flags, trips)).items():
+            await self._kept.keep({route: trip})
+            self._made(route, trip)
         self._seconds = seconds
         self.window.forget(first)
         await self._kept.note()
 
-    async def seed(self, flags: Mapping[str, Flag], who: str = SOMEBODY) -> Collection[str]:
+    async def seed(self, flags: Mapping[str, Flag], who: str = SOMEBODY, why: str = SEEDED) -> Collection[str]:
         """Give the fleet these flags where it has none; the routes that were written."""
-        return await self._fleet.seed(flags, Note(self._now(), who, "seeded from the configuration"))
+        return await self._fleet.seed(flags, Note(self._now(), who, why))
 
     async def set(
         self,
@@ -153,10 +154,11 @@ class Loop:
             raise Followed(route)
         return await self.order(route, meant_for(route, generation, moved(route, share, shadow)), who, why)
 
-    async def order(self, route: str, edit: Edit, who: str, why: str) -> Change:
-        """Change the flag of a route on every worker as `edit` says; it may be asked more than once."""
+    async def order(self, route: str, edit: Edit, who: str, why: str, ramp: int | None = None) -> Change:
+        """Change the flag of a route on every worker as `edit` says; it may be asked more than once. `ramp`: the
+        generation of the ramp of which it is a step."""
         self.get(route)
-        change = await self._fleet.order(route, edit, Note(self._now(), who, why))
+        change = await self._fleet.order(route, edit, Note(self._now(), who, why), ramp)
         return replace(change, held=self.holdback(route))
 
     async def reset(self, route: str, *, generation: int | None = None, who: str = SOMEBODY, why: str = "") -> Change:
@@ -167,18 +169,20 @@ class Loop:
 
     async def rollback(self, route: str, why: str, who: str = SOMEBODY) -> Change:
         """Trip the route by hand: here before anything is awaited, everywhere as soon as the store hears of it."""
-        (change,) = await self._roll_back([route], why, who)
+        (change,) = await self._roll_back([route], route, why, who)
         return change
 
     async def rollback_all(self, why: str, who: str = SOMEBODY) -> list[Change]:
         """Trip every route by hand, those without native traffic here too: another worker may know of a share."""
-        return await self._roll_back(self.snapshot, why, who)
+        return await self._roll_back(self.snapshot, EVERY, why, who)
 
-    async def _roll_back(self, routes: Iterable[str], why: str, who: str) -> list[Change]:
+    async def _roll_back(self, routes: Iterable[str], name: str, why: str, who: str) -> list[Change]:
+        """`name`: what is rolled back, as it is kept on disk."""
         before = {route: self.get(route) for route in routes}
         trip = _trip(before.values(), self._now(), f"by hand: {why}", who)
-        self._held.latch(before, trip)
-        kept, _ = await asyncio.gather(self._kept.keep(dict.fromkeys(before, trip)), self.refresh())
+        self._held.latch(dict.fromkeys(before, trip))
+        kept, _ = await asyncio.gather(self._kept.keep({name: trip}), self.refresh())
+        await self._kept.note()  # now: a process that is killed before it is noted would roll back what was reset since
         for route, flag in before.items():
             if not flag.tripped:
                 self._made(route, trip)
@@ -191,19 +195,21 @@ class Loop:
     def take_latched(self) -> float:
         """Go by the rollbacks that this machine's disk holds; of when the newest of them is, or 0."""
         untold, told = self._kept.take(), self._kept.told()
-        self.adopt(told)
+        self.adopt(told, recalled=True)
         return max((trip.at for trips in (untold, told) for trip in trips.values()), default=0.0)
 
-    def adopt(self, trips: Mapping[str, Trip]) -> None:
+    def adopt(self, trips: Mapping[str, Trip], recalled: bool = False) -> None:
         """Trip what another worker has tripped and the store may not have heard of; whoever reaches it first tells it.
 
-        A flag that was changed after the trip was changed by somebody who knew of it.
+        A flag that was changed after the trip was changed by somebody who knew of it. `recalled`: the store has heard
+        of these, and so may have such a flag that this worker has not seen yet.
         """
-        for route, trip in trips.items():
-            flag = self.snapshot.get(route)
-            if flag is not None and flag.after(trip) is not flag and flag.generation <= trip.at * 1000:
-                self._held.latch([route], trip)
-                log.warning("tripped elsewhere on this machine", route=route, reason=trip.reason)
+        flags = self.snapshot
+        due = {
+            route: trip for route, trip in trips.items() if route in flags and flags[route].generation <= trip.at * 1000
+        }
+        for route in self._held.latch(due, recalled):
+            log.warning("tripped elsewhere on this machine", route=route, reason=due[route].reason)
 
     def _reach(self, route: str) -> Reach:
         return Reach.WORKER if route in self.latches else Reach.FLEET

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from flags.chance import false_alarm
 from flags.decide import in_force
-from flags.evidence.forecast import HORIZON, Traffic
+from flags.evidence.forecast import HORIZON, Foretold, Traffic
 from flags.flag import WHOLE, percent
 from flags.prospect import DEFECTS, Prospect, prospect
 from flags.ramp import span
@@ -18,6 +18,8 @@ from flags.rollback import Judge, Rule
 
 RATES = (1, 10, 100)  # requests a second, for which a judge by thresholds says how often it errs
 MOST = 1024  # times the traffic beyond which it is not said how much would be needed
+ENOUGH = 1.0  # requests a second of legacy's own with which its failures would show before native's have hurt many
+AMPLE = WHOLE // 10  # a holdback with which most routes have that
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class Outlook:
     """Of a route of so many requests a second, of which native has `share`, in basis points.
 
     `needed`: for each of `DEFECTS` how many times these requests it takes until it is noticed; 0: more than can be
-    said. `false_alarm`: the chance, at most, that the route trips within a day on which nothing is wrong.
+    said. `false_alarm`: the chance, at most, that the route trips within a day on which nothing is wrong. `with_ample`:
+    when the largest of `DEFECTS` would be noticed with a holdback of `AMPLE`.
     """
 
     rate: float
@@ -34,6 +37,13 @@ class Outlook:
     prospect: Prospect
     needed: tuple[int, ...]
     false_alarm: float
+    with_ample: Foretold | None = None
+
+    @property
+    def scarce(self) -> bool:
+        """Whether a defect would go on for want of anything to compare it with."""
+        legacy = self.rate * (1 - self.share / WHOLE)
+        return self.judge is Judge.EVIDENCE and self.share > WHOLE - AMPLE and 0 < legacy < ENOUGH
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -43,7 +53,18 @@ class Outlook:
             f"at {self.rate:.3g} requests/s, {percent(self.share)} of them native's, a defect would be noticed: "
             + ", ".join(noticed),
             f"judged {by}, a route on which nothing is wrong goes back on {days(self.false_alarm)} at most",
+            *([self._scarcity] if self.scarce else []),
         )
+
+    @property
+    def _scarcity(self) -> str:
+        """What would help. No judge can: that legacy does better takes some of its answers to be seen."""
+        legacy = self.rate * (1 - self.share / WHOLE)
+        asked = f"legacy is asked {legacy:.2g} times a second, which is little to compare with"
+        if self.with_ample is None:
+            return asked
+        sooner = f"in about {span(self.with_ample.seconds)} ({self.with_ample.failed} failed)"
+        return f"{asked}: with a holdback of {percent(AMPLE)} one of {100 * DEFECTS[-1]:g} % would be noticed {sooner}"
 
     def _noticed(self, place: int) -> str:
         noticed = self.prospect.noticed[place]
@@ -60,7 +81,8 @@ def outlook(share: int, holdback: int, rate: float, rule: Rule) -> Outlook:
     errs = rule.alpha
     if rule.judge is Judge.THRESHOLD:
         errs = false_alarm(Traffic(rate * native / WHOLE, rate * (1 - native / WHOLE)), rule)
-    return Outlook(rate, native, rule.judge, prospect(share, holdback, rate, rule), tuple(needed), errs)
+    ample = prospect(share, max(holdback, AMPLE), rate, rule).noticed[-1]
+    return Outlook(rate, native, rule.judge, prospect(share, holdback, rate, rule), tuple(needed), errs, ample)
 
 
 def _needed(place: int, share: int, holdback: int, rate: float, rule: Rule) -> int:

@@ -82,10 +82,12 @@ class Ramp:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What one worker has seen of a share in force: for how long, and how many requests native has answered."""
+    """What one worker has seen of a share in force: for how long native has taken requests, how many it has answered,
+    and whether it takes them now."""
 
     seconds: float = 0.0
     answered: int = 0
+    ready: bool = True
 
 
 def onward(ramp: Ramp, flag: Flag, verdict: Verdict | None, watched: Watched, now: float) -> Ramp:
@@ -110,21 +112,23 @@ def onward(ramp: Ramp, flag: Flag, verdict: Verdict | None, watched: Watched, no
 
 
 def stands(ramp: Ramp, flag: Flag) -> bool:
-    """Whether the flag says what the ramp does. A generation of its own, such as one that only shadows more, is no
-    matter: what is watched of it begins anew."""
-    return flag.native == ramp.share and flag.source is None and not flag.tripped
+    """Whether the flag has its share from this step of the ramp. A share of the same size that somebody gave meanwhile,
+    be it back after a trip that this worker never saw, is theirs. A generation of its own, such as one that only
+    shadows more, is no matter: what is watched of it begins anew."""
+    given = flag.native == ramp.share and flag.source is None and not flag.tripped
+    return given and flag.step == ramp.found
 
 
 def raised(ramp: Ramp, flag: Flag) -> Flag:
     """The flag as this step wants it, if nobody has changed it since that was decided."""
     if flag.generation != ramp.found or flag.tripped or ramp.state is not State.RUNNING:
         return flag
-    return replace(flag, native=ramp.share, source=None)
+    return replace(flag, native=ramp.share, source=None, step=ramp.found)
 
 
 def missing(ramp: Ramp, verdict: Verdict | None, watched: Watched) -> tuple[str, ...]:
     """What keeps it from going on, in words."""
-    found = []
+    found = [] if watched.ready else ["a native that takes requests"]
     if watched.seconds < ramp.hold:
         found.append(f"{span(ramp.hold - watched.seconds)} more of the hold of {span(ramp.hold)}")
     if watched.answered < ramp.min_requests:
@@ -138,7 +142,7 @@ def missing(ramp: Ramp, verdict: Verdict | None, watched: Watched) -> tuple[str,
 
 def told(ramp: Ramp, verdict: Verdict | None, watched: Watched) -> str:
     """Where it stands, in words."""
-    way = f"step {ramp.step + 1} of {len(ramp.shares)}, {percent(ramp.share)}"
+    way = _way(ramp)
     if ramp.state is State.PAUSED:
         return f"paused at {way}; the share stays until it is resumed"
     if ramp.state is not State.RUNNING:
@@ -146,6 +150,23 @@ def told(ramp: Ramp, verdict: Verdict | None, watched: Watched) -> str:
     then = "ends" if ramp.following is None else f"goes on to {percent(ramp.following)}"
     waits = missing(ramp, verdict, watched)
     return f"running, {way}; {then} after {'; and '.join(waits)}" if waits else f"running, {way}; {then} now"
+
+
+def began(ramp: Ramp) -> str:
+    """That it began, for the record."""
+    way = ", ".join(map(percent, ramp.shares))
+    return f"a ramp begins: {way}, each for {span(ramp.hold)} and {ramp.min_requests} requests at least"
+
+
+def turned(ramp: Ramp) -> str:
+    """What became of it, for the record, which says by itself who did it."""
+    state = "resumed" if ramp.state is State.RUNNING else ramp.state.value
+    why = f": {ramp.why}" if ramp.state in (State.STOPPED, State.DONE) else ""
+    return f"its ramp is {state} at {_way(ramp)}{why}"
+
+
+def _way(ramp: Ramp) -> str:
+    return f"step {ramp.step + 1} of {len(ramp.shares)}, {percent(ramp.share)}"
 
 
 def span(seconds: float) -> str:
@@ -161,22 +182,29 @@ def span(seconds: float) -> str:
 class Watch:
     """One worker's watch over a share in force, under one `generation` of the flag.
 
-    `began` by a clock that nobody sets; `first` is the first second whose requests count.
+    `looked`: when it last did, by a clock that nobody sets; `first` is the first second whose requests count. A time at
+    whose beginning or end native took no requests is no part of the hold: nothing could be seen of it.
     """
 
     generation: int
-    began: float
+    looked: float
     first: int
+    ready: bool = True
+    _held: float = 0.0
     _past: int = 0
     _lately: dict[int, int] = field(default_factory=dict)
 
-    def see(self, answered: Mapping[int, int]) -> None:
+    def see(self, clock: float, answered: Mapping[int, int], ready: bool) -> None:
         """What native has answered of each second that is still told: it grows until the second is told no more."""
+        if ready and self.ready:
+            self._held += clock - self.looked
+        self.looked, self.ready = clock, ready
         gone = [second for second in self._lately if second not in answered]
         if gone:
             self._past += sum(self._lately[second] for second in gone)
             self.first = max(gone) + 1  # what is told of them again was counted
         self._lately = {second: number for second, number in answered.items() if second >= self.first}
 
-    def at(self, clock: float) -> Watched:
-        return Watched(clock - self.began, self._past + sum(self._lately.values()))
+    @property
+    def watched(self) -> Watched:
+        return Watched(self._held, self._past + sum(self._lately.values()), self.ready)

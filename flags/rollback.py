@@ -45,8 +45,8 @@ class Verdict:
 def judge(native: Counts, legacy: Counts, rule: Rule) -> Verdict:
     """Unhealthy if native fails beyond its ceiling and clearly more than legacy does, or could turn out to.
 
-    Legacy's open requests weigh as if they had failed: while legacy hangs, going back to it would help nobody. In good
-    times they are a handful.
+    Whom legacy keeps waiting weighs as if it had failed him: while it hangs, going back to it would help nobody. In
+    good times they are a handful.
     """
     if native.answered < rule.min_requests:
         return Verdict(Kind.INCONCLUSIVE, _too_few(native, rule))
@@ -61,7 +61,7 @@ def judge(native: Counts, legacy: Counts, rule: Rule) -> Verdict:
         )
     if legacy.answered == 0:
         return Verdict(Kind.INCONCLUSIVE, f"{seen}, but {_legacy(legacy)} {within}: going back might help nobody")
-    excess = rate - (legacy.failed + legacy.open) / (legacy.answered + legacy.open)
+    excess = rate - (legacy.failed + legacy.waiting) / (legacy.answered + legacy.waiting)
     if excess > rule.max_excess:
         return Verdict(Kind.UNHEALTHY, f"{seen}, {_legacy(legacy)} {within}")
     alike = f"that is not {_limit(rule.max_excess)} worse, so going back would not help"

@@ -25,7 +25,8 @@ class Counts:
     """Requests of one side: `asked` are all that it was given, then how they ended. Nobody changes them.
 
     `subjects`: how many asked, without those that were failed before; `complaints`: of those that were failed, kept
-    waiting or refused. Sums over several seconds leave the complaints out.
+    waiting or refused. Sums over several seconds leave the complaints out. `resting` are open, but wait for nothing
+    that is the side's to do: their users are still sending, or have the beginning of an answer.
     """
 
     asked: int = 0
@@ -34,6 +35,7 @@ class Counts:
     excluded: int = 0
     subjects: int = 0
     complaints: frozenset[int] = NOBODY
+    resting: int = 0
 
     @property
     def answered(self) -> int:
@@ -43,6 +45,11 @@ class Counts:
     def open(self) -> int:
         return max(self.asked - self.ok - self.failed - self.excluded, 0)
 
+    @property
+    def waiting(self) -> int:
+        """Those that the side keeps waiting."""
+        return max(self.open - self.resting, 0)
+
     def __add__(self, more: Counts) -> Counts:
         return Counts(
             self.asked + more.asked,
@@ -50,6 +57,7 @@ class Counts:
             self.failed + more.failed,
             self.excluded + more.excluded,
             self.subjects + more.subjects,
+            resting=self.resting + more.resting,
         )
 
     def moved(self, before: Counts, after: Counts) -> Counts:
@@ -60,6 +68,7 @@ class Counts:
             self.failed - before.failed + after.failed,
             self.excluded - before.excluded + after.excluded,
             self.subjects - before.subjects + after.subjects,
+            resting=self.resting - before.resting + after.resting,
         )
 
     def told(self, before: Counts, after: Counts) -> Counts:
@@ -67,6 +76,8 @@ class Counts:
 
         What a subject has against several workers alike is in it once.
         """
+        if self is before:
+            return after  # nobody else has told anything of it, as long as there is one worker
         sum_ = self.moved(before, after)
         sum_.complaints = self.complaints | after.complaints
         return sum_
@@ -84,11 +95,11 @@ Seconds = Mapping[int, Second]  # one that has not moved is the same object each
 class _Entry:
     """One cell as it is being counted."""
 
-    __slots__ = ("asked", "complaints", "excluded", "failed", "key", "moved", "ok", "second", "subjects")
+    __slots__ = ("asked", "complaints", "excluded", "failed", "key", "moved", "ok", "resting", "second", "subjects")
 
     def __init__(self, second: int, key: Key) -> None:
         self.second, self.key = second, key
-        self.asked = self.ok = self.failed = self.excluded = self.subjects = 0
+        self.asked = self.ok = self.failed = self.excluded = self.subjects = self.resting = 0
         self.complaints: set[int] | None = None  # made when needed: there may be a thousand entries a second
         self.moved = False
 
@@ -99,7 +110,7 @@ class _Entry:
     @property
     def counts(self) -> Counts:
         complaints = frozenset(self.complaints) if self.complaints else NOBODY
-        return Counts(self.asked, self.ok, self.failed, self.excluded, self.subjects, complaints)
+        return Counts(self.asked, self.ok, self.failed, self.excluded, self.subjects, complaints, self.resting)
 
     def complain(self, of: int) -> None:
         if self.complaints is None:
@@ -160,6 +171,15 @@ class Tally:
             entry.moved = True
             self._moved.append(entry)
 
+    def rests(self, second: int, by: int) -> None:
+        """So many more of the open requests decided in `second` rest, or fewer."""
+        entry = self.entries.get(second)
+        if entry is not None:
+            entry.resting += by
+            if not entry.moved:
+                entry.moved = True
+                self._moved.append(entry)
+
     def complained(self, second: int, kind: int, subject: int) -> None:
         """A request that is about to be closed was answered, but late, or with a refusal."""
         entry = self.entries.get(second)
@@ -177,7 +197,7 @@ class Tally:
             entry = self.entries[second] = _Entry(second, self._key)
             self._begun.setdefault(second, []).append(self)
         self._latest = entry
-        self._subjects = set()
+        self._subjects.clear()
         return entry
 
 

@@ -7,10 +7,11 @@ relayed     what legacy answers and nobody compares, from connection to connecti
 router      everything else: ask a side, fall back, count, offer to the shadow
 upstream    a side, as an ASGI app; `pool`, `unfinished`, `connection`, `reply` and `dial` below it
 native      the native side: an ASGI app in this process, or an upstream that is probed
-books       where every request is counted
+books       where every request is counted; `resting`: which of the open ones wait for their users, and not for a side
 admin       the operators' port; `asked`, `told`, `refusals` beside it, `events` as they happen, `webhooks` for others
 cli         `strangler …`; what its `commands` do, over `orders` to that port, and say, by `show` and `terminal`
 ramps       carries the routes' ramps on; `ramping` is their part of the operators' port
+mismatches  the operators' port's part about what the sides differ in; `mismatch_command` is the command's
 load        what users send and legacy is asked, minute by minute, over all workers
 trips       tells the application that native tripped
 supervisor  several of these processes

@@ -30,13 +30,13 @@ from proxy import told
 from proxy.asked import MOST, body_of, count_of, generation_of, share_of, why_of
 from proxy.churn import Concern
 from proxy.events import Events
+from proxy.mismatches import Mismatches
 from proxy.ramping import Ramping
 from proxy.refusals import Handler, answered, error, refused
 from proxy.roles import Role
 from proxy.siblings import Siblings
 from proxy.tokens import Tokens
 from proxy.webhooks import Webhook
-from shadow.journal import Journal
 
 __all__ = ["MOST", "Admin", "Tokens"]
 
@@ -54,7 +54,7 @@ class Admin:
         store: Store,
         seeds: Mapping[str, Flag],
         siblings: Siblings,
-        journal: Journal,
+        mismatches: Mismatches,
         tokens: Tokens,
         stopping: asyncio.Event,
         webhooks: Sequence[Webhook],
@@ -65,7 +65,8 @@ class Admin:
         *,
         ramping: Ramping,
     ) -> None:
-        self._loop, self._store, self._seeds, self._siblings, self._journal = loop, store, seeds, siblings, journal
+        self._loop, self._store, self._seeds, self._siblings = loop, store, seeds, siblings
+        self._mismatches = mismatches
         self._tokens, self._ready, self._native_ready, self._source = tokens, ready, native_ready, source
         self._concerns, self._ramping = concerns, ramping
         self.events, self._hooks = Events(store, stopping), webhooks
@@ -89,7 +90,7 @@ class Admin:
                 Route("/audit", self._shown(self._audit)),
                 Route("/events", self._shown(self._listening)),
                 Route("/webhooks", self._shown(self._webhooks)),
-                Route("/mismatches", self._shown(self._mismatches)),
+                *self._mismatches.routes(self._shown, self._ordered),
             ],
             exception_handlers={HTTPException: refused},
         )
@@ -189,15 +190,6 @@ class Admin:
                 return JSONResponse({"webhooks": [await hook.told() for hook in self._hooks]})
         except (RedisError, OSError) as fault:  # TimeoutError is one
             return error(503, f"what webhooks were told cannot be read ({fault}); they are told as soon as it can")
-
-    async def _mismatches(self, request: Request) -> Response:
-        count, route = count_of(request), self._asked_of(request)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                entries = await self._journal.latest(count, route)
-        except (RedisError, OSError) as fault:  # TimeoutError is one
-            return error(503, f"the journal cannot be read ({fault}); comparisons go on and are counted in the metrics")
-        return JSONResponse({"mismatches": [told.mismatch(entry) for entry in entries]})
 
     def _asked_of(self, request: Request) -> str | None:
         """The route that a question is about, if it is about one."""

@@ -11,6 +11,7 @@ from starlette.types import Message, Receive, Send
 
 from proxy.errors import ClientStalled, Saturated, SideFailed
 from proxy.headers import Header, message_head, status_line
+from proxy.resting import Resting
 from shadow.observation import Recorder
 
 DISCARDED = b"x-strangler-discarded"
@@ -19,15 +20,16 @@ DISCARDED = b"x-strangler-discarded"
 class Kept:
     """`receive`, keeping up to `limit` bytes of the body it hands out, so that another side can be asked the same.
 
-    `left`: the user has gone. `ended_at`: when the request was whole, by `time.perf_counter`.
+    `left`: the user has gone. `ended_at`: when the request was whole, by `time.perf_counter`. `resting` hears while
+    more of the body is waited for.
     """
 
-    __slots__ = ("_chunks", "_limit", "_receive", "_waits", "ended", "ended_at", "left", "size")
+    __slots__ = ("_chunks", "_limit", "_receive", "_resting", "_waits", "ended", "ended_at", "left", "size")
 
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self._receive, self._limit = receive, limit
+    def __init__(self, receive: Receive, limit: int, resting: Resting | None = None) -> None:
+        self._receive, self._limit, self._resting = receive, limit, resting
         self._chunks: list[bytes] = []
-        self._waits: Callable[[bool], None] | None = None
+        self._waits: Callable[[bool], None] | None = None if resting is None else resting.sends
         self.size = 0
         self.ended = self.left = False
         self.ended_at = 0.0
@@ -44,9 +46,11 @@ class Kept:
     async def __call__(self) -> Message:
         if self._waits is not None and not self.ended:
             self._waits(True)
-            message = await self._receive()
-            if self._waits is not None:
-                self._waits(False)
+            try:
+                message = await self._receive()
+            finally:  # who asked may have changed its mind
+                if self._waits is not None:
+                    self._waits(False)
         else:
             message = await self._receive()
         if message["type"] == "http.disconnect":
@@ -61,6 +65,11 @@ class Kept:
             elif not self.whole:
                 self._chunks.clear()
         return message
+
+    def over(self) -> None:
+        """The request is about to be closed."""
+        if self._resting is not None:
+            self._resting.over()
 
     @property
     def whole(self) -> bool:
@@ -85,12 +94,15 @@ class Kept:
 
 
 class Answer:
-    """`send`, with status and progress noted. What is `held` reaches nobody, so that another answer can be given."""
+    """`send`, with status and progress noted. What is `held` reaches nobody, so that another answer can be given.
 
-    __slots__ = ("_judge", "_recorder", "_send", "complete", "discarded", "held", "started", "status")
+    `resting` hears when it begins.
+    """
 
-    def __init__(self, send: Send, recorder: Recorder | None = None) -> None:
-        self._send, self._recorder = send, recorder
+    __slots__ = ("_judge", "_recorder", "_resting", "_send", "complete", "discarded", "held", "started", "status")
+
+    def __init__(self, send: Send, recorder: Recorder | None = None, resting: Resting | None = None) -> None:
+        self._send, self._recorder, self._resting = send, recorder, resting
         self._judge: Callable[[Answer], bool] | None = None
         self.status = 0
         self.started = self.complete = self.held = self.discarded = False
@@ -121,6 +133,8 @@ class Answer:
             self.discarded = any(name.lower() == DISCARDED and value == b"1" for name, value in message["headers"])
         self.held = self._judge is not None and not self._judge(self)
         self.started = not self.held
+        if self._resting is not None and self.started:
+            self._resting.begins()
 
 
 def refusal(side: str, failure: SideFailed | ClientStalled, request_id: str) -> tuple[int, list[Header], bytes]:

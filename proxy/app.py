@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -23,6 +22,7 @@ from proxy.decider import Decider, nobody
 from proxy.doorkeeper import prefaced
 from proxy.forwarding import Forwarding
 from proxy.front import Front
+from proxy.here import Here
 from proxy.judged import slow_over
 from proxy.line import Line
 from proxy.local import obeying
@@ -34,12 +34,12 @@ from proxy.pulse import Pulse
 from proxy.relay import Relay
 from proxy.router import Router
 from proxy.routes import RouteTable
-from proxy.server import Server
+from proxy.server import Server, settle
 from proxy.siblings import NoSiblings, Siblings, Supervised
 from proxy.sides import Sides, fallbacks
 from proxy.signature import Secret
 from proxy.source import states_of, told_of, unleash_of
-from proxy.stores import first_flags, loop_of, ramping_of, stores, webhooks_of
+from proxy.stores import first_flags, loop_of, mismatches_of, ramping_of, stores, webhooks_of
 from proxy.subject import Subject
 from proxy.tasks import Tasks
 from proxy.tls import Certificate
@@ -48,14 +48,12 @@ from proxy.tunnels import Tunnels
 from proxy.values import read_secret
 from proxy.watchdog import NOBODY_REPLACES, STANDS_STILL, Stall, Watchdog
 from proxy.ways import Ways
+from shadow.ask import Sign
 from shadow.runner import Limits as ShadowLimits
 from shadow.runner import Runner
 
 log = structlog.get_logger()
 FADE_EVERY = 60.0  # seconds
-# New objects until rings among them are looked for. Requests on their way are more than Python's 700 at any moment:
-# they would be taken for old ones, and for their sake all old ones be looked through again and again.
-YOUNG = 10_000
 ADMIN_DRAIN = 5.0  # seconds that orders in flight have when the process is told to stop
 
 
@@ -78,16 +76,7 @@ class Strangler:
         self._seeds = {route.name: Flag(native=route.share, shadow=route.shadow) for route in config.routes}
         peers = Peers(config.trusted_proxies)
         forwarding = Forwarding(peers, Secret(read_secret(config.secret)) if config.secret else None)
-        self.runner = Runner(
-            sides=self.sides.candidates,
-            rules={route.name: route.rules for route in config.routes},
-            journal=self._journal,
-            limits=ShadowLimits(**config.shadow.model_dump()),
-            on_result=lambda route, side, outcome: self.metrics.compared.labels(route, side, outcome).inc(),
-            on_drop=lambda route, reason: self.metrics.drops.labels(route, reason).inc(),
-            now=time.time,
-            sign=forwarding.signed,
-        )
+        self.runner = self._runner(config, forwarding.signed)
         self.books = Books(slow_over(config), self.loop.window, self.metrics, self.runner)
         subject = Subject(config.subject)
         self.subjects = Watch(subject.sources)
@@ -108,7 +97,8 @@ class Strangler:
         relay = Relay(self.legacy, self.books, record)
         to_legacy = self.sides.dials[Side.LEGACY.value]
         tunnels = Tunnels(to_legacy, config.legacy.limits, forwarding, self.metrics, self.tasks)
-        self.ways = Ways(forwarding, decide, relay, tunnels.open)
+        here = Here(self.metrics.here, access.record_arrived if config.log.access else None)
+        self.ways = Ways(forwarding, decide, relay, tunnels.open, here)
         front = functools.partial(Front, self.ways)
         self.front: Any = prefaced(front, peers) if config.proxy_protocol else front
         self.certificate = Certificate(config.tls.certificate, config.tls.key) if config.tls else None
@@ -116,12 +106,26 @@ class Strangler:
         others = Supervised(line, pulse, self.loop, self.metrics) if line and pulse else None
         self.siblings: Siblings = others or NoSiblings(self.metrics)
         self.watchdog = Watchdog(config.watchdog, self._stalled)
-        ramping, self.ramps, self.loads = ramping_of(config, self._store, self.loop, self.metrics)
-        self.webhooks = webhooks_of(config, self._store, self._redis)
-        asked = self.siblings, self._journal, Tokens(config.admin.tokens), self.stopping, self.webhooks
+        ramping, self.ramps, self.loads = ramping_of(config, self._store, self.loop, self.metrics, states[1])
+        self.webhooks = webhooks_of(config, self._store, self._redis, self.metrics)
+        mismatches = mismatches_of(config, self._journal, self.loop, self._store)
+        asked = self.siblings, mismatches, Tokens(config.admin.tokens), self.stopping, self.webhooks
         self.admin = Admin(self.loop, self._store, self._seeds, *asked, *states, ramping=ramping).app
         watched = (lambda: self.loop.snapshot), (lambda: self.loop.verdicts), self.pools, self._states()
         self.metrics.watch(*watched, config.holdbacks)
+
+    def _runner(self, config: Config, sign: Sign) -> Runner:
+        return Runner(
+            sides=self.sides.candidates,
+            rules={route.name: route.rules for route in config.routes},
+            journal=self._journal,
+            limits=ShadowLimits(**config.shadow.model_dump()),
+            on_result=lambda route, side, outcome: self.metrics.compared.labels(route, side, outcome).inc(),
+            on_drop=lambda route, reason: self.metrics.drops.labels(route, reason).inc(),
+            now=time.time,
+            sign=sign,
+            on_ignored=self.metrics.covered,
+        )
 
     def _states(self) -> States:
         """What is read at each scrape."""
@@ -183,9 +187,7 @@ class Strangler:
             serving = [self.tasks.start(server.run_until_stopped()) for server in servers]
             for server in servers:
                 await server.serving.wait()
-            gc.collect()
-            gc.freeze()  # what is there now stays: to look through it again and again would stop traffic each time
-            gc.set_threshold(YOUNG)
+            settle()
             self.siblings.ready(self._drain, self.watchdog.limit)
             await self.stopping.wait()
             for server, task in zip(servers, serving, strict=True):

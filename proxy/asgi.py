@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from urllib.parse import unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from proxy.batched import Batched
 from proxy.headers import Header
 
 
@@ -51,13 +50,25 @@ def origin_form(url: bytes, method: bytes) -> tuple[bytes, bytes | None]:
     return target, authority.rpartition(b"@")[2]
 
 
+class Writer(Protocol):
+    """A user's connection, which takes what the cycle says to a transport: it knows better when to close."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def is_closing(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+    def reset(self) -> None: ...
+
+
 def asgi_cycle(
-    server: HttpToolsProtocol, out: Batched, scope: Scope, *, invites: bool, keep_alive: bool
+    server: HttpToolsProtocol, user: Writer, scope: Scope, *, invites: bool, keep_alive: bool
 ) -> RequestResponseCycle:
     """uvicorn's cycle for one request. `invites`: an upload waits to be told to continue."""
     return RequestResponseCycle(
         scope=cast(Any, scope),
-        transport=cast(asyncio.Transport, out),
+        transport=cast(asyncio.Transport, user),
         flow=server.flow,
         logger=server.logger,
         access_logger=server.access_logger,
@@ -101,6 +112,6 @@ def close_delimited(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
             await app(scope, receive, unchunked)
         finally:
             if delimited and not cycle.response_complete:
-                cast(Batched, cycle.transport).reset()
+                cast(Writer, cycle.transport).reset()
 
     return within

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from starlette.types import Scope
@@ -47,7 +46,7 @@ class Books:
             latency = Latency()
             for side, pages in ((Side.LEGACY, self._legacy), (Side.NATIVE, self._native)):
                 tally, account = window.tally(route, side), metrics.account(route, side)
-                pages[route] = _Page(tally, account, latency, slow_over.get(route, math.inf))
+                pages[route] = _Page(tally, account, latency, slow_over.get(route, 0.0))
 
     def opened(self, route: str, decision: Decision, second: int) -> None:
         if decision.subject is not None:  # else nobody judges it: most routes wait for their turn
@@ -56,10 +55,14 @@ class Books:
         elif decision.forced_by is not None:
             self._metrics.forced.labels(route, decision.primary.value).inc()
 
+    def rests(self, route: str, decision: Decision, second: int, rests: bool) -> None:
+        if decision.subject is not None and decision.primary is Side.LEGACY:  # only legacy's waiting is evidence
+            self._legacy[route].tally.rests(second, 1 if rests else -1)
+
     def closed(self, exchange: Exchange) -> None:
         route, decided = exchange.route, exchange.decision.primary
         page = (self._legacy if decided is Side.LEGACY else self._native)[route]
-        ended = outcome(exchange, page.latency.quantile(P99) if exchange.left else None)
+        ended = outcome(exchange, page.latency.quantile(P99) if exchange.left else None, page.slow_over)
         if ended is Outcome.OK and decided is Side.LEGACY and exchange.waited is not None:
             page.latency.observe(exchange.waited)
         if (subject := exchange.decision.subject) is not None:

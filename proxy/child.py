@@ -13,12 +13,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from math import inf
 
-from proxy.line import Line, Word
+from proxy.line import Heard, Line, Word
 from proxy.post import Post
 from proxy.pulse import felt, pair
 from proxy.sockets import Doors
-
-Heard = tuple[str, float, str, str]  # a trip: its route, when, why, who
 
 
 class Child:

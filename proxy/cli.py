@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flags.flag import Side
-from proxy import arguments, commands, terminal
+from proxy import arguments, commands, mismatch_command, terminal
 from proxy.arguments import BadUsage, Parser
 from proxy.faults import ConfigError
 from proxy.orders import OrderFailed
@@ -28,6 +28,9 @@ def main(given: Sequence[str] | None = None) -> int:
     sys.path.insert(0, str(Path.cwd()))  # `native.app` is found as `python -m` would find it
     try:
         code: int = options.run(options)
+    except BadUsage as error:
+        terminal.misused(str(error), error.usage, as_json=options.json)
+        return 2
     except ConfigError as error:
         terminal.faulty(error, options.config, is_order=options.is_order, as_json=options.json)
         return 2
@@ -96,11 +99,10 @@ def _parser() -> argparse.ArgumentParser:
     order("seed", commands.seed, "Write the configured shares of routes that the store has no flag for yet.")
     order("events", commands.events, "Tell of each change of a flag as it happens, until you press Ctrl-C.")
     audit = order("audit", commands.audit, "Show who changed which flag, when and why; the latest first.")
-    mismatches = order("mismatches", commands.mismatches, "Show the latest differences between the sides.")
+    mismatch_command.add(order("mismatches", mismatch_command.run, "Show, resolve or mute what the sides differ in."))
     order("webhooks", commands.webhooks, "Show what webhooks were told of trips and resets, and what they never took.")
-    for listed in (audit, mismatches):
-        listed.add_argument("route", nargs="?", metavar="ROUTE", help="only this route's")
-        listed.add_argument("--count", type=arguments.count, default=20, help="how many at most (20)")
+    audit.add_argument("route", nargs="?", metavar="ROUTE", help="only this route's")
+    audit.add_argument("--count", type=arguments.count, default=20, help="how many at most (20)")
     return parser
 
 
@@ -144,14 +146,15 @@ def _add_way_up(ramp: argparse.ArgumentParser) -> None:
         ("abort", "end it; the share stays, `strangler rollback` takes it back"),
     ):
         turns.add_argument(f"--{turn}", dest="turn", action="store_const", const=turn, help=about)
+    _add_what_is_meant(ramp, "the flag that it begins from, or the ramp that is turned,")
 
 
-def _add_what_is_meant(order: argparse.ArgumentParser) -> None:
+def _add_what_is_meant(order: argparse.ArgumentParser, which: str = "the flag") -> None:
     order.add_argument(
         "--generation",
         metavar="N",
         type=arguments.generation,
-        help="only if the flag is still of this generation, as `strangler status --json` told it",
+        help=f"only if {which} is still of this generation, as `strangler status --json` told it",
     )
     order.add_argument("--why", default="", help="the reason, for those who look at it later")
 

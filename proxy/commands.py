@@ -14,14 +14,14 @@ from flags.errors import UnknownRoute
 from flags.flag import Side
 from flags.outlook import by_thresholds
 from flags.rollback import Judge
-from proxy import local, show, terminal, watching
+from proxy import local, scarcity, show, terminal, watching
 from proxy.config import load, load_admin, route_names
 from proxy.contradictions import Values
 from proxy.descriptors import raise_limit
 from proxy.faults import Fault
 from proxy.forcing import Force
 from proxy.judged import rule_of, rules_of
-from proxy.orders import OrderFailed, Orders
+from proxy.orders import LONG, OrderFailed, Orders
 from proxy.post import Post
 from proxy.signature import Secret
 from proxy.values import read_secret
@@ -108,7 +108,7 @@ def force(options: argparse.Namespace) -> int:
 def status(options: argparse.Namespace) -> int:
     if options.watch:
         return _watch(options)
-    orders = _orders(options)
+    orders = orders_to(options)
     if options.route is None:
         told = orders.ask("GET", "/flags")
         return _say(told, show.status(told), options)
@@ -117,7 +117,7 @@ def status(options: argparse.Namespace) -> int:
 
 
 def _watch(options: argparse.Namespace) -> int:
-    orders = _orders(options)
+    orders = orders_to(options)
 
     def draw() -> None:
         try:
@@ -132,29 +132,35 @@ def _watch(options: argparse.Namespace) -> int:
 
 
 def events(options: argparse.Namespace) -> int:
-    watching.follow(_orders(options), lambda told: terminal.line(told, show.record(told), as_json=options.json))
+    watching.follow(orders_to(options), lambda told: terminal.line(told, show.record(told), as_json=options.json))
     return 0
 
 
 def webhooks(options: argparse.Namespace) -> int:
-    told = _orders(options).ask("GET", "/webhooks")
+    told = orders_to(options).ask("GET", "/webhooks")
     return _say(told, show.webhooks(told), options)
 
 
 def audit(options: argparse.Namespace) -> int:
-    told = _orders(options).ask("GET", "/audit", **_latest(options))
+    only = {"route": options.route} if options.route else {}
+    told = orders_to(options).ask("GET", "/audit", None, count=str(options.count), **only)
     return _say(told, show.audit(told), options)
 
 
 def move(options: argparse.Namespace) -> int:
-    return _ordered(options, "PATCH", _flag(options.route), {options.key: options.share, **_meant(options)})
+    path = _flag(options.route)
+    done = _ordered(options, "PATCH", path, {options.key: options.share, **_meant(options)})
+    if options.key == "share" and not options.json:
+        scarcity.warn(orders_to(options), path)
+    return done
 
 
 def rollback(options: argparse.Namespace) -> int:
     if options.local or options.state:
         return _rollback_here(options)
-    path = "/rollback" if options.all else f"{_flag(options.route)}/rollback"
-    return _ordered(options, "POST", path, {"why": options.why})
+    if options.all:
+        return _ordered(options, "POST", "/rollback", {"why": options.why}, patience=LONG)
+    return _ordered(options, "POST", f"{_flag(options.route)}/rollback", {"why": options.why})
 
 
 def _rollback_here(options: argparse.Namespace) -> int:
@@ -188,13 +194,13 @@ def _meant(options: argparse.Namespace) -> dict[str, Any]:
 
 def ramp(options: argparse.Namespace) -> int:
     """Without shares it is looked at or turned; with them, what they would bring is shown before anything is moved."""
-    orders, path = _orders(options), f"{_flag(options.route)}/ramp"
+    orders, path = orders_to(options), f"{_flag(options.route)}/ramp"
     if options.turn is None and options.shares:
         return _begin_ramp(options, orders, path)
     if options.shares:
         raise OrderFailed(f"nothing changed: --{options.turn} takes no shares")
     if options.turn in TURNS:
-        told = orders.ask("PATCH", path, {"state": TURNS[options.turn]})
+        told = orders.ask("PATCH", path, {"state": TURNS[options.turn], **_meant(options)})
         return _say(told, show.ramp(told), options)
     told = orders.ask("GET", path)
     return _say(told, f"{show.ramp(told)}\n{show.prospects(told)}" if told["ramp"] else show.ramp(told), options)
@@ -207,7 +213,7 @@ def _begin_ramp(options: argparse.Namespace, orders: Orders, path: str) -> int:
     if not options.json:
         terminal.line(told, show.prospects(told), as_json=False)
     order = {"shares": options.shares, "hold": options.hold, "minRequests": options.min_requests}
-    begun = orders.ask("POST", path, order)
+    begun = orders.ask("POST", path, {**order, **_meant(options)})
     return _say({**told, **begun}, show.ramp(begun), options)
 
 
@@ -216,25 +222,18 @@ def _flag(route: str) -> str:
 
 
 def seed(options: argparse.Namespace) -> int:
-    told = _orders(options).ask("POST", "/seed", {})
+    told = orders_to(options).ask("POST", "/seed", {})
     return _say(told, "seeded: " + (", ".join(told["seeded"]) or "nothing; every route has a flag already"), options)
 
 
-def mismatches(options: argparse.Namespace) -> int:
-    told = _orders(options).ask("GET", "/mismatches", **_latest(options))
-    return _say(told, show.mismatches(told), options)
-
-
-def _latest(options: argparse.Namespace) -> dict[str, Any]:
-    return {"count": str(options.count)} | ({"route": options.route} if options.route else {})
-
-
-def _ordered(options: argparse.Namespace, method: str, path: str, order: dict[str, Any]) -> int:
-    told = _orders(options).ask(method, path, order)
+def _ordered(
+    options: argparse.Namespace, method: str, path: str, order: dict[str, Any], patience: float | None = None
+) -> int:
+    told = orders_to(options).ask(method, path, order, patience)
     return _say(told, "\n".join(change["words"] for change in told["changes"]), options)
 
 
-def _orders(options: argparse.Namespace) -> Orders:
+def orders_to(options: argparse.Namespace) -> Orders:
     if options.admin is not None:
         return Orders(options.admin)
     admin = load_admin(options.config, os.environ)

@@ -41,13 +41,17 @@ class Exchange:
 PATIENCE = 1.0  # seconds of waiting after which leaving is our failure, while legacy's own pace is not known
 
 
-def outcome(exchange: Exchange, patience: float | None) -> Outcome:
-    """`patience`: legacy's p99 for this route in seconds, if known; who waits longer and leaves was failed."""
+def outcome(exchange: Exchange, usual: float | None, slow_over: float) -> Outcome:
+    """`usual`: legacy's p99 for this route in seconds, if known; `slow_over`: those after which an answer is late.
+
+    Who waits longer than both and leaves was failed. By the p99 of a legacy of milliseconds alone, every user who
+    changes his mind would be held against whichever side is slower, quick as it may be.
+    """
     if exchange.failure == Refused.kind and exchange.decision.primary is Side.NATIVE:
         return Outcome.EXCLUDED  # it is being deployed: whoever comes next finds it unavailable, which is no failure
     if exchange.failure is not None:
         return Outcome.FAILED
     if exchange.left:
-        waited_long = exchange.waited is not None and exchange.waited > (PATIENCE if patience is None else patience)
-        return Outcome.FAILED if waited_long else Outcome.EXCLUDED
+        patience = max(PATIENCE if usual is None else usual, slow_over)
+        return Outcome.FAILED if exchange.waited is not None and exchange.waited > patience else Outcome.EXCLUDED
     return Outcome.OK

@@ -15,37 +15,43 @@ _LIMIT = b"max-forwards"
 _DIGITS = 9  # of the largest number of hops that is told on
 
 
+_HERE = {
+    "OPTIONS": (200, "This is the proxy, and Max-Forwards let the request go no further."),
+    # To send back what came is what TRACE is for, but nobody here knows which of the headers hold secrets.
+    "TRACE": (405, "This is the proxy, where Max-Forwards ends the way, and it sends no request back."),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What the last hop answers."""
+    """A request that goes no further, and what it is answered. `at`: when it came, by `time.perf_counter`."""
 
-    status: int
-    message: str
+    request_id: str
+    client: str
+    method: str
+    target: bytes
+    at: float
+
+    @property
+    def status(self) -> int:
+        return _HERE[self.method][0]
 
     def answer(self) -> bytes:
         """The whole answer, after which the connection closes."""
-        body = json.dumps({"message": self.message}).encode()
+        status, message = _HERE[self.method]
+        body = json.dumps({"message": message, "requestId": self.request_id}).encode()
         head = (
-            f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}\r\n"
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
             f"allow: {', '.join(METHODS)}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            f"x-request-id: {self.request_id}\r\n"
             "cache-control: no-store\r\nconnection: close\r\n\r\n"
         )
         return head.encode() + body
 
 
-_HERE = {
-    b"OPTIONS": Arrived(200, "This is the proxy, and Max-Forwards let the request go no further."),
-    # To send back what came is what TRACE is for, but nobody here knows which of the headers hold secrets.
-    b"TRACE": Arrived(405, "This is the proxy, where Max-Forwards ends the way, and it sends no request back."),
-}
-
-
-def arrived(method: bytes, headers: Iterable[Header]) -> Arrived | None:
-    """The answer, if the request goes no further."""
-    if method not in COUNTED:
-        return None
-    return _HERE[method] if any(name == _LIMIT and _is_none(value) for name, value in headers) else None
+def goes_no_further(headers: Iterable[Header]) -> bool:
+    return any(name == _LIMIT and _is_none(value) for name, value in headers)
 
 
 def one_hop_on(headers: Iterable[Header]) -> list[Header]:

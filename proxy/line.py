@@ -6,8 +6,9 @@ import asyncio
 import enum
 import socket
 import struct
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import suppress
+from typing import Any
 
 HEAD = struct.Struct(">cI")
 
@@ -19,6 +20,18 @@ class Word(enum.Enum):
     COUNTS = b"c"  # a worker's exposition, or the answer to EVERYONE: that of all others
     EVERYONE = b"e"  # a worker asks what all others have counted
     TRIPS = b"t"  # the trips that the store has not heard of, as JSON
+
+
+_WORDS = {word.value: word for word in Word}
+
+
+Heard = tuple[str, float, str, str]  # a trip: its route, when, why, who
+
+
+def heard(told: Iterable[Sequence[Any]]) -> set[Heard]:
+    """Trips as the other end tells them. While workers are replaced one by one the ends may be of two versions: what a
+    later one adds is passed over."""
+    return {(route, at, why, who) for route, at, why, who, *_ in told}
 
 
 class Line:
@@ -47,7 +60,9 @@ class Line:
         try:
             while True:
                 word, size = HEAD.unpack(await self._reader.readexactly(HEAD.size))
-                yield Word(word), await self._reader.readexactly(size)
+                body = await self._reader.readexactly(size)
+                if word in _WORDS:  # those of a later version mean nothing here
+                    yield _WORDS[word], body
         except (asyncio.IncompleteReadError, OSError):
             return
 

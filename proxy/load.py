@@ -1,4 +1,4 @@
-"""What users send and what legacy is asked, minute by minute, over all workers: whether a rollback would fit."""
+"""What users send and what legacy answers, minute by minute, over all workers: whether a rollback would fit."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from flags.store import Store
 from flags.window import Outcome
 from proxy.exchange import UNMATCHED
 from proxy.exposition import Number
-from proxy.metrics import COMPARED, Metrics
+from proxy.metrics import Metrics
 
 EVERY = 10.0  # seconds between two looks
 LOOKS = 30  # over which a route's rate is taken
 LATE = 3  # minutes of which other workers may have more to say
+ANSWERED = ("matched", "ignored", "unconfirmed")  # comparisons; a mismatch may be that legacy refused
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -34,7 +35,7 @@ class Loads:
         self._store, self._worker, self._now = store, worker, now
         names = (*routes, UNMATCHED)
         self._sent = {route: [number for side in Side for number in _of(metrics, route, side)] for route in names}
-        self._asked = [number for route in names for number in _of_legacy(metrics, route)]
+        self._answered = [number for route in names for number in _by_legacy(metrics, route)]
         self._before = Load()
         self._looks: deque[tuple[float, Mapping[str, float]]] = deque([(now(), self._by_route())], maxlen=LOOKS + 1)
         self._own: dict[int, Load] = {}  # by minute
@@ -68,10 +69,10 @@ class Loads:
         """Count, tell, and hear what the others have told."""
         now, by_route = self._now(), self._by_route()
         self._looks.append((now, by_route))
-        count = Load(int(_sum(self._asked)), int(sum(by_route.values())))
+        count = Load(int(_sum(self._answered)), int(sum(by_route.values())))
         before, self._before = self._before, count
         minute = _minute(now - EVERY / 2)  # when what came since the last look did, taken together
-        since = Load(count.asked - before.asked, count.sent - before.sent)
+        since = Load(count.answered - before.answered, count.sent - before.sent)
         self._own = _kept({**self._own, minute: self._own.get(minute, Load()) + since}, minute)
         told = {at: load for at, load in self._own.items() if at > minute - LATE}
         await self._store.carry(self._worker, told)
@@ -87,10 +88,11 @@ def _of(metrics: Metrics, route: str, side: Side) -> list[Number]:
     return [metrics.requests.labels(route, side.value, outcome.value) for outcome in Outcome]
 
 
-def _of_legacy(metrics: Metrics, route: str) -> list[Number]:
-    """What legacy was asked: by users, in native's place, and to be compared."""
-    compared = [metrics.compared.labels(route, Side.LEGACY.value, outcome) for outcome in COMPARED]
-    return [*_of(metrics, route, Side.LEGACY), metrics.fallbacks.labels(route), *compared]
+def _by_legacy(metrics: Metrics, route: str) -> list[Number]:
+    """What legacy certainly answered: to users, and to be compared. Of a comparison that failed, or of an answer in
+    native's place, nobody knows that here: too little is claimed rather than too much."""
+    compared = [metrics.compared.labels(route, Side.LEGACY.value, outcome) for outcome in ANSWERED]
+    return [metrics.requests.labels(route, Side.LEGACY.value, Outcome.OK.value), *compared]
 
 
 def _sum(numbers: Iterable[Number]) -> float:

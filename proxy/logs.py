@@ -21,6 +21,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 from flags.decide import Decision
 from flags.flag import Flag, Side
 from proxy.exchange import Exchange
+from proxy.hops import Arrived
 from proxy.output import Output
 
 # A traceback's local variables are people's requests: tokens and texts that no log may keep.
@@ -75,6 +76,26 @@ class AccessLog:
             f'"left": {"true" if exchange.left else "false"}, "ms": {exchange.elapsed * 1000:.1f}, '
             f'"event": "request", "level": "info", "timestamp": "{_date(second)}.{microseconds:06d}Z"}}\n'
         )
+
+    def record_arrived(self, arrived: Arrived, elapsed: float) -> None:
+        """A request that no side was asked, for it was to go no further."""
+        second, microseconds = divmod(int(self._now() * 1e6), 1_000_000)
+        record = {
+            "request_id": arrived.request_id,
+            "client": arrived.client,
+            "method": arrived.method,
+            "path": arrived.target.partition(b"?")[0].decode("latin-1"),
+            "status": arrived.status,
+            **dict.fromkeys(("route", "side")),
+            "reason": "max_forwards",
+            **dict.fromkeys(("asked_last", "failure", "withheld")),
+            "left": False,
+            "ms": round(elapsed * 1000, 1),
+            "event": "request",
+            "level": "info",
+            "timestamp": f"{_date(second)}.{microseconds:06d}Z",
+        }
+        self._write(f"{self._start}{json.dumps(record)[1:]}\n")
 
     def record_forced(self, request_id: str, client: str, method: str, target: bytes, exchange: Exchange) -> None:
         """Only what somebody demanded a side for: that is recorded in any case."""

@@ -21,9 +21,10 @@ BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 FAILURES = ("5xx", "exception", "timeout", "refused", "broken", "saturated")
 COMPARED = ("matched", "mismatched", "ignored", "unconfirmed")
 STATUSES = (200, 201, 304, 400, 401, 404, 500, 502, 503, 504)  # others appear when they occur
+HERE = (200, 400, 405, 408, 414, 431, 505)
 DROPS = (
     *("queue_full", "too_large", "encoding", "streaming", "incomplete", "unsafe_method"),
-    *("no_side", "abandoned", "stopped", "fault", "journal"),
+    *("no_side", "abandoned", "stopped", "fault", "comparison", "journal"),
 )
 
 VERDICTS = {Kind.HEALTHY: 1.0, Kind.INCONCLUSIVE: 2.0, Kind.UNHEALTHY: 3.0}  # 0: there is nothing to judge
@@ -51,8 +52,13 @@ class Metrics:
         self.forced = _counter("forced", "Requests whose side a tester demanded, by decided side", "route", "side")
         self.trips = _counter("trips", "Trips that this worker brought about", "route")
         self.compared = _counter("comparisons", "Comparisons by candidate side", "route", "candidate", "outcome")
+        self.ignored = _counter("shadow_ignored", "Differences that a rule covers", "route", "rule")
         self.drops = _counter("shadow_drops", "Shadow work not done", "route", "reason")
         self.upgrades = _counter("upgrades", "WebSocket upgrades by status answered", "status")
+        self.here = _counter("answered_here", "What users were told without a side being asked, by status", "status")
+        self.webhook_events = _counter("webhook_events", "Trips and resets, told or given up", "webhook", "outcome")
+        about = "When a webhook was last known to be told of everything; at first, when this worker began"
+        self.webhook_told = _gauge("webhook_told_timestamp_seconds", about, "webhook")
         self._open_tunnels = _gauge("tunnels", "Open WebSocket tunnels")
         self.tunnels = self._open_tunnels.labels()
         self.seconds = Histogram(
@@ -62,6 +68,8 @@ class Metrics:
         ProcessCollector(registry=self._process)  # processor time, memory, open files
         self._live: Callable[[], Iterable[Family]] = tuple
         self.upgrades.labels("101")
+        for status in HERE:
+            self.here.labels(str(status))
         names = (*routes, UNMATCHED)
         self._accounts = {(route, side): Account(self, route, side) for route in names for side in Side}
         for route in names:
@@ -108,9 +116,14 @@ class Metrics:
         """The exposition in short: without counts of 0. Added to what others counted it comes to the same."""
         return "".join([family.moved() for family in self._families()]).encode() + generate_latest(self._process)
 
+    def covered(self, route: str, rule: str, count: int) -> None:
+        """So many differences of a route's answers were covered by one of its rules."""
+        self.ignored.labels(route, rule).value += count
+
     def _families(self) -> Iterator[Family | Histogram]:
         yield from (self.requests, self.failures, self.answers, self.fallbacks, self.withheld, self.forced, self.trips)
-        yield from (self.compared, self.drops, self.upgrades, self._open_tunnels, self.seconds)
+        yield from (self.compared, self.ignored, self.drops, self.upgrades, self.here, self._open_tunnels, self.seconds)
+        yield from (self.webhook_events, self.webhook_told)
         yield from self._live()
 
 

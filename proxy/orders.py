@@ -17,6 +17,7 @@ from proxy.values import read_tokens
 
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to ask a port that listens on every address
 PATIENCE = 5.0  # seconds
+LONG = 15.0  # seconds that an order for every route may take on a machine that is at its limit
 SILENCE = 40.0  # seconds without a word on a stream, of which every 15 bring one, after which it is given up
 
 Told = Mapping[str, Any]
@@ -42,12 +43,14 @@ class Orders:
         if token:
             self._headers["authorization"] = f"Bearer {token}"
 
-    def ask(self, method: str, path: str, body: dict[str, Any] | None = None, **query: str) -> dict[str, Any]:
+    def ask(
+        self, method: str, path: str, body: dict[str, Any] | None = None, patience: float | None = None, **query: str
+    ) -> dict[str, Any]:
         """The answer's JSON; OrderFailed says why there is none, and what that means."""
-        url = f"http://{self.address}{path}"
+        url, timeout = f"http://{self.address}{path}", self._patience if patience is None else patience
         with self._reaching():
             answer = httpx.request(
-                method, url, json=body, params=query, headers=self._headers, timeout=self._patience, trust_env=False
+                method, url, json=body, params=query, headers=self._headers, timeout=timeout, trust_env=False
             )
         return _told(answer)
 

@@ -17,7 +17,7 @@ from flags.outlook import outlook
 from flags.prospect import DEFECTS, Prospect, prospect
 from flags.ramp import Ramp, State
 from flags.rollback import Rule
-from proxy.asked import Body, body_of
+from proxy.asked import Body, body_of, generation_of, why_of
 from proxy.load import Loads
 from proxy.ramps import Ramps
 from proxy.refusals import Handler
@@ -67,6 +67,7 @@ class Ramping:
             **_prospect(found.prospect, held),
             "needed": list(found.needed),
             "falseAlarm": found.false_alarm,
+            "scarce": found.scarce,
             "words": list(found.words),
         }
 
@@ -87,24 +88,25 @@ class Ramping:
         )
 
     async def _begin(self, request: Request) -> Response:
-        order = await body_of(request, {"shares", "hold", "minRequests"})
+        order = await body_of(request, {"shares", "hold", "minRequests", "generation", "why"})
         said = order.get("shares")
         if not isinstance(said, list):
             raise HTTPException(400, 'shares: a list such as ["1%", "5%", "25%"]')
-        shares, hold, least = _shares(said), _hold(order), _requests(order)
+        way = _shares(said), _hold(order), _requests(order)
+        route, meant = request.path_params["route"], (request.state.holder.name, why_of(order), generation_of(order))
         try:
-            ramp = await self._ramps.begin(request.path_params["route"], shares, hold, least, request.state.holder.name)
+            ramp = await self._ramps.begin(route, *way, *meant)
         except ValueError as fault:
             raise HTTPException(400, f"shares: {fault}") from None
         return self._done(request, ramp)
 
     async def _turn(self, request: Request) -> Response:
-        state = TURNS.get(str((await body_of(request, {"state"})).get("state")))
+        order = await body_of(request, {"state", "generation", "why"})
+        state = TURNS.get(str(order.get("state")))
         if state is None:
             raise HTTPException(400, f"state: one of {', '.join(TURNS)}")
-        return self._done(
-            request, await self._ramps.turn(request.path_params["route"], state, request.state.holder.name)
-        )
+        route, meant = request.path_params["route"], (request.state.holder.name, why_of(order), generation_of(order))
+        return self._done(request, await self._ramps.turn(route, state, *meant))
 
     def _done(self, request: Request, ramp: Ramp) -> Response:
         route = request.path_params["route"]
@@ -120,6 +122,7 @@ class Ramping:
             "minRequests": ramp.min_requests,
             "by": ramp.by,
             "at": ramp.at,
+            "generation": ramp.generation,
             "words": self._ramps.words(route),
         }
 

@@ -14,10 +14,11 @@ from contextlib import suppress
 
 import structlog
 
-from flags.errors import Followed, Refused, Stale, StoreUnavailable, Tripped
+from flags.audit import Note
+from flags.errors import Followed, Overtaken, Refused, Stale, StoreUnavailable, Tripped
 from flags.flag import Flag, Side, percent
 from flags.loop import Loop
-from flags.ramp import Ramp, State, Watch, Watched, onward, raised, stands, told
+from flags.ramp import Ramp, State, Watch, Watched, began, onward, raised, stands, told, turned
 from flags.store import Store
 from flags.window import NONE
 
@@ -32,7 +33,8 @@ class NotNow(Refused):
 
 
 class Ramps:
-    """`ramps` are the fleet's, each route's latest. `clock` is one that nobody sets."""
+    """`ramps` are the fleet's, each route's latest. `ready`: whether native takes requests of this worker. `clock` is
+    one that nobody sets."""
 
     def __init__(
         self,
@@ -40,12 +42,14 @@ class Ramps:
         loop: Loop,
         *,
         followed: bool = False,
+        ready: Callable[[], bool] = lambda: True,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
         every: float = EVERY,
     ) -> None:
         self.ramps: Mapping[str, Ramp] = {}
-        self._store, self._loop, self._followed, self._now, self._clock = store, loop, followed, now, clock
+        self._store, self._loop, self._followed, self._ready = store, loop, followed, ready
+        self._now, self._clock = now, clock
         self._watches: dict[str, Watch] = {}
         self._every = every
         self._talking = asyncio.Lock()  # each conversation with the store acts on what the one before heard
@@ -78,35 +82,53 @@ class Ramps:
         ramp = self.ramps.get(route)
         return None if ramp is None else told(ramp, self._loop.verdicts.get(route), self._watched(route))
 
-    async def begin(self, route: str, shares: Sequence[int], hold: float, min_requests: int, who: str) -> Ramp:
-        """A new way up, from the share that is in force; ValueError if these are no steps of one."""
+    async def begin(
+        self,
+        route: str,
+        shares: Sequence[int],
+        hold: float,
+        min_requests: int,
+        who: str,
+        why: str = "",
+        generation: int | None = None,
+    ) -> Ramp:
+        """A new way up, from the share that is in force; ValueError if these are no steps of one.
+
+        `generation`: of the flag that the order is meant for.
+        """
         async with self._talking:
             await self._hear()
             await self._loop.refresh()
             flag, before, now = self._loop.get(route), self.ramps.get(route), self._now()
             self._check(route, flag, before)
-            generation = before.generation if before is not None else 0
-            ramp = Ramp(tuple(shares), hold, min_requests, who, flag.generation, now, generation=generation)
+            if generation not in (None, flag.generation):
+                raise Stale(route, flag)
+            known = before.generation if before is not None else 0
+            ramp = Ramp(tuple(shares), hold, min_requests, who, flag.generation, now, generation=known)
             if ramp.share < flag.native:
                 share = percent(flag.native)
                 raise NotNow(
                     f"{route}: native answers {share} already, and a ramp only raises; nothing changed. Begin it at "
                     f"{share} or above, or set the share first"
                 )
-            await self._order(route, generation, ramp.into(State.RUNNING, now))
+            await self._order(route, known, ramp.into(State.RUNNING, now), self._note(route, who, why, began(ramp)))
             await self._move(route)
             return self.ramps[route]
 
-    async def turn(self, route: str, state: State, who: str) -> Ramp:
-        """Pause, resume or abort: the share stays where it is."""
+    async def turn(self, route: str, state: State, who: str, why: str = "", generation: int | None = None) -> Ramp:
+        """Pause, resume or abort: the share stays where it is. `generation`: of the ramp that is meant."""
         self._loop.get(route)
         async with self._talking:
             await self._hear()
             ramp = self.ramps.get(route)
             if ramp is None or not ramp.is_open:
                 raise NotNow(f"{route}: no ramp is under way here; nothing changed")
+            if generation not in (None, ramp.generation):
+                at = f"at generation {ramp.generation} now"
+                raise NotNow(f"{route}: its ramp is {at}, and nothing changed; look and try again")
             if ramp.state is not state:
-                await self._order(route, ramp.generation, ramp.into(state, self._now(), f"by {who}"))
+                after = ramp.into(state, self._now(), f"by {who}: {why}" if why else f"by {who}")
+                await self._order(route, ramp.generation, after, self._note(route, who, why, turned(after)))
             return self.ramps[route]
 
     def _check(self, route: str, flag: Flag, before: Ramp | None) -> None:
@@ -131,7 +153,8 @@ class Ramps:
         self._watch(route, ramp, flag)
         after = onward(ramp, flag, self._loop.verdicts.get(route), self._watched(route), self._now())
         if after is not ramp:
-            if not await self._write(route, ramp.generation, after):
+            over = None if after.is_open else self._note(route, f"ramp of {ramp.by}", "", turned(after))
+            if not await self._write(route, ramp.generation, after, over):
                 return  # somebody was first: the next look hears of it
             log.info("a ramp goes on" if after.is_open else "a ramp is over", route=route, words=self.words(route))
         await self._move(route)
@@ -141,8 +164,9 @@ class Ramps:
         ramp, flag = self.ramps[route], self._loop.get(route)
         if raised(ramp, flag) != flag:
             why = f"step {ramp.step + 1} of {len(ramp.shares)}"
-            with suppress(Stale, StoreUnavailable):  # the next look tries again
-                await self._loop.order(route, functools.partial(raised, ramp), f"ramp of {ramp.by}", why)
+            edit, who = functools.partial(raised, ramp), f"ramp of {ramp.by}"
+            with suppress(Stale, Overtaken, StoreUnavailable):  # the next look tries again, or hears why not
+                await self._loop.order(route, edit, who, why, ramp.generation)
 
     def _watch(self, route: str, ramp: Ramp, flag: Flag) -> None:
         watch, now = self._watches.get(route), int(self._now())
@@ -150,26 +174,30 @@ class Ramps:
             self._watches.pop(route, None)
             return
         if watch is None or watch.generation != flag.generation:
-            watch = self._watches[route] = Watch(flag.generation, self._clock(), now + 1)
+            watch = self._watches[route] = Watch(flag.generation, self._clock(), now + 1, self._ready())
         watch.first = min(watch.first, now + 1)  # a clock that was set back must not keep it waiting
         seconds, native = self._loop.seconds, (route, Side.NATIVE)
         lately = [second for second in range(now - SETTLED, now + 1) if second in seconds]
-        watch.see({second: seconds[second].get(native, NONE).answered for second in lately})
+        answered = {second: seconds[second].get(native, NONE).answered for second in lately}
+        watch.see(self._clock(), answered, self._ready())
 
     def _watched(self, route: str) -> Watched:
         watch = self._watches.get(route)
-        return Watched() if watch is None else watch.at(self._clock())
+        return Watched() if watch is None else watch.watched
 
-    async def _order(self, route: str, expected: int, ramp: Ramp) -> None:
-        if not await self._write(route, expected, ramp):
+    def _note(self, route: str, who: str, why: str, did: str) -> Note:
+        return Note(self._now(), who, why, did, self._loop.holdback(route))
+
+    async def _order(self, route: str, expected: int, ramp: Ramp, note: Note) -> None:
+        if not await self._write(route, expected, ramp, note):
             raise NotNow(
                 f"{route}: somebody else changed its ramp first, and nothing else was changed; look and try again"
             )
         log.info("a ramp is " + ramp.state.value, route=route, words=self.words(route))
 
-    async def _write(self, route: str, expected: int, ramp: Ramp) -> bool:
+    async def _write(self, route: str, expected: int, ramp: Ramp, note: Note | None) -> bool:
         """Whether the fleet has this one now."""
-        written = await self._store.ramp(route, expected, ramp)
+        written = await self._store.ramp(route, expected, ramp, note)
         if written:
             self.ramps = {**self.ramps, route: ramp}
         return written

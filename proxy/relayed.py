@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 from flags.flag import Side
 from proxy.answer import refusal_on_wire
@@ -13,8 +14,9 @@ from proxy.exchange import Exchange
 from proxy.framed import Framed
 from proxy.headers import Header, forward_trailers, message_head, status_line
 from proxy.relay import Asked, Relay, User
+from proxy.resting import Resting
 from proxy.upload import Upload
-from proxy.upstream import take, take_idle
+from proxy.upstream import take, take_idle, to_tell
 
 
 class Relayed(Upload):
@@ -44,26 +46,27 @@ class Relayed(Upload):
             self._line_up()
 
     def _line_up(self) -> None:
-        self._opening = self._relay.legacy.tasks.start(self._open(fresh=False))
+        self._opening = self._relay.legacy.tasks.start(self._open())
 
     def _stop_opening(self) -> bool:
         """Whether it was about to."""
         opening, self._opening = self._opening, None  # its traceback leads back here
         return opening is not None and opening.cancel()
 
-    async def _open(self, *, fresh: bool) -> None:
+    async def _open(self, after: Broken | None = None) -> None:
+        """`after`: how the kept connection broke, for which a fresh one is taken."""
         pool = self._relay.legacy.pool
         try:
             await self._begin_in_turn()
-            connection = await (pool.take(fresh=True) if fresh else take(pool, self._request))
+            connection = await (take(pool, self._request) if after is None else pool.take(fresh=True))
         except SideFailed as failure:
             self._opening = None
-            return self._give_up(failure)
+            return self._give_up(failure if after is None else to_tell(after, failure))
         except Exception:
             self._user.reset()  # a fault of our own is reported by the tasks' owner, and no user is left waiting for it
             raise
         self._opening = None
-        return self._ask(connection, again=fresh)
+        return self._ask(connection, again=after is not None)
 
     def _ask(self, connection: Connection, *, again: bool = False) -> None:
         request = self._request
@@ -141,21 +144,29 @@ class Relayed(Upload):
             self._out.clear()
         if self.complete and not self.response_complete:
             self._finish(keep=self.keep_alive)
+        elif self._framed is not None and not self.complete:
+            self._rests().begins()
 
     def fail(self, failure: StranglerError) -> None:
         self.answered()
-        if self._may_ask_again(failure):
-            self._opening = self._relay.legacy.tasks.start(self._open(fresh=True))
+        if isinstance(failure, Broken) and self._may_ask_again(failure):
+            self._opening = self._relay.legacy.tasks.start(self._open(failure))
         else:
             self._give_up(failure)
 
     # Within
 
-    def _may_ask_again(self, failure: StranglerError) -> bool:
+    def _rests(self) -> Resting:
+        resting = self._resting
+        if resting is None:
+            asked = self._asked
+            tell = partial(self._relay.observer.rests, asked.route, asked.decision, self._second)
+            resting = self._resting = Resting(tell)
+        return resting
+
+    def _may_ask_again(self, broken: Broken) -> bool:
         """Whether nobody can have acted on the request: a kept connection that the side closed just as we used it."""
-        if not self._reused or not isinstance(failure, Broken):
-            return False
-        return not failure.reached or (self._request.repeatable and not self.touched)
+        return self._reused and (not broken.reached or (self._request.repeatable and not self.touched))
 
     def _give_up(self, failure: StranglerError) -> None:
         """Tell the user, as far as that is still possible."""

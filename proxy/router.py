@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,6 +19,7 @@ from proxy.exchange import Exchange
 from proxy.fallback import Places
 from proxy.native import Native
 from proxy.request import SAFE
+from proxy.resting import Resting
 from shadow.observation import Observation, Recorder
 
 
@@ -25,6 +27,8 @@ class Observer(Protocol):
     """Who is told of requests. Called on the request path: must neither wait nor raise."""
 
     def opened(self, route: str, decision: Decision, second: int) -> None: ...
+
+    def rests(self, route: str, decision: Decision, second: int, rests: bool) -> None: ...
 
     def closed(self, exchange: Exchange) -> None: ...
 
@@ -35,6 +39,9 @@ class _Unheard:
     """For requests of another proxy's comparison, which are nobody's evidence here."""
 
     def opened(self, route: str, decision: Decision, second: int) -> None:
+        return
+
+    def rests(self, route: str, decision: Decision, second: int, rests: bool) -> None:
         return
 
     def closed(self, exchange: Exchange) -> None:
@@ -72,8 +79,9 @@ class Router:
 
         bounds = self.bounds
         recorder = Recorder(bounds.compare) if decision.shadow and scope["method"] in SAFE else None
-        kept = Kept(receive, bounds.keep if decision.primary is Side.NATIVE else bounds.compare if recorder else 0)
-        answer = Answer(send, recorder)
+        resting = Resting(partial(observer.rests, name, decision, second)) if decision.primary is Side.LEGACY else None
+        keep = bounds.keep if resting is None else bounds.compare if recorder else 0
+        kept, answer = Kept(receive, keep, resting), Answer(send, recorder, resting)
         asked, failure, left = decision.primary, None, False
         attempt = Attempt(self.native, self.places, bounds, scope, kept, answer) if asked is Side.NATIVE else None
         try:
@@ -95,6 +103,7 @@ class Router:
         finally:
             if attempt is not None:
                 attempt.over()
+            kept.over()
             ended = time.perf_counter()
             exchange = Exchange(
                 route=name,

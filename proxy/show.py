@@ -41,8 +41,8 @@ def status(told: Mapping[str, Any]) -> str:
 def force(told: Mapping[str, Any]) -> str:
     where = ", ".join(told["routes"]) or "every route"
     return (
-        f"For {told['who']}, until {_time(told['until'])}: {told['side']} answers {where}, whatever the share. A route "
-        "that is tripped, or a native that is not ready, has legacy all the same. Send one of these:\n"
+        f"For {told['who']}, until {moment(told['until'])}: {told['side']} answers {where}, whatever the share. A "
+        "route that is tripped, or a native that is not ready, has legacy all the same. Send one of these:\n"
         f"{NAME}: {told['token']}\n"
         f"Cookie: {NAME}={told['token']}\n"
         "Keep it like a password: whoever has it is answered so until then."
@@ -59,7 +59,7 @@ def _unleash(told: Mapping[str, Any]) -> list[str]:
 def _route(route: Mapping[str, Any]) -> tuple[str, str, str, str]:
     if route["trip"]:
         only = " (on this worker only: the store has not heard)" if route["onThisWorkerOnly"] else ""
-        state = f"tripped{only} at {_time(route['trip']['at'])}: {route['trip']['reason']}"
+        state = f"tripped{only} at {moment(route['trip']['at'])}: {route['trip']['reason']}"
     elif route["verdict"]:
         state = f"{route['verdict']['kind']}: {route['verdict']['words']}"
     else:
@@ -83,7 +83,7 @@ def _webhook(told: Mapping[str, Any]) -> str:
 
 def record(told: Mapping[str, Any]) -> str:
     why = f": {told['why']}" if told["why"] else ""
-    return f"{_time(told['at'])}  {told['route']}  {told['words']}, by {told['who'] or 'nobody who is known'}{why}"
+    return f"{moment(told['at'])}  {told['route']}  {told['words']}, by {told['who'] or 'nobody who is known'}{why}"
 
 
 def ramp(told: Mapping[str, Any]) -> str:
@@ -109,9 +109,13 @@ def prospects(told: Mapping[str, Any]) -> str:
 
 def outlook(told: Mapping[str, Any]) -> str:
     """One route, and what may be expected of its judge."""
-    expected = told["outlook"]
-    known = expected["words"] if expected else ["there is no native traffic that could be judged, or none is known yet"]
-    return "\n".join([columns([_HEAD, _route(told)]), *(f"{_capital(words)}." for words in known)])
+    return f"{columns([_HEAD, _route(told)])}\n{expected(told)}"
+
+
+def expected(told: Mapping[str, Any]) -> str:
+    known = told["outlook"]
+    words = known["words"] if known else ["there is no native traffic that could be judged, or none is known yet"]
+    return "\n".join(f"{_capital(each)}." for each in words)
 
 
 def false_alarms(routes: Sequence[str], chances: Mapping[int, float]) -> str:
@@ -145,26 +149,7 @@ def _capital(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def mismatches(told: Mapping[str, Any]) -> str:
-    return "\n".join(_mismatch(entry) for entry in told["mismatches"]) or "No mismatch has been journalled."
-
-
-def _mismatch(entry: Mapping[str, Any]) -> str:
-    head = f"{entry['id']}  {_time(entry['at'])}  {entry['route']}"
-    question = f"    {entry['method']} {entry['target']}, request {entry['request_id']}"
-    sides = (
-        f"    {entry['control_side']} {entry['control_status']}, {entry['candidate_side']} {entry['candidate_status']}"
-    )
-    found = [
-        f"    {d['path'] or '(whole)'}: {d['kind']}: {entry['control_side']} {d['control']}, "
-        f"{entry['candidate_side']} {d['candidate']}"
-        for d in entry["differences"]
-    ]
-    more = entry["count"] - len(found)
-    return "\n".join([head, question, sides, *found, *([f"    … and {more} more"] if more > 0 else [])])
-
-
-def _time(at: float) -> str:
+def moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

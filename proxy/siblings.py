@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from flags.flag import Trip
 from flags.loop import Loop
-from proxy.line import Line, Word
+from proxy.line import Heard, Line, Word, heard
 from proxy.metrics import Metrics
 from proxy.pulse import Pulse
 from proxy.tasks import Tasks
@@ -21,8 +21,6 @@ from proxy.watchdog import Stall
 EVERY = 1.0  # seconds between two reports of what is counted here: as much is lost with a worker that is killed
 PATIENCE = 2.0  # seconds that the supervisor has to say what the others have counted
 SPREAD_WITHIN = 1.0  # seconds that the others have to take over a trip
-
-Heard = tuple[str, float, str, str]  # a trip: its route, when, why, who
 
 
 class Silent(Exception):
@@ -129,7 +127,7 @@ class Supervised:
         with suppress(TimeoutError):
             async with asyncio.timeout(SPREAD_WITHIN), self._spread:
                 await self._tell_trips()
-                await self._spread.wait_for(lambda: self._state["everywhere"] and mine <= _known(self._state))
+                await self._spread.wait_for(lambda: self._state["everywhere"] and mine <= heard(self._state["trips"]))
                 return True
         return False
 
@@ -155,7 +153,7 @@ class Supervised:
 
     async def _hear(self, state: Mapping[str, Any]) -> None:
         """Take over trips, each only once: one that is lifted again here has been delivered, or was reset."""
-        new = _known(state) - self._heard
+        new = heard(state["trips"]) - self._heard
         self._heard |= new
         self._loop.adopt({route: Trip(at, reason, who) for route, at, reason, who in new})
         await self._tell_trips()
@@ -175,7 +173,3 @@ class Supervised:
 
 def _trips(latches: Mapping[str, Trip]) -> set[Heard]:
     return {(route, trip.at, trip.reason, trip.who) for route, trip in latches.items()}
-
-
-def _known(state: Mapping[str, Any]) -> set[Heard]:
-    return {(route, at, reason, who) for route, at, reason, who in state["trips"]}

@@ -10,37 +10,39 @@ from dataclasses import replace
 
 import structlog
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from flags.audit import Note
 from flags.flag import Flag, Trip
 from flags.latched import Latched
 from flags.loop import Loop
 from flags.store import Store
+from flags.store.client import connect
 from flags.store.memory import MemoryStore
+from flags.store.place import Place
 from flags.store.redis import RedisStore
-from proxy.deliveries import MemoryDeliveries, RedisDeliveries
+from proxy.deliveries import Deliveries, MemoryDeliveries, RedisDeliveries
 from proxy.judged import rule_of, rules_of, slow_over
 from proxy.load import Loads
 from proxy.metrics import Metrics
+from proxy.mismatches import Mismatches
 from proxy.ramping import Ramping
 from proxy.ramps import Ramps
 from proxy.sections import Config
 from proxy.values import read_secret
 from proxy.webhooks import Hook, Webhook
+from shadow.excerpt import Shown
 from shadow.journal import Journal, MemoryJournal, RedisJournal
 
 log = structlog.get_logger()
+REACHED_WITHIN = 1.0  # seconds; whoever calls bounds each call as a whole
 
 
 def stores(config: Config) -> tuple[Store, Journal, Redis | None]:
     """Both, and the client that is ours to close."""
+    shown = {route.name: Shown.parse(route.show) for route in config.routes if route.show}
     if config.redis is None:
-        return MemoryStore(), MemoryJournal(), None
-    # No `socket_timeout`: redis-py waits for it in a way that can lose a cancellation. Whoever calls bounds the call.
-    client = Redis.from_url(config.redis, socket_timeout=None, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 1))
-    return RedisStore(config.redis), RedisJournal(client), client
+        return MemoryStore(), MemoryJournal(shown), None
+    client = connect(Place.parse(config.redis), REACHED_WITHIN)
+    return RedisStore(config.redis), RedisJournal(client, shown), client
 
 
 def this_run() -> str:
@@ -48,17 +50,40 @@ def this_run() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
 
 
-def ramping_of(config: Config, store: Store, loop: Loop, metrics: Metrics) -> tuple[Ramping, Ramps, Loads]:
-    """Ramps, what they are carried on by, and what is known of the load that a rollback would bring."""
-    ramps = Ramps(store, loop, followed=config.unleash.url is not None)
+def ramping_of(
+    config: Config, store: Store, loop: Loop, metrics: Metrics, ready: Callable[[], bool]
+) -> tuple[Ramping, Ramps, Loads]:
+    """Ramps, what they are carried on by, and what is known of the load that a rollback would bring. `ready`: whether
+    native takes requests."""
+    ramps = Ramps(store, loop, followed=config.unleash.url is not None, ready=ready)
     loads = Loads(store, this_run(), metrics, [route.name for route in config.routes])
     return Ramping(loop, ramps, loads, rules_of(config)), ramps, loads
 
 
-def webhooks_of(config: Config, store: Store, client: Redis | None) -> Sequence[Webhook]:
+def mismatches_of(config: Config, journal: Journal, loop: Loop, store: Store) -> Mismatches:
+    rules = {route.name: route.compare.written(route.ignore) for route in config.routes}
+    return Mismatches(journal, loop, store, rules)
+
+
+def webhooks_of(config: Config, store: Store, client: Redis | None, metrics: Metrics) -> Sequence[Webhook]:
     deliveries = MemoryDeliveries(store) if client is None else RedisDeliveries(client)
     hooks = [Hook(hook.url, read_secret(hook.secret)) for hook in config.webhooks]
-    return [Webhook(hook, store, deliveries, this_run()) for hook in hooks]
+    return [_webhook(hook, store, deliveries, metrics) for hook in hooks]
+
+
+def _webhook(hook: Hook, store: Store, deliveries: Deliveries, metrics: Metrics) -> Webhook:
+    delivered, undelivered = (metrics.webhook_events.labels(hook.label, each) for each in ("delivered", "undelivered"))
+    last = metrics.webhook_told.labels(hook.label)
+
+    def told(number: int, given_up: int) -> None:
+        delivered.value += number
+        undelivered.value += given_up
+
+    def all_told() -> None:
+        last.value = time.time()
+
+    all_told()
+    return Webhook(hook, store, deliveries, this_run(), on_told=told, on_all_told=all_told)
 
 
 def loop_of(
@@ -89,8 +114,8 @@ async def first_flags(store: Store, loop: Loop, seeds: Mapping[str, Flag], share
     In memory there are none: there it is the seeds, but for `shares` that are known from elsewhere.
     """
     if isinstance(store, MemoryStore):
-        note = Note(time.time(), "configuration", "in memory: each start begins with these shares")
-        await store.seed({r: replace(shares.get(r, seed), shadow=seed.shadow) for r, seed in seeds.items()}, note)
+        begun = {route: replace(shares.get(route, seed), shadow=seed.shadow) for route, seed in seeds.items()}
+        await loop.seed(begun, "configuration", "in memory: each start begins with these shares")
     await loop.refresh()
     if not loop.connected:
         log.warning("the flags' store does not answer: every request goes to legacy until it does")

@@ -35,6 +35,9 @@ _ERRORS = {
 class LastWord(Protocol):
     """What a user is told at last."""
 
+    @property
+    def status(self) -> int: ...
+
     def answer(self) -> bytes:
         """The whole answer, after which the connection closes."""
 

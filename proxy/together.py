@@ -24,6 +24,7 @@ STATES: dict[str, Rule] = {
     "strangler_native_ready": min,
     "strangler_subject_concerns": max,
     "strangler_upstream_up": min,
+    "strangler_webhook_told_timestamp_seconds": max,  # one worker tells, for all
     "process_start_time_seconds": min,
     "process_open_fds": max,  # against a limit that is each process's own
     "process_max_fds": min,

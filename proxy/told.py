@@ -10,7 +10,6 @@ from flags.change import Change
 from flags.flag import Flag
 from flags.rollback import Verdict
 from proxy.churn import Concern
-from shadow.journal import Entry
 
 Told = dict[str, Any]
 
@@ -43,6 +42,7 @@ def change(change: Change) -> Told:
 
 
 def record(record: Record) -> Told:
+    before, after = record.in_force
     return {
         "id": record.id,
         "at": record.note.at,
@@ -51,11 +51,6 @@ def record(record: Record) -> Told:
         "words": record.words,
         "who": record.note.who,
         "why": record.note.why,
-        "before": flag(record.before),
-        "after": flag(record.after),
+        "before": {**flag(record.before), "inForce": before},
+        "after": {**flag(record.after), "inForce": after},
     }
-
-
-def mismatch(entry: Entry) -> Told:
-    found = [{**asdict(difference), "kind": difference.kind.value} for difference in entry.differences]
-    return {**asdict(entry), "differences": found}

@@ -19,14 +19,22 @@ def is_left(transport: asyncio.Transport) -> bool:
 
 
 def _polled(transport: asyncio.Transport, event: int) -> bool:
+    sock = _open_socket(transport)
+    if sock is None:
+        return True
     look = select.poll()
-    look.register(transport.get_extra_info("socket").fileno(), event)
+    look.register(sock.fileno(), event)
     return bool(look.poll(0))
+
+
+def _open_socket(transport: asyncio.Transport) -> socket.socket | None:
+    """None if it has ended. Behind TLS that is so some time before the protocol hears of it."""
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    return sock if sock is not None and sock.fileno() >= 0 else None
 
 
 def reset(transport: asyncio.Transport) -> None:
     """Close so that the other end sees an error and not an end."""
-    sock = transport.get_extra_info("socket")
-    if sock.fileno() >= 0:  # else it has ended already
+    if (sock := _open_socket(transport)) is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()

@@ -25,6 +25,18 @@ def duration(value: object) -> float:
     return float(seconds)
 
 
+def long_duration(value: object, longest: int) -> float:
+    """Seconds, of what may take days: as many as `longest`."""
+    number, unit = _quantity(value, f"{value}d or {value}h", "7d or 12h")
+    units = {**_SECONDS, "d": Decimal(_DAY)}
+    if unit not in units:
+        raise ValueError(f'"{value}" has the unit {unit}, which is no duration; use s, m, h or d')
+    seconds = number * units[unit]
+    if not 0 < seconds <= longest * _DAY:
+        raise ValueError(f'"{value}" must be longer than 0 and no longer than {longest} days')
+    return float(seconds)
+
+
 def size(value: object) -> int:
     """Bytes."""
     number, unit = _quantity(value, f"{value}B or {value}KiB", "256KiB or 1MiB")

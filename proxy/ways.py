@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from proxy.decider import Decider
 from proxy.forwarding import Forwarding
+from proxy.here import Here
 from proxy.patience import PATIENCE, Patience
 from proxy.relay import Relay
 
@@ -25,4 +26,5 @@ class Ways:
     decide: Decider
     relay: Relay
     upgrade: Upgrade
+    here: Here
     patience: Patience = PATIENCE

@@ -58,6 +58,11 @@ class Hook:
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}{'/…' if parts.path.strip('/') else ''}"
 
+    @property
+    def label(self) -> str:
+        """As metrics name it: two of one system differ in the path alone."""
+        return f"{self.shown}#{self.name[:6]}"
+
     def headers(self, body: bytes, now: float) -> dict[str, str]:
         at = str(int(now))
         signature = hmac.new(self.secret, at.encode() + b"." + body, hashlib.sha256).hexdigest()
@@ -73,7 +78,8 @@ class Lost(Exception):
 
 
 class Webhook:
-    """The sender to one. `worker` names this run of this process."""
+    """The sender to one. `worker` names this run of this process. `on_told` hears how many more were told and how many
+    given up, `on_all_told` that nothing that is known is left to be told."""
 
     def __init__(
         self,
@@ -84,8 +90,11 @@ class Webhook:
         *,
         between: wait_base = BETWEEN,
         now: Callable[[], float] = time.time,
+        on_told: Callable[[int, int], None] = lambda told, given_up: None,
+        on_all_told: Callable[[], None] = lambda: None,
     ) -> None:
         self.hook = hook
+        self._on_told, self._on_all_told = on_told, on_all_told
         self._store, self._deliveries, self._worker, self._now = store, deliveries, worker, now
         self._between, self._giving_up = between, False
 
@@ -122,6 +131,7 @@ class Webhook:
                 place = records[-1].id
         except Lost:
             return
+        self._on_all_told()
 
     async def _deliver(self, client: httpx.AsyncClient, records: Sequence[Record]) -> None:
         events = [told.record(record) for record in records if record.what is not What.CHANGED]
@@ -140,6 +150,7 @@ class Webhook:
             delivered = len(events) - len(failed)
             if not await self._deliveries.done(self.hook.name, self._worker, records[-1].id, delivered, failed):
                 raise Lost
+        self._on_told(delivered, len(failed))
 
     async def _sent(self, client: httpx.AsyncClient, body: bytes) -> None:
         """Return once it is taken; RetryError when it is given up."""

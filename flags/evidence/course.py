@@ -60,6 +60,7 @@ class Course:
         self._failures = Strand(first, standards.failures)
         self._others: dict[int, Strand] = {}
         self._heard: dict[int, tuple[Heard, Heard]] = {}
+        self._against: set[int] = set()  # the seconds of those in which something is held against native
         self._settled = first - 1
         self.cleared = False
 
@@ -71,15 +72,20 @@ class Course:
     @property
     def at_ease(self) -> bool:
         """Whether nothing that may still change is held against native, and nothing was when it was asked last."""
-        return self.cleared and not any(native.failed or native.others for native, _ in self._heard.values())
+        return self.cleared and not self._against
 
     def hear(self, second: int, native: Heard, legacy: Heard) -> None:
         """All that is known of this second by now; what is told after it was settled is told too late."""
         if second <= self._settled:
             return
         self._heard[second] = native, legacy
-        for kind, _ in (*native.others, *legacy.others):
-            self._begin(kind)
+        if native.quiet:
+            self._against.discard(second)
+        else:
+            self._against.add(second)
+        if native.others or legacy.others:
+            for kind, _ in (*native.others, *legacy.others):
+                self._begin(kind)
         self._failures.unsettle(second)
         for strand in self._others.values():
             strand.unsettle(second)
@@ -101,10 +107,11 @@ class Course:
 
     def _settle(self, told: list[Told], now: int) -> None:
         for second, native, legacy in told:
-            waiting = (native.waiting or legacy.waiting) and second > now - PATIENCE
-            if waiting or second > now - TOLD or second not in self._failures.findings:
+            may_end = (native.open or legacy.open) and second > now - PATIENCE
+            if may_end or second > now - TOLD or second not in self._failures.findings:
                 break
             for strand in (self._failures, *self._others.values()):
                 strand.settle(second, native, legacy)
             self._settled = second
             del self._heard[second]
+            self._against.discard(second)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
-from flags.evidence.ratios import LIKELY, NOTHING, ODDS, SILENT, Trial, above, alternatives, worse
+from flags.evidence.ratios import LIKELY, ODDS, SILENT, Trial, above, alternatives, worse
 
 MEMORY = 6 * 3600  # seconds in which what was once proved fades to a third
 REST = MEMORY / 60  # what a sum amounts to in the mean as long as nothing is wrong: one e-value of 1 begun a minute
@@ -84,7 +84,7 @@ def bar(alpha: float) -> float:
     return (REST + DAY) / alpha
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for each second of each route; nobody changes it
 class Evidence:
     """What is proved up to `second`.
 
@@ -99,7 +99,7 @@ class Evidence:
     compared: int
     worse: Levels
     meanwhile: Levels | None = None
-    seen: Trial = NOTHING
+    seen: Trial = field(default_factory=Trial)
 
     @property
     def doubted(self) -> bool:

@@ -16,7 +16,7 @@ EXCESS = (0.08, 0.2, 0.45, 0.9)  # how far native's rate lies above its ceiling,
 LIKELY = (0.15, 0.2, 0.45, 0.2)  # and how much is staked on each: defects that fail half are to be found soonest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: several are made for each second of each route; nobody changes them
 class Trial:
     """The distinct subjects that each side was asked by in one second, and how many of them it failed.
 

@@ -16,18 +16,28 @@ REMEMBERED = 4096  # subjects that have complained and count no more; whose comp
 NOBODY: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as flags.window.Counts: many are made each second; nobody changes them
 class Heard:
     """What one side did in one second: the distinct `subjects` that asked it, without those who were failed before.
 
     `failed` are the marks of those it failed, `others` of those it kept waiting or refused, by kind of complaint;
-    `waiting` is how many requests it has not answered yet.
+    `waiting` is how many requests it keeps waiting; `resting`, how many are open for their users to go on.
     """
 
     subjects: int = 0
     failed: frozenset[int] = NOBODY
     waiting: int = 0
     others: tuple[tuple[int, frozenset[int]], ...] = ()
+    resting: int = 0
+
+    @property
+    def open(self) -> int:
+        return self.waiting + self.resting
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nobody complains."""
+        return not (self.failed or self.others)
 
     def of(self, kind: int) -> frozenset[int]:
         if kind == FAILED:
@@ -35,10 +45,11 @@ class Heard:
         return next((subjects for each, subjects in self.others if each == kind), NOBODY)
 
 
+SILENCE = Heard()
 Told = tuple[int, Heard, Heard]  # a second: what native did, and what legacy did
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as Heard
 class Finding:
     """What the evidence comes to, the subjects that it is of, and the rule that is met, if one is."""
 
@@ -82,8 +93,7 @@ class Strand:
                 trial = self._trial(native, legacy, lately)
                 known = self.findings[second] = self._after(finding, second, trial, asked, alone=alone)
             finding = known
-            if native.others or native.failed or legacy.others or legacy.failed:
-                lately |= self._complaining(native, legacy)
+            lately |= self._complaining(native, legacy)
         return finding
 
     def settle(self, second: int, native: Heard, legacy: Heard) -> None:
@@ -91,7 +101,8 @@ class Strand:
         found = self.findings.pop(second, None)
         if found is not None:
             self.settled = found
-            self._remember(self._complaining(native, legacy))
+            if complaining := self._complaining(native, legacy):
+                self._remember(complaining)
 
     def _after(
         self, before: Finding, second: int, trial: Trial, asked: Mapping[int, Finding] | None, *, alone: bool
@@ -109,11 +120,11 @@ class Strand:
 
         Who has complained before counts no more. Where it was of a failure, `subjects` is without him already.
         """
+        if native.quiet and legacy.quiet:  # as in most seconds
+            return Trial(native.subjects, 0, legacy.subjects, min(legacy.waiting, legacy.subjects))
         own, others = native.of(self.kind), legacy.of(self.kind)
         lost = others | legacy.failed
         asking = native.subjects, legacy.subjects
-        if not (own or lost):  # as in most seconds
-            return Trial(asking[0], 0, asking[1], min(legacy.waiting, asking[1]))
         if self.kind != FAILED:
             asking = asking[0] - self._known(own, lately), asking[1] - self._known(others, lately)
         mended = own - lost
@@ -125,6 +136,8 @@ class Strand:
         return sum(subject in self.remembered or subject in lately for subject in subjects)
 
     def _complaining(self, native: Heard, legacy: Heard) -> frozenset[int]:
+        if native.quiet and legacy.quiet:  # as in most seconds
+            return NOBODY
         return native.of(self.kind) | legacy.of(self.kind) | legacy.failed
 
     def _remember(self, complaining: frozenset[int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from flags.audit import Note, Record
@@ -12,6 +13,16 @@ from flags.ramp import Ramp
 from flags.window import Cells, Seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A change of a route's flag as it is to be made, with its record, from the generation `expected`."""
+
+    route: str
+    expected: int
+    flag: Flag
+    note: Note
+
+
 class Store(Protocol):
     """Every method answers in bounded time or raises StoreUnavailable."""
 
@@ -19,16 +30,25 @@ class Store(Protocol):
         """All flags; a route without one has share 0. A flag that is what it was is the same object."""
         ...
 
-    async def change(self, route: str, expected: int, flag: Flag, note: Note) -> None:
+    async def change(self, route: str, expected: int, flag: Flag, note: Note, ramp: int | None = None) -> None:
         """Write `flag`, and its record with it, unless the store is past the generation `expected`: then Stale, with
         what it holds.
 
-        A store that is behind `expected` was restored from the past, and the writer knows better.
+        A store that is behind `expected` was restored from the past, and the writer knows better. `ramp`: it is a step
+        of the route's ramp at this generation, and Overtaken if that is another by now.
         """
+        ...
+
+    async def change_all(self, writes: Sequence[Write]) -> Mapping[str, Flag]:
+        """Make each of these changes as `change` does, all in one go; the flags that stood in the way of theirs."""
         ...
 
     async def seed(self, flags: Mapping[str, Flag], note: Note) -> Collection[str]:
         """Write the flags that do not exist yet, older than any change, each with its record; the routes of them."""
+        ...
+
+    async def note(self, route: str, note: Note) -> None:
+        """Record what was done about a route without a change of its flag."""
         ...
 
     async def audit(self, count: int, route: str | None = None) -> Sequence[Record]:
@@ -55,8 +75,9 @@ class Store(Protocol):
         """All that were ever begun, each route's latest."""
         ...
 
-    async def ramp(self, route: str, expected: int, ramp: Ramp) -> bool:
-        """Write `ramp` unless the store is past the generation `expected` of it; whether it holds this one now."""
+    async def ramp(self, route: str, expected: int, ramp: Ramp, note: Note | None = None) -> bool:
+        """Write `ramp`, and its record with it, unless the store is past the generation `expected` of it; whether it
+        holds this one now."""
         ...
 
     async def carry(self, worker: str, loads: Mapping[int, Load]) -> None:

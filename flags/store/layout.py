@@ -14,25 +14,44 @@ from flags.window import NOBODY, Cells, Counts, Key
 
 PREFIX = "{strangler}"
 FLAGS = f"{PREFIX}:flags"  # route → flag as JSON
+RAMPS = f"{PREFIX}:ramps"  # route → ramp as JSON
 AUDIT = f"{PREFIX}:audit"  # a stream of who changed which of them
 VERSION = "version"  # the field of a second's sum that tells readers whether they have seen it as it is
 
 # Reader and script look for the generation alone, in the same way, so that a flag nobody can read can be replaced.
 _GENERATION = re.compile(r'"generation"\s*:\s*(\d{1,15})', re.ASCII)
 
-# KEYS: the flags, the audit. ARGV: route, generation expected, flag, channel, how many records are kept, note. Answers
-# with the flag that stood in the way. The record comes first: if it cannot be written, nothing is changed.
+# KEYS: the flags, the audit, the ramps. ARGV: channel, how many records are kept, then of each change its route, the
+# generation expected, flag, note, and of a ramp's step the generation of the ramp, else nothing. Answers for each with
+# the flag that stood in the way, with 0 if another ramp did, else with nothing. The record comes first: if it cannot be
+# written, nothing is changed. All are told as one, for whoever is told looks at all flags.
 CHANGE = """
-local current = redis.call('HGET', KEYS[1], ARGV[1])
-if current then
-  local generation = string.match(current, '"generation"%s*:%s*(%d+)') or '0'
-  if tonumber(string.sub(generation, 1, 15)) > tonumber(ARGV[2]) then return current end
+local function in_the_way(current, route, expected, step)
+  if current then
+    local generation = string.match(current, '"generation"%s*:%s*(%d+)') or '0'
+    if tonumber(string.sub(generation, 1, 15)) > tonumber(expected) then return current end
+  end
+  if step ~= '' then
+    local ramp = redis.call('HGET', KEYS[3], route)
+    if not ramp or string.match(ramp, '"generation"%s*:%s*(%d+)') ~= step then return 0 end
+  end
+  return false
 end
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[5], '*',
-  'route', ARGV[1], 'note', ARGV[6], 'before', current or '', 'after', ARGV[3])
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-redis.call('PUBLISH', ARGV[4], ARGV[1])
-return false
+local answers, changed = {}, false
+for i = 3, #ARGV, 5 do
+  local route, expected, flag, note, step = unpack(ARGV, i, i + 4)
+  local current = redis.call('HGET', KEYS[1], route)
+  local answer = in_the_way(current, route, expected, step)
+  if answer == false then
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*',
+      'route', route, 'note', note, 'before', current or '', 'after', flag)
+    redis.call('HSET', KEYS[1], route, flag)
+    changed = true
+  end
+  answers[#answers + 1] = answer
+end
+if changed then redis.call('PUBLISH', ARGV[1], '') end
+return answers
 """
 
 # KEYS: the flags, the audit. ARGV: channel, how many records are kept, note, then route and flag by turns. Answers with
@@ -49,6 +68,14 @@ for i = 4, #ARGV, 2 do
 end
 redis.call('PUBLISH', ARGV[1], '')
 return new
+"""
+
+# KEYS: the flags, the audit. ARGV: route, channel, how many records are kept, note.
+NOTE = """
+local current = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*',
+  'route', ARGV[1], 'note', ARGV[4], 'before', current, 'after', current)
+redis.call('PUBLISH', ARGV[2], ARGV[1])
 """
 
 # KEYS: the flags. ARGV: the digest of what the reader has seen. Answers with nothing if that is all, else with the
@@ -121,7 +148,7 @@ def fields_of(cells: Cells) -> Mapping[int, Sequence[str]]:
     """Field and counts by turns, for each second."""
     fields: dict[int, list[str]] = {}
     for (second, route, side), counts in cells.items():
-        numbers = f"{counts.asked} {counts.ok} {counts.failed} {counts.excluded} {counts.subjects}"
+        numbers = f"{counts.asked} {counts.ok} {counts.failed} {counts.excluded} {counts.subjects} {counts.resting}"
         told = "".join([";", *(f"{each:0{DIGITS}x}" for each in counts.complaints)]) if counts.complaints else ""
         fields.setdefault(second, []).extend((f"{side.value} {route}", numbers + told))
     return fields
@@ -134,8 +161,10 @@ def counts_in(text: str) -> Iterator[tuple[Key, Counts]]:
         if field != VERSION:
             side, _, route = field.partition(" ")
             numbers, _, complaints = told.partition(";")
-            asked, ok, failed, excluded, subjects = map(int, numbers.split())
-            yield (route, Side(side)), Counts(asked, ok, failed, excluded, subjects, _complaints_in(complaints))
+            # An earlier version counts no `resting`, and a later one may count more.
+            asked, ok, failed, excluded, subjects, resting, *_ = (*map(int, numbers.split()), 0)
+            counts = Counts(asked, ok, failed, excluded, subjects, _complaints_in(complaints), resting)
+            yield (route, Side(side)), counts
 
 
 def _complaints_in(text: str) -> frozenset[int]:

@@ -10,10 +10,11 @@ from itertools import islice
 
 from flags.audit import BEGINNING, MOST, Note, Record, next_id, place
 from flags.capacity import DAY, Load
-from flags.errors import Stale
+from flags.errors import Overtaken, Stale
 from flags.flag import Flag
 from flags.ledger import Ledger
 from flags.ramp import Ramp
+from flags.store import Write
 from flags.window import Cells, Seconds
 
 
@@ -30,12 +31,23 @@ class MemoryStore:
     async def flags(self) -> Mapping[str, Flag]:
         return dict(self._flags)
 
-    async def change(self, route: str, expected: int, flag: Flag, note: Note) -> None:
+    async def change(self, route: str, expected: int, flag: Flag, note: Note, ramp: int | None = None) -> None:
         current = self._flags.get(route, Flag())
         if current.generation > expected:
             raise Stale(route, current)
+        if ramp is not None and (route not in self._ramps or self._ramps[route].generation != ramp):
+            raise Overtaken(route)
         self._write(route, flag, note)
         self._tell()
+
+    async def change_all(self, writes: Sequence[Write]) -> Mapping[str, Flag]:
+        stood = dict[str, Flag]()
+        for write in writes:
+            try:
+                await self.change(write.route, write.expected, write.flag, write.note)
+            except Stale as stale:
+                stood[write.route] = stale.current
+        return stood
 
     async def seed(self, flags: Mapping[str, Flag], note: Note) -> Collection[str]:
         new = {route: replace(flag, generation=1) for route, flag in flags.items() if route not in self._flags}
@@ -43,6 +55,10 @@ class MemoryStore:
             self._write(route, flag, note)
         self._tell()
         return new.keys()
+
+    async def note(self, route: str, note: Note) -> None:
+        self._write(route, None, note)
+        self._tell()
 
     async def audit(self, count: int, route: str | None = None) -> Sequence[Record]:
         return list(islice((each for each in reversed(self._records) if route in (None, each.route)), count))
@@ -75,11 +91,13 @@ class MemoryStore:
     async def ramps(self) -> Mapping[str, Ramp]:
         return dict(self._ramps)
 
-    async def ramp(self, route: str, expected: int, ramp: Ramp) -> bool:
+    async def ramp(self, route: str, expected: int, ramp: Ramp, note: Note | None = None) -> bool:
         current = self._ramps.get(route)
         if current is not None and current.generation > expected:
             return current == ramp
         self._ramps[route] = ramp
+        if note is not None:
+            await self.note(route, note)
         return True
 
     async def carry(self, worker: str, loads: Mapping[int, Load]) -> None:
@@ -95,10 +113,13 @@ class MemoryStore:
     async def close(self) -> None:
         """Nothing is held open."""
 
-    def _write(self, route: str, flag: Flag, note: Note) -> None:
+    def _write(self, route: str, flag: Flag | None, note: Note) -> None:
+        """Without a flag only the record."""
         last = self._records[-1].id if self._records else BEGINNING
-        before, self._flags[route] = self._flags.get(route, Flag()), flag
-        self._records.append(Record(next_id(last, note.at), route, note, before, flag))
+        before = self._flags.get(route, Flag())
+        if flag is not None:
+            self._flags[route] = flag
+        self._records.append(Record(next_id(last, note.at), route, note, before, flag or before))
 
     def _tell(self) -> None:
         for changed in self._listeners:

@@ -10,23 +10,31 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
+from flags.audit import MOST, Note, encode_note
 from flags.capacity import DAY, Load
 from flags.flag import GENERATIONS, WHOLE
 from flags.ramp import Ramp, State
-from flags.store.layout import PREFIX, generation_in
+from flags.store.layout import AUDIT, FLAGS, PREFIX, RAMPS, generation_in
 
-RAMPS = f"{PREFIX}:ramps"  # route → ramp as JSON
 KEEP = (DAY + 10) * 60  # seconds that a minute's loads are kept
 BATCH = 60  # minutes that are read at a time
 
-# KEYS: the ramps. ARGV: route, generation expected, ramp. Answers with the ramp that stood in the way.
+# KEYS: the ramps, the flags, the audit. ARGV: route, generation expected, ramp, channel, how many records are kept, and
+# note, or nothing if none is to be made. Answers with the ramp that stood in the way. The record comes first: if it
+# cannot be written, nothing is changed.
 WRITE = """
 local current = redis.call('HGET', KEYS[1], ARGV[1])
 if current then
   local generation = string.match(current, '"generation"%s*:%s*(%d+)') or '0'
   if tonumber(string.sub(generation, 1, 15)) > tonumber(ARGV[2]) then return current end
 end
+if ARGV[6] ~= '' then
+  local flag = redis.call('HGET', KEYS[2], ARGV[1]) or ''
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*',
+    'route', ARGV[1], 'note', ARGV[6], 'before', flag, 'after', flag)
+end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+if ARGV[6] ~= '' then redis.call('PUBLISH', ARGV[4], ARGV[1]) end
 return false
 """
 
@@ -36,16 +44,17 @@ async def read(client: Redis) -> Mapping[str, Ramp]:
     return {route: _decoded(text) for route, text in found.items()}
 
 
-async def write(client: Redis, route: str, expected: int, ramp: Ramp) -> bool:
-    text = encode(ramp)
-    current = await client.eval(WRITE, 1, RAMPS, route, expected, text)
+async def write(client: Redis, route: str, expected: int, ramp: Ramp, note: Note | None, channel: str) -> bool:
+    text, keys = encode(ramp), (RAMPS, FLAGS, AUDIT)
+    said = route, expected, text, channel, MOST, "" if note is None else encode_note(note)
+    current = await client.eval(WRITE, len(keys), *keys, *said)
     return current is None or current == text  # our own: its answer was lost with the connection, and it arrived
 
 
 async def carry(client: Redis, worker: str, loads: Mapping[int, Load]) -> None:
     async with client.pipeline(transaction=False) as commands:
         for minute, load in loads.items():
-            commands.hset(_minute(minute), worker, f"{load.asked} {load.sent}")
+            commands.hset(_minute(minute), worker, f"{load.answered} {load.sent}")
             commands.expire(_minute(minute), KEEP)
         await commands.execute()
 
@@ -96,8 +105,8 @@ def _decoded(text: str) -> Ramp:
 
 
 def _load(text: str) -> Load:
-    asked, sent = map(int, text.split())
-    return Load(asked, sent)
+    answered, sent, *_ = map(int, text.split())  # a later version may count more
+    return Load(answered, sent)
 
 
 def _minute(minute: int) -> str:

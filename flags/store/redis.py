@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import structlog
-from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import RedisError
 from tenacity import retry, retry_if_exception_type, wait_random_exponential
@@ -20,14 +17,17 @@ from tenacity import retry, retry_if_exception_type, wait_random_exponential
 from flags.audit import MOST, Note, Record, encode_note
 from flags.breath import Breath
 from flags.capacity import Load
-from flags.errors import Stale, StoreUnavailable
+from flags.errors import Overtaken, Stale, StoreUnavailable
 from flags.flag import Flag, decode, encode
 from flags.ramp import Ramp
-from flags.store import ramps, trail
+from flags.store import Write, ramps, trail
+from flags.store.client import connect
 from flags.store.layout import (
     AUDIT,
     CHANGE,
     FLAGS,
+    NOTE,
+    RAMPS,
     READ_FLAGS,
     READ_SUM,
     REPORT,
@@ -40,30 +40,24 @@ from flags.store.layout import (
     part_key,
     sum_key,
 )
+from flags.store.place import Place
 from flags.window import Cells, Counts, Key, Second, Seconds
 
 LIMIT = 1.0  # seconds that any one call may take, connecting included
 BEAT = 5.0  # seconds of silence on the subscription until it is asked whether it lives
 PAUSE = 0.05  # seconds before a lost subscription is renewed, for a server may drop every one
 
+Said = tuple[str, int, str, str, int | str]  # of a change: as the script takes it
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class RedisStore:
     def __init__(self, url: str, limit: float = LIMIT, beat: float = BEAT) -> None:
-        self._client = Redis.from_url(
-            url,
-            decode_responses=True,
-            encoding_errors="replace",
-            # Each call is limited as a whole. A socket_timeout is no substitute: redis-py waits for its writes by
-            # asyncio.wait_for then, which before Python 3.12 can swallow a cancellation, and we would never end.
-            socket_timeout=None,
-            socket_connect_timeout=limit,
-            # Once more on a fresh connection, for the pooled one may be of before a restart.
-            retry=Retry(NoBackoff(), 1, supported_errors=(Lost,)),
-        )
+        place = Place.parse(url)
+        self._client = connect(place, limit, decode_responses=True, encoding_errors="replace")
         self._limit, self._beat = limit, beat
-        self._where = "Redis at " + re.sub(r"^\w+://(.*@)?|\?.*$", "", url)  # no password in messages
+        self._where = f"Redis at {place.shown}"
         self._channel = channel(self._client.connection_pool.connection_kwargs.get("db", 0))
         self._unreadable: dict[str, str] = {}
         self._flags: dict[str, tuple[str, Flag]] = {}  # as they were read last, and what that says
@@ -74,6 +68,7 @@ class RedisStore:
         async with self._reaching():
             found = await self._client.eval(READ_FLAGS, 1, FLAGS, self._digest)
         if found is not None:
+            # Without a breath: of a thousand routes that were rolled back, native would answer requests in between.
             before, (self._digest, fields) = self._flags, found
             self._flags = {}
             for route, text in zip(fields[::2], fields[1::2], strict=True):
@@ -81,13 +76,25 @@ class RedisStore:
                 self._flags[route] = known if known and known[0] == text else (text, self._read(route, text))
         return {route: flag for route, (_, flag) in self._flags.items()}
 
-    async def change(self, route: str, expected: int, flag: Flag, note: Note) -> None:
-        text, said = encode(flag), encode_note(note)
+    async def change(self, route: str, expected: int, flag: Flag, note: Note, ramp: int | None = None) -> None:
+        said = route, expected, encode(flag), encode_note(note), "" if ramp is None else ramp
+        stood = await self._change([said])
+        if stood.get(route) == 0:
+            raise Overtaken(route)
+        if route in stood:
+            raise Stale(route, self._read(route, stood[route]))
+
+    async def change_all(self, writes: Sequence[Write]) -> Mapping[str, Flag]:
+        said = [(each.route, each.expected, encode(each.flag), encode_note(each.note), "") for each in writes]
+        return {route: self._read(route, text) for route, text in (await self._change(said)).items()}
+
+    async def _change(self, said: Sequence[Said]) -> Mapping[str, Any]:
+        """What stood in the way of these changes, by route."""
+        keys, words = (FLAGS, AUDIT, RAMPS), [word for each in said for word in each]
         async with self._reaching():
-            current = await self._client.eval(CHANGE, 2, FLAGS, AUDIT, route, expected, text, self._channel, MOST, said)
+            found = await self._client.eval(CHANGE, len(keys), *keys, self._channel, MOST, *words)
         # Our own text means that this change arrived before, and its answer was lost with the connection.
-        if current is not None and current != text:
-            raise Stale(route, self._read(route, current))
+        return {route: text for (route, _, own, _, _), text in zip(said, found, strict=True) if text not in (None, own)}
 
     async def seed(self, flags: Mapping[str, Flag], note: Note) -> Collection[str]:
         told = [text for route, flag in flags.items() for text in (route, encode(replace(flag, generation=1)))]
@@ -96,6 +103,10 @@ class RedisStore:
                 SEED, 2, FLAGS, AUDIT, self._channel, MOST, encode_note(note), *told
             )
         return written
+
+    async def note(self, route: str, note: Note) -> None:
+        async with self._reaching():
+            await self._client.eval(NOTE, 2, FLAGS, AUDIT, route, self._channel, MOST, encode_note(note))
 
     async def audit(self, count: int, route: str | None = None) -> Sequence[Record]:
         async with self._reaching():
@@ -153,9 +164,9 @@ class RedisStore:
         async with self._reaching():
             return await ramps.read(self._client)
 
-    async def ramp(self, route: str, expected: int, ramp: Ramp) -> bool:
+    async def ramp(self, route: str, expected: int, ramp: Ramp, note: Note | None = None) -> bool:
         async with self._reaching():
-            return await ramps.write(self._client, route, expected, ramp)
+            return await ramps.write(self._client, route, expected, ramp, note, self._channel)
 
     async def carry(self, worker: str, loads: Mapping[int, Load]) -> None:
         async with self._reaching():

@@ -198,4 +198,4 @@ class Unleash:
 
 def _obey(flag: Flag, word: Word, revision: int) -> Flag:
     native, source = obeyed(flag, word, revision)
-    return replace(flag, native=native, source=source)
+    return replace(flag, native=native, source=source, step=None)

@@ -1,4 +1,4 @@
-"""What every store of flags must do; each test runs on memory and on a real Redis."""
+"""What every store of flags must do; each test runs in memory and on a real Redis, in each way to reach one."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
-from redis.asyncio import Redis
 
 from flags.audit import BEGINNING, MOST, Note, Record, What
 from flags.capacity import DAY, Load
-from flags.errors import Stale
+from flags.errors import Overtaken, Stale
 from flags.flag import Flag, Side, Trip
 from flags.ramp import Ramp, State
-from flags.store import Store
+from flags.store import Store, Write
 from flags.store.memory import MemoryStore
 from flags.store.redis import RedisStore
 from flags.window import Counts
+from tests.contract.redis_process import REACHED, emptied
 from tests.flags.workers import NOTE
 
 ROUTE = "messages.create"
@@ -26,17 +26,16 @@ NATIVE, LEGACY = (ROUTE, Side.NATIVE), (ROUTE, Side.LEGACY)
 KEEP = 100
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", *REACHED])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     if request.param == "memory":
         yield MemoryStore()
         return
-    url = request.getfixturevalue("contract_redis")
-    async with Redis.from_url(url) as client:
-        await client.flushdb()
-    redis = RedisStore(url)
-    yield redis
-    await redis.close()
+    url = request.getfixturevalue("contract_redis_by")(request.param)
+    async with emptied(url):
+        redis = RedisStore(url)
+        yield redis
+        await redis.close()
 
 
 async def test_a_new_store_has_no_flags(store: Store) -> None:
@@ -83,6 +82,26 @@ async def test_of_two_changes_at_once_one_wins_and_the_other_learns_of_it(store:
     (refusal,) = [end for end in ended if end is not None]
     assert isinstance(refusal, Stale)
     assert refusal.current == winner == (await store.flags())[ROUTE]
+
+
+async def test_many_changes_are_made_in_one_go_each_by_itself(store: Store) -> None:
+    first, later = Flag(native=100, generation=9), Note(2.5, "evidence", "failing")
+    await store.change("a", 0, first, NOTE)
+    writes = [
+        Write("a", 8, Flag(trip=Trip(1.0, "late"), generation=10), NOTE),
+        Write("b", 0, Flag(trip=Trip(1.0, "b fails"), generation=1), NOTE),
+        Write("c d", 90, Flag(trip=Trip(2.5, "c fails"), generation=91), later),
+    ]
+    async with aclosing(store.changes()) as changes:
+        await anext(changes)
+        assert await store.change_all(writes) == {"a": first}
+        async with asyncio.timeout(10):
+            await anext(changes)
+    assert await store.flags() == {"a": first, "b": writes[1].flag, "c d": writes[2].flag}
+    assert [told(record) for record in await store.audit(2)] == [
+        ("c d", later, Flag(), writes[2].flag),
+        ("b", NOTE, Flag(), writes[1].flag),
+    ]
 
 
 async def test_seeding_writes_only_what_is_missing_and_says_what(store: Store) -> None:
@@ -184,6 +203,38 @@ async def test_a_ramp_that_somebody_else_has_changed_is_left_alone(store: Store)
     assert await store.ramps() == {ROUTE: later}
 
 
+async def test_a_step_is_taken_only_as_long_as_its_ramp_is_the_one_that_it_belongs_to(store: Store) -> None:
+    flag, aborted = Flag(native=100, generation=1), RAMP.into(State.ABORTED, 5.0, "by anna")
+    with pytest.raises(Overtaken):  # there is none
+        await store.change(ROUTE, 0, flag, NOTE, RAMP.generation)
+    await store.ramp(ROUTE, 0, RAMP)
+    await store.change(ROUTE, 0, flag, NOTE, RAMP.generation)
+    await store.ramp(ROUTE, RAMP.generation, aborted)
+    with pytest.raises(Overtaken):
+        await store.change(ROUTE, 1, Flag(native=500, generation=2), NOTE, RAMP.generation)
+    with pytest.raises(Stale):  # whoever was first is told before it
+        await store.change(ROUTE, 0, Flag(native=500, generation=2), NOTE, RAMP.generation)
+    assert await store.flags() == {ROUTE: flag}
+    assert [record.after for record in await store.audit(10)] == [flag]
+
+
+async def test_a_change_of_a_ramp_is_recorded_with_it_once_and_heard_of(store: Store) -> None:
+    flag, note = Flag(native=100, generation=5), Note(2.5, "Anna", "lunch", "its ramp is paused", 200)
+    await store.change(ROUTE, 0, flag, NOTE)
+    paused = RAMP.into(State.PAUSED, 5.0)
+    async with aclosing(store.changes()) as changes:
+        await anext(changes)
+        for _ in range(2):  # the answer to the first may have been lost
+            assert await store.ramp(ROUTE, RAMP.generation, paused, note)
+        async with asyncio.timeout(10):
+            await anext(changes)
+    assert not await store.ramp(ROUTE, RAMP.generation, RAMP.into(State.ABORTED, 6.0), note)
+    newest, oldest = await store.audit(10)
+    assert (told(newest), oldest.note) == ((ROUTE, note, flag, flag), NOTE)
+    assert (newest.what, newest.words) == (What.CHANGED, "its ramp is paused")
+    assert await store.ramps() == {ROUTE: paused}
+
+
 async def test_of_two_changes_of_a_ramp_at_once_one_wins(store: Store) -> None:
     await store.ramp(ROUTE, 0, RAMP)
     rivals = [RAMP.into(state, 5.0) for state in (State.PAUSED, State.ABORTED)]
@@ -210,6 +261,13 @@ async def test_subjects_are_summed_and_those_that_failed_are_named_once(store: S
     assert await store.window(100, 100) == {100: {NATIVE: Counts(5, 1, 4, 0, 5, frozenset({1, 10, 2**32 - 1}))}}
 
 
+async def test_what_rests_is_summed_and_may_become_less(store: Store) -> None:
+    cell = 100, ROUTE, Side.NATIVE
+    for worker, counts in (("one", Counts(3, resting=2)), ("two", Counts(2, resting=1)), ("one", Counts(3, 3))):
+        await store.report(worker, {cell: counts}, KEEP)
+    assert await store.window(100, 100) == {100: {NATIVE: Counts(5, 3, resting=1)}}
+
+
 def told(record: Record) -> tuple[str, Note, Flag, Flag]:
     return record.route, record.note, record.before, record.after
 
@@ -223,6 +281,21 @@ async def test_each_change_leaves_a_record_of_what_was_who_changed_it_and_why(st
     assert told(oldest) == (ROUTE, first, Flag(), raised)
     assert told(newest) == (ROUTE, second, raised, tripped)
     assert (oldest.what, newest.what) == (What.CHANGED, What.TRIPPED)
+
+
+async def test_what_moves_no_flag_is_recorded_beside_the_changes_and_heard_of(store: Store) -> None:
+    flag, note = Flag(native=500, generation=5), Note(2.5, "Anna", "known", "mismatch 1 is muted")
+    await store.change(ROUTE, 0, flag, NOTE)
+    async with aclosing(store.changes()) as changes:
+        await anext(changes)
+        await store.note(ROUTE, note)
+        async with asyncio.timeout(10):
+            await anext(changes)
+    await store.note("another", note)
+    without, with_flag, _ = await store.audit(10)
+    assert (told(with_flag), told(without)) == ((ROUTE, note, flag, flag), ("another", note, Flag(), Flag()))
+    assert (with_flag.what, with_flag.words) == (What.CHANGED, "mismatch 1 is muted")
+    assert await store.flags() == {ROUTE: flag}
 
 
 async def test_a_change_that_is_refused_leaves_no_record(store: Store) -> None:

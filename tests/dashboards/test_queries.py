@@ -58,8 +58,11 @@ class Prometheus:
 
 @pytest.fixture(scope="module")
 def proxy(rails: Service, application: Application, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    config = {**CONFIG, "legacy": {"url": rails.url}, "native": {"app": "handlers.app:app"}}
-    with running(tmp_path_factory.mktemp("sight"), config, application.environment()) as proxy:
+    directory = tmp_path_factory.mktemp("sight")
+    (directory / "secret").write_text("0123456789abcdef" * 2)
+    hook = {"url": f"http://{LOOPBACK}:{free_port()}/hook", "secret": str(directory / "secret")}  # nobody is there
+    sides = {"legacy": {"url": rails.url}, "native": {"app": "handlers.app:app"}}
+    with running(directory, {**CONFIG, **sides, "webhooks": [hook]}, application.environment()) as proxy:
         until(proxy, lambda: proxy.metric("strangler_native_ready") == 1)
         yield proxy
 

@@ -89,6 +89,33 @@ async def test_orders_go_by_the_name_of_whoever_gives_them_and_evidence_by_its_o
     assert [record.note.at for record in await store.audit(1)] == [worker.flag.trip.at]
 
 
+async def test_a_record_tells_the_share_that_was_asked_and_the_one_that_came_into_force() -> None:
+    store = MemoryStore()
+    worker = Worker(store, holdbacks={ROUTE: 200})
+    await worker.loop.seed({ROUTE: Flag(native=10_000), OTHER: Flag(native=10_000)}, "Anna")
+    await worker.loop.rollback(ROUTE, "incident 7")
+    tripped, other, seeded = await store.audit(3)
+    if other.route == ROUTE:
+        other, seeded = seeded, other
+    assert (seeded.after.native, seeded.in_force) == (10_000, (0, 9_800))
+    assert seeded.words == "native answers 98 % (it was 0 %), 2 % is held back as control (100 % asked)"
+    assert (other.route, other.in_force, other.words) == (OTHER, (0, 10_000), "native answers 100 % (it was 0 %)")
+    assert (tripped.in_force, tripped.words) == ((9_800, 0), "tripped, native answers 0 % (it was 98 %)")
+
+
+def test_of_a_route_that_is_tripped_nothing_is_in_force_whatever_was_asked() -> None:
+    record = Record("1-0", ROUTE, Note(1.0, "Anna", held=200), Flag(native=500, trip=TRIP), Flag(native=500))
+    assert record.in_force == (0, 500)
+
+
+def test_a_note_is_read_as_it_was_written_and_one_of_before_held_nothing() -> None:
+    sound = {"route": ROUTE, "before": "", "after": encode(Flag())}
+    for note in (Note(1.0, "Anna", "x", held=200), Note(1.0, "Anna")):
+        record = read("1-0", {**sound, "note": encode_note(note)})
+        assert record is not None
+        assert record.note == note
+
+
 async def test_a_change_of_nothing_leaves_no_record() -> None:
     store = MemoryStore()
     worker = Worker(store)

@@ -70,6 +70,29 @@ def test_what_both_sides_did_is_heard_whichever_moved() -> None:
     assert (total.native, total.legacy) == (4, 9)
 
 
+def test_a_course_is_at_ease_until_something_is_held_against_native() -> None:
+    by, since = courses(), {"a": 100, "b": 100}
+    told(by, {100: WELL}, since)
+    by.of("a").cleared = True
+    told(by, {100: WELL, 101: WELL}, since)
+    assert by.at_ease("a", kept=101)
+    assert not by.at_ease("b", kept=101)  # it was never asked
+    failed = Counts(4, 3, 1, subjects=4, complaints=frozenset({7}))
+    told(by, {100: WELL, 101: WELL, 102: {**WELL, NATIVE: failed}}, since)
+    assert not by.at_ease("a", kept=101)
+    assert by.of("a").find(102).failures.total.native_failed == 1
+    assert not by.at_ease("a", kept=101)  # that second may still change
+
+
+def test_a_course_is_not_at_ease_with_what_will_be_forgotten_before_it_is_asked() -> None:
+    by, since = courses(), {"a": 100}
+    told(by, {100: WELL}, since)
+    by.of("a").cleared = True
+    told(by, {100: dict(WELL) | {LEGACY: Counts(9, 8, subjects=9)}}, since)
+    assert by.at_ease("a", kept=100)
+    assert not by.at_ease("a", kept=101)
+
+
 def test_there_are_places_to_pause_among_many_routes() -> None:
     names = [f"route {number}" for number in range(5 * STRIDE)]
     whole: Second = {(name, Side.NATIVE): Counts(1, subjects=1) for name in names}

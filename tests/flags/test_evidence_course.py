@@ -89,6 +89,13 @@ def test_a_hanging_legacy_is_no_place_to_go_back_to() -> None:
     assert "going back might help nobody" in said.words
 
 
+def test_users_who_send_to_legacy_slowly_do_not_speak_for_a_native_that_fails() -> None:
+    """One more upload to legacy each second, and none of them ends."""
+    seconds = [(heard(9, *range(10 * second, 10 * second + 4)), Heard(2, resting=1)) for second in range(30)]
+    assert found(*seconds).rule is Rule.ABOVE
+    assert found(*[(native, heard(2, waiting=1)) for native, _ in seconds]).rule is None
+
+
 def test_when_the_hanging_legacy_has_answered_after_all_native_was_worse() -> None:
     told = course(*[(heard(4, *range(10 * second, 10 * second + 4)), heard(9, waiting=9)) for second in range(30)])
     assert told.find(FIRST + 30).rule is None
@@ -125,6 +132,13 @@ def test_what_is_told_after_a_second_was_settled_is_told_too_late() -> None:
     before = told.find(FIRST + 10 + TOLD)
     told.hear(FIRST, heard(4, 1, 2, 3, 4), heard(9))
     assert told.find(FIRST + 10 + TOLD) == before
+
+
+def test_a_request_that_rests_may_yet_fail() -> None:
+    told = course((heard(4), Heard(9, resting=1)), *[(heard(4), heard(9))] * 5)
+    told.find(FIRST + 20)
+    told.hear(FIRST, heard(4), heard(9, 1))
+    assert told.find(FIRST + 20).failures.total.legacy_failed == 1
 
 
 def test_an_open_request_keeps_its_second_from_being_settled_but_not_for_ever() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flags.flag import GENERATIONS, WHOLE, Flag, Side, Source, Trip, bucket, decode, encode, percent
+from flags.flag import BLOCKED, GENERATIONS, WHOLE, Flag, Side, Source, Trip, bucket, decode, encode, percent
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "buckets.json"
 
@@ -20,7 +20,8 @@ trips = st.none() | st.builds(Trip, st.floats(0, 1e10, allow_nan=False), st.text
 sources = st.none() | st.builds(
     Source, st.integers(0, GENERATIONS), st.none() | st.text(), st.none() | st.text(max_size=16)
 )
-flags = st.builds(Flag, shares, shares, trips, st.integers(0, GENERATIONS), sources)
+steps = st.none() | st.integers(0, GENERATIONS)
+flags = st.builds(Flag, shares, shares, trips, st.integers(0, GENERATIONS), sources, steps)
 
 
 def murmur3_32(data: bytes, seed: int = 0) -> int:
@@ -151,6 +152,8 @@ def test_fields_that_a_later_version_added_are_passed_over() -> None:
         ({"trip": {"at": float("nan"), "reason": "x"}}, "trip.at"),
         ({"trip": {"at": float("inf"), "reason": "x"}}, "trip.at"),
         ({"trip": {"at": 1.0, "reason": 5}}, "trip.reason"),
+        ({"step": -1}, "step"),
+        ({"step": "7"}, "step"),
         ({"source": "Unleash"}, "source"),
         ({"source": {"group": "x", "rules": None}}, "revision"),
         ({"source": {"revision": -1, "group": None, "rules": None}}, "source.revision"),
@@ -169,6 +172,11 @@ def test_a_missing_field_is_named(field: str) -> None:
     del fields[field]
     with pytest.raises(ValueError, match=f"^{field}: missing"):
         decode(json.dumps(fields))
+
+
+@pytest.mark.parametrize("reason", ["by hand", BLOCKED])
+def test_a_trip_ends_what_a_ramp_has_given(reason: str) -> None:
+    assert Flag(native=100, shadow=300, step=7).after(Trip(1.0, reason)).step is None
 
 
 def test_a_flag_that_was_kept_before_there_were_sources_has_none() -> None:

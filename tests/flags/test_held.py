@@ -72,17 +72,47 @@ def test_routes_that_are_not_configured_are_passed_over() -> None:
 
 def test_a_latch_wins_over_whatever_the_store_says_until_it_is_lifted() -> None:
     held = holding(Flag(native=2_500, shadow=300, generation=1))
-    held.latch([ROUTE], TRIP)
+    held.latch({ROUTE: TRIP})
     held.adopt({ROUTE: Flag(native=5_000, shadow=400, generation=9)}, now=101.0)
     assert held.snapshot == {ROUTE: Flag(native=0, shadow=400, trip=TRIP, generation=9)}
-    held.lift(ROUTE)
+    held.lift({ROUTE: TRIP})
     assert held.snapshot == {ROUTE: Flag(native=5_000, shadow=400, generation=9)}
+
+
+def test_a_recalled_latch_ends_when_a_flag_is_seen_that_was_changed_after_it() -> None:
+    for generation, is_over in ((999, False), (1_000, False), (1_001, True)):  # it was made in millisecond 1 000
+        held = Held([ROUTE, "another"], lambda *_: None)
+        held.latch({ROUTE: TRIP}, recalled=True)
+        held.adopt({"another": Flag(native=500, generation=9_000)}, now=101.0)
+        assert held.snapshot[ROUTE].trip == TRIP
+        seen = Flag(native=500, generation=generation)
+        held.adopt({ROUTE: seen}, now=102.0)
+        assert held.latches == ({} if is_over else {ROUTE: TRIP})
+        assert held.snapshot[ROUTE] == (seen if is_over else seen.after(TRIP))
+
+
+def test_who_trips_a_route_again_that_a_recalled_latch_holds_trips_it_whatever_is_seen_later() -> None:
+    held, again, newer = Held([ROUTE], lambda *_: None), Trip(2.0, "by hand"), Flag(native=500, generation=9_000)
+    held.latch({ROUTE: TRIP}, recalled=True)
+    assert held.latch({ROUTE: TRIP}) == set()  # another worker of this machine has recalled it, too
+    assert held.latch({ROUTE: again}) == {ROUTE}
+    assert held.latch({ROUTE: TRIP}, recalled=True) == set()
+    held.adopt({ROUTE: newer}, now=101.0)
+    assert held.snapshot[ROUTE] == newer.after(again)
+
+
+def test_a_latch_that_took_another_ones_place_is_not_lifted_with_it() -> None:
+    held, blocked = holding(Flag(native=500, shadow=300, generation=1)), Trip(2.0, BLOCKED)
+    held.latch({ROUTE: TRIP})
+    held.latch({ROUTE: blocked})
+    held.lift({ROUTE: TRIP})
+    assert held.latches == {ROUTE: blocked}
 
 
 def test_a_tripped_route_keeps_its_first_reason() -> None:
     held = holding(Flag(native=2_500, generation=1))
-    held.latch([ROUTE], TRIP)
-    held.latch([ROUTE], Trip(2.0, "another"))
+    held.latch({ROUTE: TRIP})
+    held.latch({ROUTE: Trip(2.0, "another")})
     assert held.latches == {ROUTE: TRIP}
     assert holding(Flag(trip=TRIP, generation=1)).latches == {}
 
@@ -91,16 +121,16 @@ def test_a_tripped_route_keeps_its_first_reason() -> None:
 def test_what_blocks_a_worker_is_not_shadowed_either_though_it_had_tripped_before(before: Trip | None) -> None:
     blocked = Trip(2.0, BLOCKED)
     held = holding(Flag(shadow=300, trip=before, generation=1))
-    held.latch([ROUTE], blocked)
+    held.latch({ROUTE: blocked})
     assert held.snapshot == {ROUTE: Flag(trip=blocked, generation=1)}
-    held.latch([ROUTE], Trip(3.0, BLOCKED))
+    held.latch({ROUTE: Trip(3.0, BLOCKED)})
     assert held.latches == {ROUTE: blocked}
 
 
 def test_a_snapshot_that_was_handed_out_does_not_change() -> None:
     held = holding(Flag(native=2_500, generation=1))
     snapshot = held.snapshot
-    held.latch([ROUTE], TRIP)
+    held.latch({ROUTE: TRIP})
     held.adopt({ROUTE: Flag(native=1, generation=5)}, now=101.0)
     assert snapshot == {ROUTE: Flag(native=2_500, generation=1)}
 
@@ -111,7 +141,7 @@ def test_each_change_is_told_once_with_before_and_after() -> None:
     flag = Flag(native=5, generation=1)
     held.adopt({ROUTE: flag}, now=1.0)
     held.adopt({ROUTE: flag}, now=2.0)
-    held.latch([ROUTE], TRIP)
+    held.latch({ROUTE: TRIP})
     assert told == [(ROUTE, Flag(), flag), (ROUTE, flag, replace(flag, native=0, trip=TRIP))]
 
 
@@ -133,7 +163,7 @@ def test_a_store_that_knows_as_much_or_more_has_lost_nothing(known: Flag) -> Non
 
 def test_a_latched_route_is_not_written_back_for_the_store_is_to_hear_its_trip() -> None:
     held = holding(Flag(native=2_500, generation=4))
-    held.latch([ROUTE], TRIP)
+    held.latch({ROUTE: TRIP})
     assert held.lost({}) == {}
 
 
@@ -155,7 +185,7 @@ def test_only_routes_with_native_traffic_are_judged() -> None:
     assert holding(Flag(generation=1)).judged(now=130.0) == {}
     assert holding(Flag(native=5, trip=TRIP, generation=1)).judged(now=130.0) == {}
     held = holding(Flag(native=5, generation=1))
-    held.latch([ROUTE], TRIP)
+    held.latch({ROUTE: TRIP})
     assert held.judged(now=130.0) == {}
 
 
@@ -180,7 +210,7 @@ def test_a_snapshot_is_replaced_only_by_a_change() -> None:
     held = holding(flag)
     snapshot = held.snapshot
     held.adopt({ROUTE: replace(flag)}, now=101.0)
-    held.lift(ROUTE)
+    held.lift({ROUTE: TRIP})
     assert held.snapshot is snapshot
 
 
@@ -194,7 +224,7 @@ def test_what_is_halted_stays_so_through_other_changes_and_tells_of_itself_once_
     assert held.snapshot["one"].trip == trip
     held.adopt({"one": Flag(native=600, generation=2), "other": Flag(native=600, generation=2)}, 3.0)
     assert (held.snapshot["one"].trip, held.snapshot["other"].native) == (trip, 600)
-    held.latch(["one"], trip)
+    held.latch({"one": trip})
     held.go_on()
     assert held.snapshot["one"].trip == trip
     assert told == [("one", False), ("other", False), ("one", True)]

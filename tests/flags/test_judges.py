@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
 
 from flags.complaint import LATE, complaint
+from flags.evidence.course import PATIENCE
 from flags.flag import Flag, Side
 from flags.judges import EASE, Judges
 from flags.rollback import Judge, Kind, Rule, Verdict
@@ -53,6 +57,19 @@ async def test_it_is_asked_at_once_when_native_fails() -> None:
     assert told[-1].kind is Kind.UNHEALTHY
 
 
+@pytest.mark.parametrize("judge", list(Judge))
+@pytest.mark.parametrize(("resting", "kind"), [(40, Kind.UNHEALTHY), (0, Kind.INCONCLUSIVE)], ids=["sends", "waits"])
+async def test_whoever_is_still_sending_to_legacy_holds_no_judge_up(judge: Judge, resting: int, kind: Kind) -> None:
+    """Half of legacy's users each second; where they wait for legacy instead, it might be no place to go back to."""
+    site = Site(replace(RULE, judge=judge))
+    for _ in range(5):
+        native = Counts(40, 20, 20, subjects=40, complaints=frozenset(range(40 * site.now, 40 * site.now + 20)))
+        legacy = Counts(80, 40, subjects=80, resting=resting)
+        site.seconds[site.now] = {(ROUTE, Side.NATIVE): native, (ROUTE, Side.LEGACY): legacy}
+        await site.judge()
+    assert site.judges.verdicts[ROUTE].kind is kind
+
+
 async def test_it_is_asked_of_what_came_last_though_nobody_asks_any_more() -> None:
     site = Site()
     for _ in range(20):
@@ -60,6 +77,18 @@ async def test_it_is_asked_of_what_came_last_though_nobody_asks_any_more() -> No
     for _ in range(EASE):
         await site.judge()
     assert site.judges.verdicts[ROUTE].words.startswith("native failed 0 of 800 subjects")
+
+
+async def test_it_is_asked_at_once_of_a_second_that_is_about_to_be_forgotten() -> None:
+    site = Site()
+    for _ in range(40):
+        await site.serve()
+    site.seconds = {second: told for second, told in site.seconds.items() if second > site.now - PATIENCE}
+    for oldest in range(EASE):
+        late = min(site.seconds) + oldest
+        site.seconds[late] = {**site.seconds[late], (ROUTE, Side.LEGACY): Counts(50, 50, subjects=50)}
+        assert await site.judge() is not None
+        del site.seconds[min(site.seconds)]
 
 
 async def test_a_new_share_is_judged_at_once_whatever_was_found_before() -> None:

@@ -80,7 +80,19 @@ def test_the_last_word_on_a_route_holds(
     assert latched.read(ROUTES, told=False) == held
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"at": 1}', '{"at": "soon", "reason": "x"}', "\ufffd" * 10, "null"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"at": 1}',
+        '{"at": Infinity, "reason": "x", "told": true}',
+        '{"at": "soon", "reason": "x"}',
+        "\ufffd" * 10,
+        "null",
+    ],
+)
 def test_a_file_that_cannot_be_read_is_a_rollback_that_says_so(text: str, latched: Latched) -> None:
     latched.keep({"things.list": Trip(1.0, "by hand")})
     (path,) = latched.directory.iterdir()

@@ -30,6 +30,23 @@ def test_a_second_is_another_object_if_and_only_if_it_moved() -> None:
     assert before[101] == {("a", Side.NATIVE): Counts(1)}
 
 
+def test_what_was_read_stays_as_it_was_while_more_is_told() -> None:
+    ledger = Ledger()
+    ledger.put({HERE: Counts(1)})
+    before = ledger.window(100, 100)[100]
+    ledger.put({HERE: Counts(2)})
+    ledger.put({BESIDE: Counts(3)})
+    assert before == {("a", Side.NATIVE): Counts(1)}
+    assert ledger.window(100, 100)[100] == {("a", Side.NATIVE): Counts(2), ("b", Side.NATIVE): Counts(3)}
+
+
+def test_of_a_routes_side_there_is_one_name_in_all_seconds() -> None:
+    ledger = Ledger()
+    ledger.put({(second, "".join(["a", "b"]), Side.NATIVE): Counts(1) for second in (100, 101)})
+    (one,), (other,) = ledger.window(100, 101).values()
+    assert one is other
+
+
 def test_the_window_has_the_seconds_that_were_asked_for_and_are_not_forgotten() -> None:
     ledger = Ledger()
     ledger.put({(second, "a", Side.LEGACY): Counts(1) for second in range(90, 111)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -16,6 +16,7 @@ from flags.flag import WHOLE, Flag, Side, Trip
 from flags.fleet import BATCH
 from flags.loop import Loop
 from flags.rollback import Judge, Kind
+from flags.store import Write
 from flags.store.memory import MemoryStore
 from flags.window import Cells, Counts, Outcome, Seconds
 from tests.flags.workers import NOTE, OTHER, ROUTE, RULE, Worker
@@ -35,12 +36,12 @@ class Meanwhile(MemoryStore):
             await reading()
         return await super().window(first, last)
 
-    async def change(self, route: str, expected: int, flag: Flag, note: Note) -> None:
+    async def change(self, route: str, expected: int, flag: Flag, note: Note, ramp: int | None = None) -> None:
         if self.rivals:
             self.rivals -= 1
             rival = (await self.flags())[route]
             await super().change(route, rival.generation, replace(rival, generation=rival.generation + 1), NOTE)
-        await super().change(route, expected, flag, note)
+        await super().change(route, expected, flag, note, ramp)
 
 
 async def strangled(store: MemoryStore | None = None, share: int = 2_500) -> Worker:
@@ -333,6 +334,52 @@ async def test_a_rollback_of_everything_takes_every_route_and_says_so_of_each() 
     assert {change.reach for change in changes} == {Reach.FLEET}
     assert all(flag.tripped and not flag.native for flag in worker.loop.snapshot.values())
     assert [route for route, _ in worker.trips] == [ROUTE, OTHER]
+
+
+class Counting(MemoryStore):
+    """`written`: how many flags in one go, each time. Somebody may be first: `changing`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[int] = []
+        self.changing: Callable[[], Awaitable[object]] | None = None
+
+    async def change_all(self, writes: Sequence[Write]) -> Mapping[str, Flag]:
+        self.written.append(len(writes))
+        if self.changing is not None:
+            changing, self.changing = self.changing, None
+            await changing()
+        return await super().change_all(writes)
+
+
+async def test_a_rollback_of_a_thousand_routes_reaches_the_fleet_in_one_go() -> None:
+    store, routes = Counting(), [f"route {number}" for number in range(1_000)]
+    loop = Loop(store, routes, RULE, "one")
+    await loop.seed(dict.fromkeys(routes, Flag(native=2_500)))
+    changes = await loop.rollback_all("incident 7")
+    assert {change.reach for change in changes} == {Reach.FLEET}
+    assert all(flag.tripped for flag in (await store.flags()).values())
+    assert store.written == [1_000]
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["all are judged still", "one is changed meanwhile"])
+async def test_routes_that_fail_at_once_are_tripped_in_one_go(changed: bool) -> None:
+    store = Counting()
+    worker = await strangled(store)
+    await worker.loop.set(OTHER, share=2_500)
+    await worker.tick()
+    second = int(worker.now)
+    for route in (ROUTE, OTHER):
+        for _ in range(100):
+            worker.loop.window.asked(second, route, Side.NATIVE)
+            worker.loop.window.closed(second, route, Side.NATIVE, Outcome.FAILED)
+    if changed:
+        store.changing = lambda: Worker(store, "another").loop.set(OTHER, share=5_000)
+    await worker.tick()
+    assert store.written == [2]
+    assert {route for route, _ in worker.trips} == ({ROUTE} if changed else {ROUTE, OTHER})
+    assert worker.loop.get(OTHER).native == (5_000 if changed else 0)
+    assert worker.loop.latches == {}
 
 
 async def test_a_rollback_of_a_tripped_route_keeps_the_first_reason_and_is_no_new_trip() -> None:

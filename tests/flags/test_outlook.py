@@ -41,6 +41,37 @@ def test_thresholds_say_how_often_they_err_at_this_traffic() -> None:
     assert outlook(2_500, 200, 100.0, THRESHOLD).false_alarm < 0.01
 
 
+def test_where_legacy_is_hardly_asked_a_larger_holdback_is_said_to_help() -> None:
+    found = outlook(10_000, 200, 10.0, EVIDENCE)
+    assert found.scarce
+    assert found.words[2] == (
+        "legacy is asked 0.2 times a second, which is little to compare with: with a holdback of 10 % one of 50 % "
+        "would be noticed in about 10 s (43 failed)"
+    )
+    assert outlook(10_000, 1_000, 10.0, EVIDENCE).prospect.noticed[2] == found.with_ample
+
+
+def test_what_no_holdback_of_that_size_brings_to_light_is_not_promised() -> None:
+    assert outlook(10_000, 200, 0.001, EVIDENCE).words[2].endswith("which is little to compare with")
+
+
+@pytest.mark.parametrize(
+    ("share", "holdback", "rate", "rule"),
+    [
+        (10_000, 200, 100.0, EVIDENCE),
+        (9_000, 200, 1.0, EVIDENCE),
+        (10_000, 0, 10.0, EVIDENCE),
+        (10_000, 200, 10.0, THRESHOLD),
+    ],
+    ids=["legacy is asked enough", "enough of it is legacy's", "nobody is compared", "judged by thresholds"],
+)
+def test_nothing_is_said_where_a_larger_holdback_is_not_what_is_wanting(
+    share: int, holdback: int, rate: float, rule: Rule
+) -> None:
+    found = outlook(share, holdback, rate, rule)
+    assert (found.scarce, len(found.words)) == (False, 2)
+
+
 def test_what_is_held_back_is_no_native_traffic() -> None:
     assert outlook(10_000, 200, 10.0, EVIDENCE).share == 9_800
 

@@ -8,8 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flags.edit import lifted, moved
 from flags.flag import WHOLE, Flag, Source, Trip
-from flags.ramp import MOST_STEPS, Ramp, State, Watch, Watched, missing, onward, raised, span, stands, told
+from flags.ramp import (
+    MOST_STEPS,
+    Ramp,
+    State,
+    Watch,
+    Watched,
+    began,
+    missing,
+    onward,
+    raised,
+    span,
+    stands,
+    told,
+    turned,
+)
 from flags.rollback import Kind, Verdict
 
 HEALTHY = Verdict(Kind.HEALTHY, "native failed 0 of 900 subjects, legacy 1 of 9000")
@@ -17,7 +32,7 @@ UNHEALTHY = Verdict(Kind.UNHEALTHY, "native failed 41 of 310")
 DOUBTFUL = Verdict(Kind.INCONCLUSIVE, "native answered 3 of the 50 requests needed")
 NOW = 1_000_000.0
 RAMP = Ramp((100, 500, 2_500, WHOLE), hold=600.0, min_requests=2_000, by="anna", found=7, at=NOW - 900, generation=3)
-MOVED = Flag(native=100, generation=8)
+MOVED = Flag(native=100, generation=8, step=RAMP.found)
 ENOUGH = Watched(600.0, 2_000)
 
 
@@ -36,6 +51,7 @@ def test_a_share_that_was_held_and_earned_is_followed_by_the_next() -> None:
         (None, ENOUGH, "a verdict: it is not judged yet"),
         (DOUBTFUL, ENOUGH, f"a healthy verdict: it is inconclusive: {DOUBTFUL.words}"),
         (UNHEALTHY, ENOUGH, f"a healthy verdict: it is unhealthy: {UNHEALTHY.words}"),
+        (HEALTHY, replace(ENOUGH, ready=False), "a native that takes requests"),
     ],
 )
 def test_it_waits_for_whatever_is_missing_and_says_what(verdict: Verdict | None, watched: Watched, words: str) -> None:
@@ -54,7 +70,7 @@ def test_all_that_is_missing_is_said_at_once() -> None:
 
 def test_the_last_share_is_held_and_earned_too_and_then_it_is_done() -> None:
     last = replace(RAMP, step=3)
-    flag = Flag(native=WHOLE, generation=9)
+    flag = Flag(native=WHOLE, generation=9, step=RAMP.found)
     assert onward(last, flag, HEALTHY, Watched(1.0, 5_000), NOW) is last
     done = onward(last, flag, HEALTHY, ENOUGH, NOW)
     assert (done.state, done.share) == (State.DONE, WHOLE)
@@ -84,8 +100,29 @@ def test_a_share_of_the_same_size_that_unleash_gave_is_somebody_else_s() -> None
     assert onward(RAMP, taken, HEALTHY, ENOUGH, NOW).state is State.STOPPED
 
 
+@pytest.mark.parametrize("found", [0, 7])
+def test_a_share_of_the_same_size_that_somebody_gives_after_a_trip_is_theirs_though_the_trip_was_never_seen(
+    found: int,
+) -> None:
+    ramp = replace(RAMP, found=found)
+    step = replace(raised(ramp, Flag(generation=found)), generation=8)
+    assert stands(ramp, step)
+    back = moved("things", 100, None)(lifted(step.after(Trip(NOW, "by hand"))))
+    stopped = onward(ramp, replace(back, generation=11), HEALTHY, ENOUGH, NOW)
+    assert (stopped.state, stopped.why) == (State.STOPPED, "somebody else gave native 1 %")
+
+
+def test_a_share_of_the_same_size_that_somebody_gives_after_another_is_theirs() -> None:
+    back = moved("things", 100, None)(moved("things", 200, None)(MOVED))
+    assert onward(RAMP, replace(back, generation=10), HEALTHY, ENOUGH, NOW).state is State.STOPPED
+
+
+def test_an_order_for_the_share_that_a_step_has_given_changes_nothing() -> None:
+    assert moved("things", 100, None)(MOVED) == MOVED
+
+
 def test_a_change_that_leaves_the_share_alone_stops_nothing() -> None:
-    shadowed = Flag(native=100, shadow=5_000, generation=12)
+    shadowed = replace(moved("things", None, 5_000)(MOVED), generation=12)
     assert onward(RAMP, shadowed, DOUBTFUL, Watched(), NOW) is RAMP
     assert onward(RAMP, shadowed, HEALTHY, ENOUGH, NOW).found == 12
 
@@ -93,7 +130,7 @@ def test_a_change_that_leaves_the_share_alone_stops_nothing() -> None:
 def test_a_share_that_has_yet_to_be_moved_is_not_taken_for_somebody_else_s() -> None:
     found = Flag(native=0, shadow=300, generation=RAMP.found)
     assert onward(RAMP, found, HEALTHY, ENOUGH, NOW) is RAMP
-    assert raised(RAMP, found) == Flag(native=100, shadow=300, generation=RAMP.found)
+    assert raised(RAMP, found) == Flag(native=100, shadow=300, generation=RAMP.found, step=RAMP.found)
 
 
 @pytest.mark.parametrize(
@@ -149,8 +186,9 @@ flags = st.builds(
     native=st.sampled_from([0, 100, 500, 2_500]),
     trip=st.sampled_from([None, Trip(1.0, "x")]),
     generation=st.integers(5, 12),
+    step=st.sampled_from([None, 0, RAMP.found]),
 )
-watches = st.builds(Watched, st.floats(0, 1_200), st.integers(0, 4_000))
+watches = st.builds(Watched, st.floats(0, 1_200), st.integers(0, 4_000), st.booleans())
 
 
 @given(st.sampled_from(list(State)), st.integers(0, 3), flags, verdicts, watches)
@@ -167,22 +205,52 @@ def test_no_share_is_ever_raised_but_by_one_step_from_a_share_in_force_that_has_
         assert verdict is HEALTHY
         assert watched.seconds >= before.hold
         assert watched.answered >= before.min_requests
+        assert watched.ready
     if flag.tripped:
         assert raised(after, flag).native == flag.native
 
 
 def test_requests_are_counted_until_their_second_is_told_no_more_and_once() -> None:
     watch = Watch(8, 50.0, first=101)
-    watch.see({99: 900, 100: 900, 101: 3, 102: 1})
-    assert watch.at(52.5) == Watched(2.5, 4)
-    watch.see({101: 5, 102: 4})  # answered meanwhile
-    assert watch.at(53.0).answered == 9
-    watch.see({102: 4, 103: 10})  # the first is too old to be told
-    assert watch.at(54.0).answered == 19
-    watch.see({101: 5, 102: 4, 103: 10})  # and told again, by another store
-    assert watch.at(54.0).answered == 19
-    watch.see({})
-    assert watch.at(80.0) == Watched(30.0, 19)
+    watch.see(52.5, {99: 900, 100: 900, 101: 3, 102: 1}, True)
+    assert watch.watched == Watched(2.5, 4)
+    watch.see(53.0, {101: 5, 102: 4}, True)  # answered meanwhile
+    assert watch.watched.answered == 9
+    watch.see(54.0, {102: 4, 103: 10}, True)  # the first is too old to be told
+    assert watch.watched.answered == 19
+    watch.see(54.0, {101: 5, 102: 4, 103: 10}, True)  # and told again, by another store
+    assert watch.watched.answered == 19
+    watch.see(80.0, {}, True)
+    assert watch.watched == Watched(30.0, 19)
+
+
+def test_a_time_at_whose_beginning_or_end_native_took_no_requests_is_not_held() -> None:
+    watch = Watch(8, 50.0, first=101)
+    for clock, ready, held in ((53.0, True, 3.0), (54.0, False, 3.0), (60.0, False, 3.0), (61.0, True, 3.0)):
+        watch.see(clock, {}, ready)
+        assert watch.watched == Watched(held, 0, ready)
+    watch.see(62.5, {}, True)
+    assert watch.watched == Watched(4.5, 0)
+    late = Watch(8, 50.0, first=101, ready=False)
+    late.see(59.0, {}, True)
+    assert late.watched == Watched()
+
+
+@pytest.mark.parametrize(
+    ("ramp", "words"),
+    [
+        (RAMP.into(State.PAUSED, NOW, "by bob"), "its ramp is paused at step 1 of 4, 1 %"),
+        (RAMP.into(State.RUNNING, NOW, "by bob"), "its ramp is resumed at step 1 of 4, 1 %"),
+        (RAMP.onto(1, 9, NOW).into(State.ABORTED, NOW, "by bob"), "its ramp is aborted at step 2 of 4, 5 %"),
+        (RAMP.into(State.STOPPED, NOW, "it tripped"), "its ramp is stopped at step 1 of 4, 1 %: it tripped"),
+    ],
+)
+def test_its_record_says_what_became_of_it_and_where(ramp: Ramp, words: str) -> None:
+    assert turned(ramp) == words
+
+
+def test_its_record_says_what_began() -> None:
+    assert began(RAMP) == "a ramp begins: 1 %, 5 %, 25 %, 100 %, each for 10 min and 2000 requests at least"
 
 
 @pytest.mark.parametrize(

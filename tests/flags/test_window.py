@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from flags.complaint import complaint
 from flags.flag import Side
-from flags.window import Cell, Cells, Counts, Outcome, Window
+from flags.window import NONE, Cell, Cells, Counts, Outcome, Window
 
 ROUTE = "messages.create"
 NATIVE: Cell = (100, ROUTE, Side.NATIVE)
 
-counts = st.builds(Counts, *[st.integers(0, 1000)] * 4)
+counts = st.builds(Counts, *[st.integers(0, 1000)] * 4, resting=st.integers(0, 1000))
 cells = st.tuples(st.integers(0, 5), st.sampled_from(["a", "b"]), st.sampled_from(Side))
 events = st.lists(st.tuples(cells, st.none() | st.sampled_from(Outcome)))
 
@@ -35,7 +35,26 @@ def taken(window: Window, *routes: str) -> Cells:
 
 def test_what_is_neither_answered_nor_excluded_is_open() -> None:
     counted = Counts(asked=10, ok=4, failed=2, excluded=1)
-    assert (counted.answered, counted.open) == (6, 3)
+    assert (counted.answered, counted.open, counted.waiting) == (6, 3, 3)
+
+
+def test_what_is_open_for_its_user_to_go_on_keeps_nobody_waiting() -> None:
+    counted = Counts(asked=10, ok=4, failed=2, excluded=1, resting=2)
+    assert (counted.open, counted.waiting) == (3, 1)
+
+
+def test_a_request_that_rests_is_counted_in_its_second_until_it_goes_on() -> None:
+    window = Window()
+    tally = window.tally(ROUTE, Side.NATIVE)
+    for second in (100, 101):
+        tally.asked(second)
+        tally.rests(second, 1)
+    assert taken(window) == {NATIVE: Counts(1, resting=1), (101, ROUTE, Side.NATIVE): Counts(1, resting=1)}
+    tally.rests(100, -1)
+    assert taken(window) == {NATIVE: Counts(1)}
+    window.forget(before=101)
+    tally.rests(100, 1)
+    assert taken(window) == {}
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
@@ -169,6 +188,12 @@ def test_what_two_workers_tell_of_a_second_holds_each_complaint_once() -> None:
     one, two = Counts(3, 1, 2, 0, 3, frozenset({1, 2})), Counts(2, 1, 1, 0, 2, frozenset({2}))
     assert Counts().told(Counts(), one).told(Counts(), two) == Counts(5, 2, 3, 0, 5, frozenset({1, 2}))
     assert one.told(one, one) == one
+
+
+def test_of_what_one_worker_alone_has_told_nothing_is_kept_twice() -> None:
+    one, two = Counts(3, 2, 1, 0, 3, frozenset({1})), Counts(5, 3, 2, 0, 4, frozenset({1, 2}))
+    assert NONE.told(NONE, one) is one
+    assert one.told(one, two) is two
 
 
 def test_a_complaint_is_booked_in_the_second_of_its_decision_unless_its_subject_is_spent() -> None:
