@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from starlette.requests import Request
 
 from .answers import Answer, encode
@@ -89,6 +89,15 @@ async def once(unit: Unit, key: Key | None, draft: Input, work: Callable[[], Awa
     """What `work` answers, or what it answered when the key came first. Work that raises is no answer."""
     if key is None:
         return await work()
+    try:
+        return await claimed(unit, key, draft, work)
+    except DeadlockDetected:
+        # The claim came first, so that the unit cannot begin again by itself (`Unit`). Nor is the key ours any more.
+        await unit.begin_again()
+        return await claimed(unit, key, draft, work)
+
+
+async def claimed(unit: Unit, key: Key, draft: Input, work: Callable[[], Awaitable[Answer]]) -> Answer:
     now = datetime.now(UTC).replace(tzinfo=None)
     kept = await claim(unit, key, key.fingerprint(draft), now)
     if kept is not None:

@@ -71,7 +71,7 @@ async def login(request: Request) -> Answer:
     credentials = await inputs.body(request, LoginRequest)
     held = resources.of(request)
     async with reading(request) as database:
-        user = await database.row(FIND_USER, email=text.stripped(credentials.email).lower())
+        user = await database.row(FIND_USER, email=text.lowered(text.stripped(credentials.email)))
     # The connection is back in the pool: bcrypt takes its time.
     if not await password_matches(held, credentials.password, user[-1] if user else None) or user is None:
         raise InvalidCredentials

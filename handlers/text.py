@@ -16,3 +16,8 @@ def blank(text: str) -> bool:
 def stripped(text: str) -> str:
     """Without the white space of ASCII around it, and with any other."""
     return text.strip(" \t\n\v\f\r")
+
+
+def lowered(text: str) -> str:
+    """In lower case, letter by letter; str.lower() would write a Σ at the end of a word as ς."""
+    return "".join(map(str.lower, text))

@@ -119,9 +119,15 @@ class Unit(Reading):
         except (psycopg.errors.FeatureNotSupported, psycopg.errors.DeadlockDetected) as error:
             if not (first and (isinstance(error, psycopg.errors.DeadlockDetected) or outdated(error))):
                 raise
-            await self._connection.execute("rollback", prepare=False)
-            await self._connection.execute(self._begin, prepare=False)
+            await self.begin_again()
             return await self._connection.execute(sql, bound)
+
+    async def begin_again(self) -> None:
+        """Discard whatever has been done, for who does all of it once more."""
+        await self._connection.execute("rollback", prepare=False)
+        await self._connection.execute(self._begin, prepare=False)
+        self.events.clear()
+        self.changed.clear()
 
     def emit(self, event: Event) -> None:
         self.events.append(event)

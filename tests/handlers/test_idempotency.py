@@ -232,6 +232,29 @@ async def test_if_the_first_of_two_fails_the_second_creates(
     assert messages(database) == before + 1
 
 
+async def test_a_create_that_ends_a_deadlock_begins_again_with_its_key(
+    settings: Settings, database: psycopg.Connection, redis: Redis, own: Application
+) -> None:
+    soon = replace(settings, database_url=f"{settings.database_url}?options=-c%20deadlock_timeout%3D250ms")
+    before = messages(database)
+    async with serving(soon) as client, await psycopg.AsyncConnection.connect(own.database_url) as other:
+        await other.execute("set deadlock_timeout = '1min'")  # it is never the one to end it
+        await other.execute(
+            "select from inboxes where id = (select inbox_id from conversations where id = 4) for update"
+        )
+        async with asyncio.TaskGroup() as group:
+            answer = group.create_task(client.post(CREATE, json=HELLO, headers=KEY))
+            await eventually(lambda: blocked(database) == 1)  # the conversation is written to, its inbox awaited
+            await other.execute("select from conversations where id = 4 for update")
+            await other.rollback()
+        again = await client.post(CREATE, json=HELLO, headers=KEY)
+        await eventually(lambda: database.execute("select from outbox").fetchone() is None)
+    assert (answer.result().status_code, answer.result().headers.get(REPLAYED)) == (201, None)
+    assert (again.content, again.headers.get(REPLAYED)) == (answer.result().content, "true")
+    assert messages(database) == before + 1
+    assert redis.llen("queue:default") == 3
+
+
 def claimed(connection: psycopg.Connection) -> None:
     """The key, in a transaction that is still open: as by a request that is being answered."""
     connection.execute(

@@ -18,3 +18,10 @@ def test_anything_else_is_not(given: str) -> None:
 def test_only_white_space_of_ascii_is_stripped() -> None:
     assert text.stripped(" \t\n\v\f\r a b \r\n") == "a b"
     assert text.stripped("\xa0a\x1c") == "\xa0a\x1c"
+
+
+@pytest.mark.parametrize(
+    ("given", "lower"), [("", ""), ("Zoë@ACME", "zoë@acme"), ("ΑΣ ΑΣΑ", "ασ ασα"), ("ας", "ας"), ("İ", "i̇")]
+)
+def test_each_letter_is_lowered_whatever_follows_it(given: str, lower: str) -> None:
+    assert text.lowered(given) == lower

@@ -67,6 +67,8 @@ CALLERS_FAULTS = [
     Case("no route", 404, "/nowhere?token=secret"),
     Case("no such method here", 404, SHOW, "DELETE"),
     Case("a method of WebDAV", 404, SHOW, "PROPFIND"),
+    Case("a method that Rails does not know", 404, SHOW, "QUERY"),
+    Case("another one, to nowhere", 404, "/nowhere", "LINK"),
     Case("an unreadable query", 400, f"{SHOW}?x=%"),
     Case("an escaped path", 404, "/no%20where"),
     Case("no token", 401, SHOW, token=None),
@@ -81,6 +83,14 @@ def test_a_callers_fault_is_a_warning_with_its_request(case: Case, there: Faulty
         assert line["level"] == "warning"
         assert line["path"] == case.target.partition("?")[0]
         assert (line["method"], line["status"]) == (case.method, case.status)
+
+
+@pytest.mark.parametrize(("method", "target"), [("GET", "/nowhere/é".encode().decode("latin-1")), ("FOO", "/nowhere")])
+def test_what_is_no_http_is_refused_by_natives_server_where_rails_finds_nothing(
+    there: Faulty, method: str, target: str
+) -> None:
+    legacy, native = there.sides.both(Case("no HTTP", 404, target, method))
+    assert (legacy.status, legacy.body, native.status) == (404, b'{"error":"not_found"}', 400)
 
 
 def test_a_caller_is_named_once_it_is_known(there: Faulty) -> None:

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -24,7 +25,23 @@ CREDENTIALS: dict[str, tuple[str, dict[str, Any]]] = {
     "white space around": ("agent1@acme.example", {"email": " \t\r\nagent1@acme.example\x0b\x0c "}),
     "unknown fields": ("agent1@acme.example", {"email": "agent1@acme.example", "role": "admin", "x": [1, {}]}),
     "a letter beyond ASCII": ("zoë@acme.example", {"email": "ZOË@acme.example"}),
+    "a Σ at the end of a word": ("ασ@acme.example", {"email": "ΑΣ@ACME.example"}),
+    "a ς, which is another letter": ("ας@acme.example", {"email": "Ας@acme.example"}),
 }
+
+
+@pytest.fixture(autouse=True)
+def greeks(database: psycopg.Connection) -> Iterator[None]:
+    """Whose e-mails differ in how a word ends."""
+    names = ["ασ@acme.example", "ας@acme.example"]
+    database.execute(
+        """insert into users (account_id, email, password_digest, name, role, created_at, updated_at)
+           select account_id, unnest(%s::text[]), password_digest, name, role, created_at, updated_at
+             from users where id = 2""",
+        [names],
+    )
+    yield
+    database.execute("delete from users where email = any (%s)", [names])
 
 
 def sign_in(sides: Sides, side: str, **fields: Any) -> tuple[Reply, dict[str, Any]]:

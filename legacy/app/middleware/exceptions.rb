@@ -16,6 +16,7 @@ class Exceptions
   private
 
   def caller_fault(status)
+    status = 404 if status == 405 # a method that Rails has never heard of is one that no route has
     answer(status, error: Rack::Utils::HTTP_STATUS_CODES.fetch(status).downcase.tr(" ", "_"))
   end
 

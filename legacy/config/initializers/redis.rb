@@ -5,6 +5,14 @@ Redis.silence_deprecations = true
 # Redis hangs up on who is silent for long, and when it is restarted. redis-rb finds that out by a command, which is
 # lost with the connection: a look at the socket before costs a microsecond.
 module LookBeforeAsking
+  # Whom Redis refuses (it has too many clients) is told so before asking anything: the first command reads it.
+  def connect
+    @connecting = true
+    super
+  ensure
+    @connecting = false
+  end
+
   def call(*)
     leave_what_is_over
     super
@@ -19,13 +27,16 @@ module LookBeforeAsking
 
   # Where nothing is owed, what can be read is the end.
   def leave_what_is_over
-    disconnect if @pending_reads.zero? && connected? && connection.readable?
+    disconnect if !@connecting && @pending_reads.zero? && connected? && connection.readable?
   end
 end
 
 module ReadableConnection
+  # By reading: what comes may be TLS' own, a ticket for the next session or a key, which are passed over on the way.
   def readable?
-    @sock.to_io.wait_readable(0) ? true : false
+    !@sock.read_nonblock(1, exception: false).is_a?(Symbol) # which says that there is nothing yet
+  rescue SystemCallError, OpenSSL::SSL::SSLError
+    true
   end
 end
 
