@@ -10,11 +10,13 @@ from proxy.connection import Connection
 from proxy.early import INVITATION, Early
 from proxy.errors import ClientStalled, StranglerError
 from proxy.relay import Asked, Relay, User
+from proxy.resting import Resting
 
 
 class Upload:
     """Carried by a connection of the side's as soon as there is one. While too many others are under way there is none
-    for the beginning of an upload, which waits for its end; once there is much of it, for one of the others to end."""
+    for the beginning of an upload, which waits for its end, or for one of the others to end; once there is much of it,
+    for that alone."""
 
     # Most requests never change these: they are set on the class, and not for each request anew.
     response_complete = False
@@ -22,6 +24,7 @@ class Upload:
     _counted = _invited = False
     _early: Early | None = None
     _connection: Connection | None = None
+    _resting: Resting | None = None
     _invitation: asyncio.TimerHandle | None = None
 
     def __init__(self, relay: Relay, asked: Asked, user: User) -> None:
@@ -38,6 +41,10 @@ class Upload:
         """Do so once one of the others has ended."""
 
     @abstractmethod
+    def _rests(self) -> Resting:
+        """Whom it is told whether it is the user who is waited for."""
+
+    @abstractmethod
     def _give_up(self, failure: StranglerError) -> None: ...
 
     def start(self) -> None:
@@ -50,7 +57,7 @@ class Upload:
         if connection is not None:
             self._carry(connection, body)
             if connection.write_paused:
-                self._user.pause_reading()
+                self._hold_up()
                 connection.when_writable(self._writable)
                 connection.expect_answer()
             else:
@@ -64,6 +71,8 @@ class Upload:
     def uploaded(self) -> None:
         if not self._uploaded:
             self._uploaded, self._ended_at = True, time.perf_counter()
+            if self._resting is not None:
+                self._resting.sends(False)
             if self._connection is not None:
                 self._expect_answer(self._connection)
             elif self._early is not None and self._early.go():
@@ -78,13 +87,15 @@ class Upload:
         if self._uploaded:
             self._expect_answer(connection)
         else:
-            self._user.resume_reading()
+            self._let_go_on()
             connection.expect_upload()
             if self._may_be_invited:
                 self._invitation = asyncio.get_running_loop().call_later(INVITATION, self._invite)
 
     def _over(self) -> None:
         """Nothing of it is waited for any more."""
+        if self._resting is not None:
+            self._resting.over()
         self._uninvite()
         self._leave_pool()
         early, self._early = self._early, None
@@ -110,16 +121,28 @@ class Upload:
         if self._counted:
             return False
         early = self._early = self._early or Early(self._unfinished)
-        early.wait(self._stalled, self._limits.stall)
+        early.wait(self._place_came, self._stalled, self._limits.stall)
         if self._may_be_invited:
             self._invite()
+        self._rests().sends(True)
         if early.full:
             self._stop(early)
         return True
 
+    def _place_came(self) -> None:
+        """It is this one's. What comes of that waits until the request has ended that left it."""
+        self._counted = True
+        asyncio.get_running_loop().call_soon(self._pass_on)
+
+    def _pass_on(self) -> None:
+        """Unless it has come whole meanwhile, or is over."""
+        if self._early is not None and self._early.go():
+            self._rests().sends(False)
+            self._take()
+
     def _stop(self, early: Early) -> None:
         """Take no more of it for now."""
-        self._user.pause_reading()
+        self._hold_up()
         if early.line_up():
             self._line_up()
 
@@ -145,7 +168,17 @@ class Upload:
             connection.when_writable(None)
             if not self._uploaded:
                 connection.expect_upload()
+        self._let_go_on()
+
+    def _hold_up(self) -> None:
+        self._user.pause_reading()
+        if self._resting is not None:
+            self._resting.sends(False)
+
+    def _let_go_on(self) -> None:
         self._user.resume_reading()
+        if not self._uploaded:
+            self._rests().sends(True)
 
     @property
     def _may_be_invited(self) -> bool:

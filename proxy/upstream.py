@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.connection import Connection
 from proxy.early import INVITATION, Early, gathered, until_whole
-from proxy.errors import Broken, ClientLeft, ClientStalled, Refused
+from proxy.errors import Broken, ClientLeft, ClientStalled, Refused, SideFailed
 from proxy.headers import Header, message_head
 from proxy.pool import Limits, Pool
 from proxy.reply import Reply
@@ -44,25 +44,32 @@ class Upstream:
         limits = self.limits(scope.get("strangler.route", ""))
         if not request.has_body:
             return await self._ask(request, limits, receive, send)
+        unfinished = self.pool.unfinished
         with ExitStack() as place:
-            whole = False
-            if not self.pool.unfinished.begin():
-                receive, whole = await self._in_turn(receive, limits)
-            if not whole:
-                place.callback(self.pool.unfinished.end)
+            if unfinished.begin():
+                place.callback(unfinished.end)
+            else:
+                receive = await self._in_turn(receive, limits, place)
             return await self._ask(request, limits, until_whole(receive, place.close), send)
 
-    async def _in_turn(self, receive: Receive, limits: Limits) -> tuple[Receive, bool]:
-        """An upload, and whether it is whole, which it is to be, or else to have its place among those that are not."""
-        early = Early(self.pool.unfinished)
-        early.wait()
+    async def _in_turn(self, receive: Receive, limits: Limits, place: ExitStack) -> Receive:
+        """An upload that is whole, or else has its place among those that are not."""
+        unfinished = self.pool.unfinished
+        early = Early(unfinished)
+
+        def passed_on() -> None:
+            place.callback(unfinished.end)
+
         try:
-            receive, whole = await gathered(receive, early, limits.stall)
-            if not whole:
-                await self.pool.unfinished.begin_in_turn()
+            receive, whole = await gathered(receive, early, passed_on, limits.stall)
+            if whole:
+                place.close()
+            elif early.line_up():
+                await unfinished.begin_in_turn()
+                passed_on()
         finally:
             early.go()
-        return receive, whole
+        return receive
 
     async def _ask(self, request: Request, limits: Limits, receive: Receive, send: Send) -> None:
         connection = await take(self.pool, request)
@@ -77,10 +84,8 @@ class Upstream:
                 raise
             try:
                 connection = await self.pool.take(fresh=True)
-            except Refused:
-                if broken.reached:
-                    raise broken from None  # the side may have died of it, and not only be on its way
-                raise
+            except SideFailed as failure:
+                raise to_tell(broken, failure) from None
         return await Errand(self, connection, request, limits).run(receive, send)
 
     def close(self) -> None:
@@ -174,6 +179,12 @@ class Errand:
         finally:
             connection.when_writable(None)
             connection.awaits_nothing()
+
+
+def to_tell(broken: Broken, failure: SideFailed) -> SideFailed:
+    """What has failed where a kept connection broke and there is no fresh one. If the side takes none, it may have died
+    of what it was asked, and not only be on its way."""
+    return broken if broken.reached and isinstance(failure, Refused) else failure
 
 
 def take_idle(pool: Pool, request: Request) -> Connection | None:

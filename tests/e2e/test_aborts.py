@@ -20,12 +20,13 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from proxy.alarm import Alarm
 from proxy.connection import Connection
+from proxy.early import Early
+from proxy.end import End
 from proxy.front import Front
 from proxy.patience import Patience
 from proxy.relayed import Relayed
 from proxy.reply import Reply
 from proxy.upstream import Errand
-from proxy.websocket import End
 from tests.fidelity.cases import TE, answer, ask
 from tests.fidelity.wire import Peer
 from tests.proxy.stage import Stage, eventually, staged
@@ -298,7 +299,7 @@ async def leave(stage: Stage, number: int, sides: dict[str, Side], chance: rando
         answering.asked.pop(str(number).encode(), None)
 
 
-KINDS = (Front, Relayed, RequestResponseCycle, Errand, Reply, End, Connection, Alarm)
+KINDS = (Front, Relayed, RequestResponseCycle, Errand, Early, Reply, End, Connection, Alarm)
 
 
 def left_behind() -> Counter[str]:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 
 import pytest
 from starlette.types import Message, Receive
@@ -75,6 +77,15 @@ async def test_a_user_who_left_is_remembered() -> None:
     assert not kept.left
     await kept()
     assert (kept.left, kept.ended) == (True, False)
+
+
+async def test_who_waits_no_more_for_the_body_says_so() -> None:
+    told: list[bool] = []
+    kept = Kept(asyncio.Queue[Message]().get, 4)
+    with kept.waits_told(told.append), suppress(TimeoutError):
+        async with asyncio.timeout(0):
+            await kept()
+    assert told == [True, False]
 
 
 async def test_waits_are_told_while_more_of_the_body_is_to_come() -> None:

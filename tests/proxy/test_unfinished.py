@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -16,6 +17,14 @@ def full(*, wait: float = 10.0, room: int = 100) -> Unfinished:
     unfinished = Unfinished("legacy", Limits(connections=3, wait=wait), room)
     assert (unfinished.begin(), unfinished.begin(), unfinished.begin()) == (True, True, False)
     return unfinished
+
+
+def offered(unfinished: Unfinished, *names: str) -> list[str]:
+    """Who has taken a place, of these to whom one is offered."""
+    took: list[str] = []
+    for name in names:
+        unfinished.offer_to(partial(took.append, name))
+    return took
 
 
 async def in_line(unfinished: Unfinished) -> asyncio.Task[None]:
@@ -92,3 +101,44 @@ async def test_who_is_just_leaving_is_passed_over() -> None:
     await staying
     await given_up(leaving)
     assert unfinished.passed_on == 2
+
+
+def test_a_place_that_comes_free_is_taken_by_the_first_of_those_who_wait_for_their_end() -> None:
+    unfinished = full()
+    took = offered(unfinished, "first", "second")
+    unfinished.end()
+    assert (took, unfinished.passed_on) == (["first"], 2)
+    unfinished.end()
+    assert (took, unfinished.passed_on) == (["first", "second"], 2)
+    unfinished.end()
+    assert (took, unfinished.passed_on) == (["first", "second"], 1)
+
+
+async def test_those_in_line_come_before_those_who_wait_for_their_end() -> None:
+    unfinished = full()
+    took = offered(unfinished, "growing")
+    waiting = await in_line(unfinished)
+    unfinished.end()
+    await waiting
+    assert took == []
+    unfinished.end()
+    assert (took, unfinished.passed_on) == (["growing"], 2)
+
+
+def test_who_has_come_whole_or_left_is_offered_no_place() -> None:
+    unfinished = full()
+    took: list[str] = []
+    leaving = partial(took.append, "leaving")
+    unfinished.offer_to(leaving)
+    unfinished.offer_no_more(leaving)
+    unfinished.offer_no_more(leaving)
+    unfinished.end()
+    assert (took, unfinished.passed_on) == ([], 1)
+
+
+def test_who_takes_a_place_and_leaves_it_at_once_leaves_it_to_the_next() -> None:
+    unfinished = full()
+    unfinished.offer_to(unfinished.end)
+    took = offered(unfinished, "next")
+    unfinished.end()
+    assert (took, unfinished.passed_on) == (["next"], 2)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -10,9 +12,9 @@ import pytest
 
 from proxy.early import MOST
 from proxy.unfinished import Unfinished
-from tests.fidelity.cases import TE, length
-from tests.fidelity.origin import Origin
-from tests.fidelity.wire import Peer, connected
+from tests.fidelity.cases import TE, answer, length
+from tests.fidelity.origin import OK, Origin
+from tests.fidelity.wire import Gone, Peer, Script, Until, connected
 from tests.proxy.slow import taking
 from tests.proxy.stage import Stage, eventually, settled
 from tests.proxy.ways import WAYS, before_legacy, booked, on
@@ -20,18 +22,20 @@ from tests.proxy.ways import WAYS, before_legacy, booked, on
 CONNECTIONS = 4
 HALF = CONNECTIONS // 2
 EXPECT = b"Expect: 100-continue"
+EARLY: Script = (Until(b"\r\n\r\na"), answer("200 OK", length(5), body=b"early"))  # to an upload that has begun
+BUSY: Script = (Gone(),)
 both_ways = pytest.mark.parametrize("way", WAYS)
 
 
 @asynccontextmanager
 async def slow_uploads(
-    way: str, more: int = 0, room: int = 10 * MOST, wait: str = "10s"
+    way: str, *answers: Script, more: int = 0, room: int = 10 * MOST, wait: str = "10s"
 ) -> AsyncIterator[tuple[Stage, Origin, list[Peer]]]:
     """A proxy whose legacy has as many unfinished uploads as it may; who has begun them, and so many users more.
 
     When they are gone, nothing of them is left.
     """
-    async with before_legacy(connections=CONNECTIONS, wait=wait) as (stage, origin):
+    async with before_legacy(*answers, connections=CONNECTIONS, wait=wait) as (stage, origin):
         pool = stage.strangler.legacy.pool
         pool.unfinished = Unfinished("legacy", pool.limits, room)
         async with AsyncExitStack() as users:
@@ -199,3 +203,131 @@ async def test_an_upload_whose_place_is_left_makes_room_for_the_next(way: str) -
         pass
     async with slow_uploads(way) as (stage, _, _):
         assert stage.strangler.legacy.pool.unfinished.passed_on == HALF
+
+
+@both_ways
+async def test_an_upload_that_waits_for_its_end_is_passed_on_once_another_ends_and_may_be_answered_before(
+    way: str,
+) -> None:
+    async with slow_uploads(way, OK, OK, EARLY) as (stage, origin, (first, *_)), connected(stage.port) as user:
+        unfinished = stage.strangler.legacy.pool.unfinished
+        await user.send(on(way, "POST /things", length(3), body=b"a"))
+        await eventually(lambda: unfinished.kept == 1)
+        await first.send(b"bc")
+        await told(user, b"\r\n\r\nearly")
+        await told(first, b"\r\n\r\nok")
+        await eventually(lambda: (unfinished.kept, unfinished.passed_on) == (0, HALF - 1))
+        assert whole(origin) == [b"abc"]
+
+
+@both_ways
+@pytest.mark.parametrize("expect", [(), (EXPECT,)], ids=["unasked", "who asked whether to go on"])
+async def test_an_upload_of_which_only_the_head_has_come_is_passed_on_once_another_ends(
+    way: str, expect: tuple[bytes, ...]
+) -> None:
+    async with slow_uploads(way) as (stage, origin, (first, *_)), connected(stage.port) as user:
+        await user.send(on(way, "POST /things", *expect, length(3)))
+        if expect:
+            await told(user, b"100 Continue")
+        await settled(lambda: len(origin.received), rounds=200)
+        await first.send(b"bc")
+        await origin.until(lambda: len(origin.received) == HALF + 1)
+        await user.send(b"a")
+        await settled(lambda: stage.strangler.legacy.pool.unfinished.kept, rounds=200)
+        await user.send(b"bc")
+        await told(user, b"\r\n\r\nok")
+        assert whole(origin) == [b"abc", b"abc"]
+        assert user.raw.count(b"100 Continue") == len(expect)
+
+
+@asynccontextmanager
+async def passed_on_without_a_connection(way: str, wait: str) -> AsyncIterator[tuple[Stage, Peer]]:
+    """A user in the middle of an upload whose place has come while every connection was busy."""
+    async with slow_uploads(way, BUSY, wait=wait) as (stage, _, (first, *_)), AsyncExitStack() as users:
+        pool = stage.strangler.legacy.pool
+        for _ in range(CONNECTIONS - HALF):
+            busy = await users.enter_async_context(connected(stage.port))
+            await busy.send(on(way, "GET /things/1"))
+        await eventually(lambda: pool.opened == CONNECTIONS)
+        user = await users.enter_async_context(connected(stage.port))
+        await user.send(on(way, "POST /things", length(3), body=b"a"))
+        await eventually(lambda: pool.unfinished.kept == 1)
+        await first.send(b"bc")
+        await eventually(lambda: pool.unfinished.kept == 0)
+        yield stage, user
+
+
+async def test_who_leaves_when_its_place_has_come_but_no_connection_leaves_the_place_to_others() -> None:
+    async with passed_on_without_a_connection("relay", wait="10s") as (stage, user):
+        pool = stage.strangler.legacy.pool
+        await eventually(lambda: (pool.unfinished.passed_on, pool.waiting) == (HALF, 1))
+        user.reset()
+        await eventually(lambda: (pool.unfinished.passed_on, pool.waiting) == (HALF - 1, 0))
+
+
+@both_ways
+async def test_whose_place_has_come_but_no_connection_in_time_leaves_the_place_to_others(way: str) -> None:
+    async with passed_on_without_a_connection(way, wait="0.1s") as (stage, user):
+        await told(user, b"legacy_saturated")
+        await eventually(lambda: stage.strangler.legacy.pool.unfinished.passed_on == HALF - 1)
+
+
+async def ends(user: Peer) -> None:
+    await user.send(b"bc")
+
+
+async def goes_on(user: Peer) -> None:
+    await user.send(b"b")
+
+
+async def leaves(user: Peer) -> None:
+    user.reset()
+    await asyncio.sleep(0)  # the event loop closes in its next turn
+
+
+@both_ways
+@pytest.mark.parametrize("ahead", [True, False], ids=["ahead", "behind"])
+@pytest.mark.parametrize("does", [ends, goes_on, leaves])
+async def test_whatever_a_user_does_as_its_place_comes_the_place_is_taken_once_and_left_once(
+    way: str, does: Callable[[Peer], Awaitable[None]], *, ahead: bool
+) -> None:
+    async with slow_uploads(way) as (stage, origin, (first, *_)), connected(stage.port) as user:
+        unfinished = stage.strangler.legacy.pool.unfinished
+        await stage.user.get("/things/1")  # from here on there is an idle connection
+        await user.send(on(way, "POST /things", length(3), body=b"a"))
+        await eventually(lambda: unfinished.kept == 1)
+        await settled(lambda: unfinished.kept, rounds=5)  # the system tells of nobody first now
+        for who, does_so in [(user, does), (first, ends)] if ahead else [(first, ends), (user, does)]:
+            await does_so(who)
+        await told(first, b"\r\n\r\nok")
+        remains = HALF if does is goes_on else HALF - 1
+        await eventually(lambda: (unfinished.kept, unfinished.passed_on) == (0, remains))
+        if does is goes_on:
+            await user.send(b"c")
+        if does is not leaves:
+            await told(user, b"\r\n\r\nok")
+            assert user.raw.count(b"HTTP/1.1 200") == 1
+        if way == "relay":  # who leaves is over before its place has come to anything
+            assert len(origin.received) == HALF + (1 if does is leaves and ahead else 2)
+        assert sorted(whole(origin)) == [b"", b"abc", b"abc"][: 2 + (does is not leaves)]
+
+
+@both_ways
+async def test_of_many_at_once_each_takes_its_place_once(way: str) -> None:
+    chance = random.Random(20_260)  # noqa: S311  # the same every time; no secret
+    doing = [chance.choice([ends, goes_on, leaves]) for _ in range(60)]
+    async with slow_uploads(way, wait="30s") as (stage, origin, begun), AsyncExitStack() as users:
+        unfinished = stage.strangler.legacy.pool.unfinished
+        many = [await users.enter_async_context(connected(stage.port)) for _ in doing]
+        for user in many:
+            await user.send(on(way, "POST /things", length(3), body=b"a"))
+        await eventually(lambda: unfinished.kept == len(many))
+        for user, does in zip([*begun, *many], [ends, ends, *doing], strict=True):
+            await does(user)
+        for user, does in zip(many, doing, strict=True):
+            if does is goes_on:
+                await user.send(b"c")
+            if does is not leaves:
+                await told(user, b"\r\n\r\nok")
+        await eventually(lambda: unfinished.kept == unfinished.passed_on == 0)
+        assert whole(origin).count(b"abc") == HALF + len(doing) - doing.count(leaves)
