@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,20 +15,14 @@ import structlog
 from proxy.address import Address
 from proxy.errors import NoConnection, Refused, SideFailed
 from proxy.fair import fair_timeout
+from proxy.names import Names, Resolve, resolve
 
 P = TypeVar("P", bound=asyncio.Protocol)
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 log = structlog.get_logger()
 LOOK_EVERY = 1.0  # seconds
 # What this process has run out of says nothing about the other end.
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-
-
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """A name's IP addresses in the order in which the system prefers them."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 class Dial:
@@ -51,9 +43,9 @@ class Dial:
         resolve: Resolve = resolve,
     ) -> None:
         self.side, self.addresses = side, tuple(addresses)
-        self._connect, self._every, self._resolve = connect, every, resolve
+        self._connect, self._every = connect, every
         self._tls = client_context(ca) if any(address.tls for address in addresses) else None
-        self._known: dict[str, Sequence[str]] = {}
+        self._names = Names(side, resolve, within=connect / 2)
         self._down: set[Address] = set()
         self._turn = 0
         self._when_down: list[Callable[[Address], None]] = []
@@ -86,10 +78,12 @@ class Dial:
         raise (NoConnection if late else Refused)("; ".join(map(str, failures)))
 
     async def look(self, addresses: Iterable[Address]) -> bool:
-        """Connect to these addresses for no other purpose; whether any of all is up."""
+        """Connect to these addresses, and to what is missing of names, for no other purpose; whether any is up."""
         async with asyncio.TaskGroup() as looks:
             for address in addresses:
                 looks.create_task(self._look_at(address))
+            for address, ip in self._names.missing:
+                looks.create_task(self._look_for(address, ip))
         return len(self._down) < len(self.addresses)
 
     async def watch(self) -> None:
@@ -102,6 +96,13 @@ class Dial:
         with suppress(SideFailed):
             transport, _ = await self._reach(address, asyncio.Protocol)
             transport.close()
+
+    async def _look_for(self, address: Address, ip: str) -> None:
+        with suppress(OSError):  # a time-out is one, too
+            async with fair_timeout(self._connect):
+                transport, _ = await self._connected_to(ip, address, asyncio.Protocol)
+            transport.close()
+            self._names.met(address, ip)
 
     def _in_turn(self) -> list[Address]:
         """The next one that is up, the others that are, and at last those that are down."""
@@ -129,31 +130,27 @@ class Dial:
         loop = asyncio.get_running_loop()
         if address.path:
             return await loop.create_unix_connection(make, address.path)
-        tls: dict[str, Any] = {"ssl": self._tls, "server_hostname": address.host} if address.tls else {}
         until = loop.time() + self._connect
-        hosts = await self._hosts(address)
-        for left, host in zip(range(len(hosts), 0, -1), hosts, strict=True):
+        ips, missed = await self._names.ips(address), dict[str, str]()
+        for left, ip in zip(range(len(ips), 0, -1), ips, strict=True):
+            within = (until - loop.time()) / left  # one that is silent leaves time for the rest
             try:
-                async with fair_timeout((until - loop.time()) / left):  # one that is silent leaves time for the rest
-                    return await loop.create_connection(make, host, address.port, **tls)
-            except OSError:  # a time-out is one, too
+                async with fair_timeout(within):
+                    connection = await self._connected_to(ip, address, make)
+            except OSError as error:  # a time-out is one, too
                 if left == 1:
                     raise
+                if error.errno not in _OURS:
+                    late = f"no connection within {within:.2g} s"
+                    missed[ip] = late if isinstance(error, TimeoutError) else reason(error)
+            else:
+                self._names.met(address, ip, missed)
+                return connection
         raise OSError(f"{address.host} has no address")
 
-    async def _hosts(self, address: Address) -> Sequence[str]:
-        """The IP addresses of a name: those of the last time if nobody can tell, for they have not gone with DNS."""
-        if _is_ip(address.host):
-            return [address.host]
-        known = self._known.get(address.host)
-        try:
-            async with asyncio.timeout(self._connect / 2 if known else None):
-                hosts = self._known[address.host] = await self._resolve(address.host, address.port)
-        except OSError:  # a time-out is one, too
-            if known is None:
-                raise
-            return known
-        return hosts
+    async def _connected_to(self, ip: str, address: Address, make: Callable[[], P]) -> tuple[asyncio.BaseTransport, P]:
+        tls: dict[str, Any] = {"ssl": self._tls, "server_hostname": address.host} if address.tls else {}
+        return await asyncio.get_running_loop().create_connection(make, ip, address.port, **tls)
 
     def _missed(self, address: Address, failure: SideFailed) -> SideFailed:
         if address not in self._down:
@@ -193,14 +190,6 @@ def reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return f"it does not speak TLS as we do ({error.reason or error})"
     return error.strerror or str(error) or "it ended the connection"
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _rotated(addresses: list[Address], turn: int) -> list[Address]:

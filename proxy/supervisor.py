@@ -11,15 +11,15 @@ import json
 import signal
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from flags.flag import BLOCKED
-from proxy.child import Child, Heard, ending
-from proxy.line import Word
+from proxy.child import Child, ending
+from proxy.line import Heard, Word, heard
 from proxy.logs import configure
+from proxy.place import Place
 from proxy.sections import Config
 from proxy.sockets import Doors
 from proxy.tasks import Tasks
@@ -36,12 +36,6 @@ SPARE = 15.0  # seconds beyond its own limit that a worker has to end, with nati
 def pause(young_deaths: int) -> float:
     """Seconds until the next worker is started, after so many in a row that died young."""
     return 0.0 if young_deaths == 0 else min(LONGEST, SHORTEST * 2 ** min(young_deaths - 1, 10))
-
-
-@dataclass(slots=True, eq=False)
-class Place:
-    worker: int
-    child: Child | None = None
 
 
 class Supervisor:
@@ -74,12 +68,13 @@ class Supervisor:
 
     async def _live(self) -> int:
         """The first worker alone: what is wrong with the configuration is said once, and not once for each."""
-        child = self._places[0].child = self._start(self._places[0])
+        self._places[0].take(child := self._start(self._places[0]))
         if not await self._is_ready(child):
             log.error("the first worker did not become ready: nothing is served")
             return max(1, child.ended.result()) if child.ended.done() else 1
         for place in self._places:
-            place.child = place.child or self._start(place)
+            if place.child is None:
+                place.take(self._start(place))
             self._tasks.start(self._keep(place))
         self._tasks.start(self._watch())
         while True:
@@ -101,19 +96,17 @@ class Supervisor:
     async def _keep(self, place: Place) -> None:
         """Replace the worker of this place whenever it ends by itself."""
         young_deaths = 0
-        while not self._stopping.is_set():
-            child = place.child
-            assert child is not None
-            code = await asyncio.shield(child.ended)
-            if place.child is not child or self._stopping.is_set():
-                continue  # it was replaced before it ended
+        while True:
+            child = await place.bereft()
+            if self._stopping.is_set():
+                return
             young_deaths = 0 if child.age > OLD else young_deaths + 1
             wait = pause(young_deaths)
             log.error(
                 "a worker ended, and its connections with it: another takes its place",
                 worker=child.worker,
                 pid=child.pid,
-                by=ending(code),
+                by=ending(child.ended.result()),
                 in_seconds=wait,
             )
             await self._replace(place, child, wait)
@@ -134,7 +127,7 @@ class Supervisor:
             if place.child is not child or self._stopping.is_set():
                 return
             try:
-                place.child = self._start(place)
+                place.take(self._start(place))
             except OSError as error:
                 log.error("no worker can be started: trying again", worker=place.worker, error=str(error))
                 wait = LONGEST
@@ -167,7 +160,7 @@ class Supervisor:
         if self._stopping.is_set() or not await self._is_ready(child):
             child.kill()
             return False
-        old, place.child = place.child, child
+        old = place.take(child)
         if old is not None and not old.ended.done():
             old.leave()
             self._tasks.start(self._outlast([old]))
@@ -225,10 +218,10 @@ class Supervisor:
 
     def _hear(self, child: Child, told: Mapping[str, Any]) -> None:
         """A worker's trips that the store has not heard of. One that it no longer has is delivered, for all."""
-        latched, heard = ({(route, at, why, who) for route, at, why, who in told[key]} for key in ("latched", "heard"))
+        latched = heard(told["latched"])
         self._delivered |= child.latched - latched
         self._trips = (self._trips | latched) - self._delivered
-        child.latched, child.heard = latched, heard
+        child.latched, child.heard = latched, heard(told["heard"])
         self._tell()
 
     def _tell(self) -> None:

@@ -108,6 +108,29 @@ def test_a_worker_that_is_killed_takes_only_its_own_requests_along_and_no_connec
         assert (told["pid"], told["by"]) == (killed, "signal SIGKILL")
 
 
+def test_a_worker_that_dies_while_the_one_before_it_still_has_users_is_replaced_at_once(
+    tmp_path: Path, flags_redis: str
+) -> None:
+    with (
+        socket.create_server((LOOPBACK, 0)) as legacy,
+        workers(tmp_path, f"http://{LOOPBACK}:{legacy.getsockname()[1]}", flags_redis, drain="10m") as proxy,
+        socket.create_connection((LOOPBACK, proxy.service.port)) as user,
+    ):
+        user.settimeout(30)
+        user.sendall(UPGRADE)
+        side, _ = legacy.accept()
+        with side:
+            side.recv(4096)
+            side.sendall(SWITCHED)
+            assert user.recv(4096).startswith(b"HTTP/1.1 101")
+            renewed(proxy)
+            for pid in pids(proxy)[2:]:
+                os.kill(pid, signal.SIGKILL)
+            until(proxy, lambda: len(pids(proxy)) == 6)
+            side.sendall(b"still here")
+            assert user.recv(4096) == b"still here"
+
+
 def connections_served(proxy: Proxy, count: int, request: bytes = LAST) -> int:
     """Of so many connections opened at once, those whose request is answered."""
     with ExitStack() as users:

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from proxy.address import Address
-from proxy.dial import Dial, resolve
+from proxy.dial import Dial
 from proxy.errors import NoConnection, Refused
 from tests.fidelity.origin import Origin, running_origin
 from tests.proxy.certificates import Authority, self_signed
@@ -215,8 +215,31 @@ async def test_an_address_of_a_name_that_is_silent_leaves_time_for_the_next() ->
         server = await asyncio.start_server(origin.serve, "127.0.0.1", silent.port)
         async with server:
             dial = Dial("legacy", [named(silent)], connect=0.2, resolve=looked_up("127.0.0.2", "127.0.0.1"))
-            assert await called(dial) == [named(silent)]
+            with capture_logs() as logs:
+                assert await called(dial, 3) == [named(silent)] * 3
+            await origin.until(lambda: origin.accepted == 3 and origin.open == 0)
+    assert [(log["ip"], log["reason"]) for log in logs] == [("127.0.0.2", "no connection within 0.1 s")]
+
+
+async def test_an_address_of_a_name_that_took_no_connection_comes_last_until_a_look_finds_it() -> None:
+    async with vanishing() as (here, _):
+        dial = Dial("legacy", [named(here)], resolve=looked_up("127.0.0.2", "127.0.0.1"))
+        await called(dial)
+        origin = Origin()
+        async with await asyncio.start_server(origin.serve, "127.0.0.2", here.port):
+            await called(dial, 2)
+            assert origin.accepted == 0
+            assert await dial.look(()) is True
             await origin.until(lambda: origin.accepted == 1 and origin.open == 0)
+            await called(dial, 2)
+            await origin.until(lambda: origin.accepted == 3 and origin.open == 0)
+
+
+async def test_only_what_others_replace_comes_last() -> None:
+    dial = Dial("legacy", [named(NOBODY)], resolve=looked_up("127.0.0.2", "127.0.0.1"))
+    with capture_logs() as logs, pytest.raises(Refused):
+        await called(dial)
+    assert [log["event"].partition(":")[0] for log in logs] == ["a side is down"]
 
 
 async def test_a_name_is_looked_up_for_each_connection(origin: Origin) -> None:
@@ -264,7 +287,6 @@ async def test_a_name_that_nobody_knows_is_refused() -> None:
 
 
 async def test_the_system_knows_names(origin: Origin) -> None:
-    assert "127.0.0.1" in await resolve("localhost", 80)
     address = Address("localhost", origin.port)
     assert await called(Dial("legacy", [address])) == [address]
 
@@ -426,7 +448,9 @@ def exhausted() -> Iterator[None]:
 
 
 async def test_what_this_process_has_run_out_of_is_no_fault_of_an_address(origin: Origin) -> None:
-    dial = Dial("legacy", [at(origin)])
-    with exhausted(), pytest.raises(Refused, match="Too many open files"):
+    address = named(at(origin))
+    dial = Dial("legacy", [address], resolve=looked_up("127.0.0.1", "127.0.0.2"))
+    with capture_logs() as logs, exhausted(), pytest.raises(Refused, match="Too many open files"):
         await called(dial)
-    assert dial.up == {str(at(origin)): True}
+    assert dial.up == {str(address): True}
+    assert logs == []
