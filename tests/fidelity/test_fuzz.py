@@ -98,7 +98,7 @@ async def test_mutants_of_requests_reach_nobody_but_as_http(number: int, target:
                 counts.update(sender.statuses())
             assert target.faults == [], f"seed {seed}"
         await gun.probe()
-    assert counts.keys() <= {100, 200} | REFUSED, f"seed {seed}"
+    assert counts.keys() <= {100, 200, 405} | REFUSED, f"seed {seed}"  # 405: a TRACE that is to go no further
     assert min(counts[200], counts[400], target.legacy.asked, target.native.asked) > number // 100
     await asyncio.to_thread(until, target.proxy, target.is_at_rest)
     assert target.complaints() == [], f"seed {seed}"

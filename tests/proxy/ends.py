@@ -21,9 +21,9 @@ def at(origin: Origin) -> Address:
 
 
 @asynccontextmanager
-async def vanishing() -> AsyncIterator[tuple[Address, Callable[[], None]]]:
+async def vanishing(origin: Origin | None = None) -> AsyncIterator[tuple[Address, Callable[[], None]]]:
     """An origin's address, and what makes it take no more connections; those that it has taken go on."""
-    origin = Origin()
+    origin = origin or Origin()
     server = await start_server(origin.serve, "127.0.0.1", 0)
     async with _until_left(origin, server):
         yield Address("127.0.0.1", _port(server)), server.close

@@ -22,9 +22,11 @@ from starlette.routing import Route
 
 from proxy.admin import DOCUMENT
 from shadow.journal import MemoryJournal
-from tests.proxy.test_admin import ROUTES, Port, entry
+from shadow.mismatch import identity
+from tests.proxy.test_admin import ROUTES, Port, finding
 
 EXAMPLES = 12
+MISMATCH = identity(ROUTES[0], "data.name", "value")
 BEYOND_A_SCHEMA = {"beginRamp"}  # that each share is above the one before
 SCHEMA = schemathesis.openapi.from_dict(yaml.safe_load(DOCUMENT.read_text(encoding="utf-8")))
 Operation = APIOperation[Any, Any, Any, Any]
@@ -41,7 +43,7 @@ def loop() -> Iterator[asyncio.Runner]:
 def port(loop: asyncio.Runner) -> Port:
     async def begun() -> Port:
         journal = MemoryJournal()
-        await journal.record(entry(ROUTES[0], 1))
+        await journal.record(finding(ROUTES[0], 1))
         port = Port(journal=journal)
         await port.loop.refresh()
         return port
@@ -56,10 +58,11 @@ def can_be_wrong(operation: Operation) -> bool:
 
 
 def asked(operation: Operation, case: Case, route: str) -> dict[str, Any]:
-    """The request, about a route that there is if `route` names one."""
+    """The request, about a route and a mismatch that there are if `route` names one."""
     path = operation.path
     for name, value in case.path_parameters.items():
-        path = path.replace(f"{{{name}}}", route or quote(str(value), safe="") or "-")
+        known = MISMATCH if route and name == "id" else route
+        path = path.replace(f"{{{name}}}", known or quote(str(value), safe="") or "-")
     query = {name: value if isinstance(value, str) else json.dumps(value) for name, value in case.query.items()}
     if route and "route" in query:
         query["route"] = route

@@ -95,6 +95,18 @@ def test_who_left_after_longer_than_legacy_usually_takes_was_failed(ledger: Ledg
     assert ledger.counts(Side.NATIVE) == Counts(asked=2, excluded=1, failed=1, complaints=frozenset({1}))
 
 
+@pytest.mark.parametrize("side", list(Side))
+def test_who_leaves_a_native_that_is_quick_enough_beside_a_quicker_legacy_was_failed_by_nobody(
+    ledger: Ledger, side: Side
+) -> None:
+    ledger.book(*[replace(SERVED, decision=LEGACY, asked_last=Side.LEGACY, waited=0.004)] * 100)
+    decision = Decision(side, False, Reason.SHARE, subject=8)
+    ledger.book(replace(SERVED, decision=decision, asked_last=side, status=0, left=True, waited=0.06))
+    counts = ledger.counts(side)
+    assert counts is not None
+    assert (counts.failed, counts.excluded, counts.complaints) == (0, 1, frozenset())
+
+
 def test_native_s_own_slowness_does_not_make_waiting_usual(ledger: Ledger) -> None:
     ledger.book(*[replace(SERVED, waited=60.0)] * 1000)
     ledger.book(*[replace(SERVED, decision=LEGACY, asked_last=Side.LEGACY, waited=1.0)] * 100)
@@ -111,6 +123,25 @@ def test_what_was_usual_is_known_while_legacy_is_hardly_asked(ledger: Ledger) ->
         ledger.books.fade()
     ledger.book(replace(SERVED, status=0, left=True, waited=2.0))
     assert ledger.counts(Side.NATIVE) == Counts(asked=2, excluded=2)
+
+
+def test_legacy_keeps_nobody_waiting_who_is_still_sending(ledger: Ledger) -> None:
+    for _ in range(2):
+        ledger.books.opened("read", LEGACY, 7)
+    ledger.books.rests("read", LEGACY, 7, rests=True)
+    sending = ledger.counts(Side.LEGACY)
+    assert sending is not None
+    assert (sending.open, sending.waiting) == (2, 1)
+    ledger.books.rests("read", LEGACY, 7, rests=False)
+    assert ledger.counts(Side.LEGACY) == Counts(asked=2, subjects=1)
+
+
+@pytest.mark.parametrize("decision", [NATIVE, replace(LEGACY, subject=None)], ids=["native's", "nobody's evidence"])
+def test_of_what_is_no_evidence_about_legacy_nobody_notes_that_it_rests(ledger: Ledger, decision: Decision) -> None:
+    ledger.books.opened("read", decision, 7)
+    before = ledger.window.cells()
+    ledger.books.rests("read", decision, 7, rests=True)
+    assert ledger.window.cells() == before
 
 
 def test_an_eligible_exchange_is_offered_to_the_runner(ledger: Ledger) -> None:

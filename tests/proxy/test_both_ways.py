@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +17,8 @@ from flags.flag import Side
 from flags.window import NONE, Counts
 from tests.fidelity.cases import TE, answer, length
 from tests.fidelity.origin import OK
-from tests.fidelity.wire import Close, Gone, Script, Signals, Tell, Until, Whole, connected
-from tests.proxy.stage import Stage, eventually
+from tests.fidelity.wire import Close, Gone, Hear, Script, Signals, Tell, Until, Whole, connected
+from tests.proxy.stage import Stage, eventually, staged
 from tests.proxy.ways import ROUTES, WAYS, before_legacy, booked, on
 
 JUDGED = [{**route, "share": "0.01%"} for route in ROUTES]  # legacy's answers are evidence only where native is asked
@@ -147,6 +149,49 @@ async def record(capfd: pytest.CaptureFixture[str], request_id: str) -> dict[str
     assert (read.pop("request_id"), read.pop("event")) == (request_id, "request")
     assert (read.pop("ms") >= 0, len(read.pop("timestamp"))) == (True, 27)
     return read
+
+
+def waits(stage: Stage, *, waiting: int, resting: int) -> bool:
+    """Whether legacy keeps so many writers waiting, and so many others are under way."""
+    counts = window(stage).get(("write", Side.LEGACY), NONE)
+    return (counts.waiting, counts.resting) == (waiting, resting)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_legacy_keeps_nobody_waiting_who_is_still_sending_or_is_being_answered(way: str) -> None:
+    signals = Signals()
+    script: Script = (Until(b"abc"), Whole(), Hear("asked"), HALF, Hear("told"), b"whole")
+    async with before_legacy(script, signals=signals, stage={"routes": JUDGED}) as (stage, _):
+        async with connected(stage.port) as user:
+            await user.send(on(way, "POST /things", length(6), body=b"abc"))
+            await eventually(lambda: waits(stage, waiting=0, resting=1))
+            await user.send(b"def")
+            await eventually(lambda: waits(stage, waiting=1, resting=0))
+            signals["asked"].set()
+            await eventually(lambda: waits(stage, waiting=0, resting=1))
+            signals["told"].set()
+            await eventually(lambda: bool(booked(stage, "write")))
+        assert window(stage)["write", Side.LEGACY] == Counts(asked=1, ok=1, subjects=1)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_legacy_that_takes_no_more_of_an_upload_keeps_its_user_waiting(way: str) -> None:
+    large = 64 << 20  # more than sockets hold
+    with socket.create_server(("127.0.0.1", 0)) as hangs:
+        legacy = {"url": f"http://127.0.0.1:{hangs.getsockname()[1]}"}
+        async with (
+            staged(legacy=legacy, routes=JUDGED) as stage,
+            connected(stage.port) as user,
+            asyncio.TaskGroup() as tasks,
+        ):
+            await user.send(on(way, "POST /things", length(large), body=b"x"))
+            await eventually(lambda: waits(stage, waiting=0, resting=1))
+            tasks.create_task(user.send(b"x" * (large - 1)))
+            try:
+                await eventually(lambda: waits(stage, waiting=1, resting=0))
+            finally:
+                user.reset()  # what it has not sent yet would keep it open
+                hangs.close()
 
 
 @pytest.mark.parametrize("framing", [(length(5), b"hello"), (TE, b"5\r\nhello\r\n0\r\n\r\n")], ids=["length", "chunks"])

@@ -7,15 +7,16 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
 import pytest
 
-from demo.service import LOOPBACK, await_ready, free_port, launch
+from demo.service import LOOPBACK, Service, await_ready, free_port, launch
 from flags.flag import Side
 from proxy.forcing import Force, forces
+from proxy.server import YOUNG
 from proxy.signature import Secret
 from tests.e2e.proxies import ROOT, STRANGLER, Proxy, environment, running, strangler
 
@@ -31,6 +32,8 @@ ORDERS = [
     ["reset", "things.list"],
     ["seed"],
     ["mismatches"],
+    ["mismatches", "show", "0123456789ab"],
+    ["mismatches", "resolve", "0123456789ab"],
     ["audit"],
     ["events"],
     ["webhooks"],
@@ -123,6 +126,13 @@ def test_every_command_has_help_with_its_options_and_the_exit_codes(command: str
         (["status", "things.list", "--watch"], "not allowed with"),
         (["mismatches", "--count", "0"], "not a number above 0"),
         (["mismatches", "--count", "many"], "not a number above 0"),
+        (["mismatches", "resolve", "0123", "4567"], "nothing that can be done"),
+        (["mismatches", "things.list", "things.show"], "nothing that can be done"),
+        (["mismatches", "show", "0123", "--count", "5"], "--count belongs to the list"),
+        (["mismatches", "mute", "0123", "--all"], "--all belongs to the list"),
+        (["mismatches", "resolve", "0123", "--for", "7d"], "--for belongs to mismatches mute ID"),
+        (["mismatches", "things.list", "--output", "x"], "--output belongs to mismatches export ID"),
+        (["mismatches", "mute", "0123", "--for", "31d"], "no longer than 30 days"),
         (["audit", "--count", "-1"], "not a number above 0"),
         (["set", "things.list", "5%", "--generation", "-1"], "is no generation"),
         (["set", "things.list", "5%", "--generation", "1.5"], "is no generation"),
@@ -397,11 +407,20 @@ def test_an_unknown_route_is_refused_with_where_to_look(command: list[str], rout
 
 def test_mismatches_of_an_unknown_route_are_not_passed_off_as_none(proxy: Proxy) -> None:
     assert "No mismatch" in proxy.order("mismatches").out
-    assert "No mismatch" in proxy.order("mismatches", "things.list", "--count", "5").out
+    assert "No mismatch" in proxy.order("mismatches", "things.list", "--count", "5", "--all").out
     assert proxy.order("mismatches", "--json").json == {"mismatches": []}
     told = proxy.strangler("mismatches", "no.such")
     assert told.code == REFUSED
     assert "no such route" in told.err
+
+
+@pytest.mark.parametrize("verb", ["show", "resolve", "mute", "export"])
+def test_a_mismatch_that_is_not_kept_is_refused_with_where_to_look(verb: str, proxy: Proxy) -> None:
+    for id in ("0123456789ab", "a/b", "..", ""):
+        told = proxy.strangler("mismatches", verb, id)
+        assert (told.code, told.out) == (REFUSED, "")
+    told = proxy.strangler("mismatches", verb, "0123456789ab")
+    assert "strangler mismatches --all" in told.err
 
 
 def test_a_ramp_shows_what_it_brings_begins_and_is_turned(proxy: Proxy) -> None:
@@ -416,7 +435,9 @@ def test_a_ramp_shows_what_it_brings_begins_and_is_turned(proxy: Proxy) -> None:
     assert "things.show: its ramp is running, step 1 of 3, 1 %; goes on to 5 % after 2 h more of the hold" in begun
     assert proxy.route("things.show")["share"] == 100
     assert "things.show: its ramp is running" in proxy.order("status").out
-    assert "paused at step 1 of 3" in proxy.order("ramp", "things.show", "--pause").out
+    assert "paused at step 1 of 3" in proxy.order("ramp", "things.show", "--pause", "--why", "a doubt").out
+    assert "its ramp is paused at step 1 of 3, 1 %" in proxy.order("audit", "things.show", "--count", "1").out
+    assert proxy.strangler("ramp", "things.show", "--resume", "--generation", "1").code == REFUSED
     assert "paused at step 1 of 3" in proxy.order("ramp", "things.show", "--status").out
     assert proxy.order("ramp", "things.show", "--resume", "--json").json["ramp"]["state"] == "running"
     refused = proxy.strangler("ramp", "things.show", "10")
@@ -499,29 +520,41 @@ def test_handlers_wants_to_be_told_where_to_listen_if_the_address_does_not_say_i
 
 
 def test_handlers_serves_the_native_application_until_it_is_told_to_stop(sound: Path) -> None:
+    settings = {"DATABASE_URL": f"postgresql://{LOOPBACK}:9/none", "REDIS_URL": f"redis://{LOOPBACK}:9"}
+    with handlers_of("handlers.app:app", sound, {**settings, "JWT_SECRET": "x"}) as service:
+        assert httpx.get(f"{service.url}/api/v1/conversations").status_code == 401
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(30) == DONE
+
+
+def test_handlers_never_stops_to_look_through_what_stays(sound: Path) -> None:
+    with handlers_of("tests.proxy.apps:looks_back", sound, {}) as service:
+        told = httpx.get(service.url).json()
+        assert told["old"] > 10_000
+        assert told["new"] == YOUNG
+
+
+def handlers_of(app: str, config: Path, settings: Mapping[str, str]) -> Service:
+    """`strangler handlers`, once it answers."""
     port = free_port()
-    sound.write_text(f"{SOUND}native: {{app: 'handlers.app:app', url: 'http://{LOOPBACK}:{port}'}}\n")
+    config.write_text(f"{SOUND}native: {{app: '{app}', url: 'http://{LOOPBACK}:{port}'}}\n")
     service = launch(
         "native",
-        [sys.executable, "-m", "proxy.cli", "handlers", "--config", sound],
+        [sys.executable, "-m", "proxy.cli", "handlers", "--config", config],
         port=port,
-        log=sound.with_suffix(".log"),
-        environment=environment(
-            {"DATABASE_URL": f"postgresql://{LOOPBACK}:9/none", "REDIS_URL": f"redis://{LOOPBACK}:9", "JWT_SECRET": "x"}
-        ),
+        log=config.with_suffix(".log"),
+        environment=environment(settings),
         directory=ROOT,
     )
 
     def answers() -> bool:
         try:
-            return httpx.get(f"{service.url}/api/v1/conversations").status_code == 401
+            return httpx.get(service.url).status_code > 0
         except httpx.TransportError:
             return False
 
-    with service:
-        await_ready(service, answers)
-        service.process.send_signal(signal.SIGTERM)
-        assert service.process.wait(30) == DONE
+    await_ready(service, answers)
+    return service
 
 
 def test_the_command_is_installed_and_ends_with_its_code(faulty: Path, sound: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from proxy.routes import Route
 from proxy.sections import Section, section_in
 from proxy.subject import Source
 from proxy.values import read_secret
+from shadow.rules import Alias, Ignore, Timestamp, Tolerance, Unordered
 from tests.proxy.certificates import Pair, self_signed
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +72,8 @@ trusted_proxies: [10.0.0.0/8, "2001:db8::/32", 192.0.2.7]
 shadow: {body: 1MiB}
 rollback: {max_error_rate: 2.5%}
 routes:
-  - {name: a, match: "GET   /a/{id}", share: 5%, shadow: 0.05%, group: g, ignore: [data.updatedAt, "data[*].id"]}
+  - {name: a, match: "GET   /a/{id}", share: 5%, shadow: 0.05%, group: g, ignore: [data.updatedAt, "data[*].id"],
+     show: [data.id]}
 """,
     )
     assert config.listen == Address("::1", 8080)
@@ -88,7 +91,51 @@ routes:
     assert config.rollback.max_error_rate == 0.025
     (route,) = config.routes
     assert (route.match, route.share, route.shadow, route.group) == ("GET /a/{id}", 500, 5, "g")
-    assert route.rules.ignore
+    assert route.rules.body is not None
+    assert route.show == ("data.id",)
+
+
+def test_rules_of_a_comparison_arrive_where_they_hold(file: Path) -> None:
+    config = loaded(
+        file,
+        MINIMAL
+        + """
+routes:
+  - name: a
+    match: GET /a
+    ignore: [one, headers.etag]
+    compare:
+      ignore: [two]
+      headers: [ETag, Vary]
+      cookies: [theme]
+      tolerance: [{at: score, absolute: 0.5}, {at: "rows[*].part", relative: 1%}]
+      timestamps: [{at: [from, until], within: 90s}]
+      unordered: [{at: rows, by: user.id}, {at: tags}]
+      alias: [{at: ["rows[*].id", first]}, {at: other}]
+""",
+    )
+    rules = config.routes[0].rules
+    assert (rules.headers, rules.cookies) == ({b"etag", b"vary"}, {"theme"})
+    assert rules.ignored_headers == {b"etag": "ignore headers.etag"}
+
+    def at(*segments: str | int) -> tuple[object, ...]:
+        place = rules.body
+        for segment in segments:
+            assert place is not None
+            place = place.step(segment)
+        return () if place is None else place.rules
+
+    assert at("one") == (Ignore("ignore one"),)
+    assert at("two") == (Ignore("ignore two"),)
+    assert at("score") == (Tolerance("tolerance score", absolute=Decimal("0.5")),)
+    assert at("rows", 3, "part") == (Tolerance("tolerance rows[*].part", relative=Decimal("0.01")),)
+    assert at("until") == (Timestamp("timestamps until", 90.0),)
+    assert at("rows") == (Unordered("unordered rows", ("user", "id")),)
+    assert at("tags") == (Unordered("unordered tags"),)
+    assert at("rows", 0, "id") == (Alias("alias rows[*].id", 0),)
+    assert at("first") == (Alias("alias first", 0),)
+    assert at("other") == (Alias("alias other", 1),)
+    assert at("three") == ()
 
 
 def test_a_side_may_have_several_addresses_of_several_kinds(file: Path) -> None:
@@ -174,7 +221,10 @@ trusted_proxies: [127.0.0.0/8]
 shadow: {concurrency: 16, queue: 256, body: 256KiB, deadline: 5s}
 rollback: {window: 30s, min_requests: 50, max_error_rate: 5%, max_excess: 2%}
 routes:
-  - {name: a, match: GET /a, share: 5%, shadow: 10%, group: default, ignore: [data.id], timeouts: {total: 60s}}
+  - {name: a, match: GET /a, share: 5%, shadow: 10%, group: default, ignore: [data.id], show: [a.b],
+     timeouts: {total: 60s}, compare: {
+       ignore: [data.at], headers: [etag], cookies: [theme], tolerance: [{at: [a, b], absolute: 0.01, relative: 1%}],
+       timestamps: [{at: c, within: 2s}], unordered: [{at: d, by: id}], alias: [{at: [e]}]}}
   - {name: b, match: "GET /b/{id}"}
 """
 
@@ -222,6 +272,12 @@ WRONG: list[tuple[str, object, str]] = [
     ("redis", "redis://127.0.0.1:6379/one", "redis://127.0.0.1:6379/1"),
     ("redis", "redis://127.0.0.1:99999/1", "has no valid port (99999)"),
     ("redis", "redis://127.0.0.1:0/1", "has no valid port (0)"),
+    ("redis", "redis+sentinel://one:26379", "does not say which master the Sentinels watch"),
+    ("redis", "rediss://one?ssl_ca_certs=/nowhere/ca.pem", "ssl_ca_certs: /nowhere/ca.pem cannot be read"),
+    ("redis", "rediss+cluster://one?ssl_ca_certs=/dev/null", "ssl_ca_certs: /dev/null holds no certificate in PEM"),
+    ("redis", "rediss://one?ssl_keyfile=/nowhere/own.key", "ssl_keyfile: /nowhere/own.key cannot be read"),
+    ("redis", 6379, "must be text"),
+    ("redis", "redis+cluster://one/3", "a Cluster has only one"),
     ("subject", "address", "must be a list"),
     ("subject", [], "must name at least one"),
     ("subject[1]", "user", "write jwt:CLAIM, header:NAME, cookie:NAME or address"),
@@ -250,6 +306,27 @@ WRONG: list[tuple[str, object, str]] = [
     ("routes[0].shadow", "101%", "outside 0–100 %"),
     ("routes[0].group", "a:b", "must be letters, digits"),
     ("routes[0].ignore[0]", "data..x", "data..x"),
+    ("routes[0].show[0]", "data..x", "data..x"),
+    ("routes[0].show[0]", 5, "must be text"),
+    ("routes[0].compare", ["data.id"], "must be a group of keys"),
+    ("routes[0].compare.ignored", [], 'did you mean "ignore"?'),
+    ("routes[0].compare.ignore[0]", "data[x]", "data[x]"),
+    ("routes[0].compare.headers", "etag", "must be a list"),
+    ("routes[0].compare.headers[0]", "x page", "is no name of a header or cookie"),
+    ("routes[0].compare.cookies[0]", 5, "is no name of a header or cookie"),
+    ("routes[0].compare.tolerance[0]", {"at": "a"}, "must say how far the numbers may lie apart"),
+    ("routes[0].compare.tolerance[0]", "a", "must be a group of keys"),
+    ("routes[0].compare.tolerance[0].at", None, "is required"),
+    ("routes[0].compare.tolerance[0].at", [], "must name at least one"),
+    ("routes[0].compare.tolerance[0].at", "a..b", "cannot be read at '..b'"),
+    ("routes[0].compare.tolerance[0].at[1]", "headers.etag", "cannot be read"),
+    ("routes[0].compare.tolerance[0].absolute", "-1", "is not a number, such as 0.01"),
+    ("routes[0].compare.tolerance[0].absolute", True, "is not a number, such as 0.01"),
+    ("routes[0].compare.tolerance[0].relative", 0.01, "has no unit; write 0.01%"),
+    ("routes[0].compare.timestamps[0].within", 2, "has no unit; write 2s"),
+    ("routes[0].compare.timestamps[0].whithin", "2s", 'did you mean "within"?'),
+    ("routes[0].compare.unordered[0].by", "id[", "cannot be read at '['"),
+    ("routes[0].compare.alias[0].at[0]", 7, "must be text"),
     ("routes[0].timeouts.total", 60, "has no unit; write 60s"),
     ("routes[0].timeouts.connect", "1s", "unknown key; known here: first_byte, between_bytes, total"),
     ("routes[0].timeouts", "2s", "must be a group of keys"),
@@ -545,6 +622,8 @@ def test_a_state_directory_that_is_a_file_is_a_fault(file: Path, tmp_path: Path)
         "redis://me:p%40ss@redis:6379",
         "rediss://:secret@[::1]:6380/2",
         "unix:///run/redis.sock",
+        "redis+sentinel://:secret@one:26379,two:26379/flags/1?sentinel_password=another",
+        "rediss+cluster://one:6379,two",
     ],
 )
 def test_redis_is_named_by_its_url(file: Path, url: str) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from proxy.hops import arrived, one_hop_on
+from proxy.hops import Arrived, goes_no_further, one_hop_on
 from tests.fidelity.framing import answers
 
 HOST = (b"host", b"example.test")
@@ -20,28 +20,27 @@ def limit(value: bytes) -> tuple[bytes, bytes]:
 )
 def test_a_hop_less_is_left_and_no_number_is_too_large(came: bytes, passed: bytes) -> None:
     assert one_hop_on([HOST, limit(came)]) == [HOST, limit(passed)]
-    assert arrived(b"OPTIONS", [HOST, limit(came)]) is None
+    assert not goes_no_further([HOST, limit(came)])
 
 
 @pytest.mark.parametrize("value", [b"", b"-1", b"+1", b"1.5", b"three", b"1, 2", b"\xb2"])
 def test_what_is_no_number_of_hops_limits_nothing_and_passes_as_it_is(value: bytes) -> None:
     assert one_hop_on([limit(value), HOST]) == [limit(value), HOST]
-    assert arrived(b"TRACE", [limit(value)]) is None
+    assert not goes_no_further([limit(value)])
 
 
 @pytest.mark.parametrize("headers", [[limit(b"0")], [limit(b"00")], [limit(b"5"), limit(b"0")]])
 def test_no_hop_left_is_the_end_of_the_way(headers: list[tuple[bytes, bytes]]) -> None:
-    assert arrived(b"OPTIONS", headers) is not None
-    assert arrived(b"TRACE", headers) is not None
-    assert arrived(b"GET", headers) is None
+    assert goes_no_further(headers)
 
 
-@pytest.mark.parametrize(("method", "status"), [(b"OPTIONS", 200), (b"TRACE", 405)])
-def test_the_last_hop_says_what_is_allowed_and_that_it_closes(method: bytes, status: int) -> None:
-    told = arrived(method, [limit(b"0")])
-    assert told is not None
-    [message] = answers(told.answer(), [method], ended=True)
-    assert (message.status, message.complete) == (status, True)
+@pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("TRACE", 405)])
+def test_the_last_hop_says_what_is_allowed_and_that_it_closes(method: str, status: int) -> None:
+    told = Arrived("r-1", "10.0.0.9", method, b"/", 0.0)
+    [message] = answers(told.answer(), [method.encode()], ended=True)
+    assert (message.status, message.complete, told.status) == (status, True, status)
     assert message.values(b"connection") == [b"close"]
     assert message.values(b"allow") == [b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]
-    assert "Max-Forwards" in json.loads(message.body)["message"]
+    assert message.values(b"x-request-id") == [b"r-1"]
+    body = json.loads(message.body)
+    assert ("Max-Forwards" in body["message"], body["requestId"]) == (True, "r-1")

@@ -27,6 +27,15 @@ async def test_messages_arrive_whole_in_order_and_both_ways(ends: tuple[Line, Li
     await sending
 
 
+async def test_words_of_a_later_version_are_passed_over() -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        ours.sendall(b"z\0\0\0\x03newr\0\0\0\0")
+    line = await Line.over(theirs)
+    assert [message async for message in line.messages()] == [(Word.READY, b"")]
+    await line.close()
+
+
 async def test_the_end_of_one_end_is_the_end_of_the_messages(ends: tuple[Line, Line]) -> None:
     one, other = ends
     one.post(Word.COUNTS, b"last words")

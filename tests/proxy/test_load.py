@@ -40,7 +40,7 @@ class Fleet:
             await self.look()
 
 
-async def test_a_minute_holds_what_came_in_it_on_every_route_however_it_ended() -> None:
+async def test_a_minute_holds_what_came_in_it_on_every_route_and_of_legacy_only_what_it_answered() -> None:
     fleet = Fleet()
     fleet.serve("legacy", 10)
     fleet.serve("legacy", 5, WRITE, "failed")
@@ -50,17 +50,30 @@ async def test_a_minute_holds_what_came_in_it_on_every_route_however_it_ended() 
         await fleet.look()
     fleet.serve("legacy", 7)
     await fleet.look()
-    assert await fleet.store.carried(MINUTE, MINUTE + 1) == {MINUTE: Load(16, 36), MINUTE + 1: Load(7, 7)}
+    assert await fleet.store.carried(MINUTE, MINUTE + 1) == {MINUTE: Load(10, 36), MINUTE + 1: Load(7, 7)}
 
 
-async def test_what_legacy_does_in_native_s_place_and_to_be_compared_it_has_carried() -> None:
+async def test_what_legacy_does_to_be_compared_it_has_carried_unless_it_may_have_failed_at_that() -> None:
     fleet = Fleet()
     fleet.serve("native", 20)
-    fleet.metrics.fallbacks.labels(READ).value += 4
-    fleet.metrics.compared.labels(READ, "legacy", "mismatched").value += 3
+    for number, outcome in enumerate(("matched", "ignored", "unconfirmed", "mismatched"), 1):
+        fleet.metrics.compared.labels(READ, "legacy", outcome).value += number
     fleet.metrics.compared.labels(READ, "native", "matched").value += 100
     await fleet.look()
-    assert await fleet.store.carried(MINUTE, MINUTE) == {MINUTE: Load(7, 20)}
+    assert await fleet.store.carried(MINUTE, MINUTE) == {MINUTE: Load(6, 20)}
+
+
+@pytest.mark.parametrize("outcome", ["failed", "excluded"])
+async def test_a_legacy_that_fails_everything_has_carried_nothing_however_much_it_was_asked(outcome: str) -> None:
+    fleet = Fleet()
+    for _ in range(7):
+        fleet.serve("legacy", 400, outcome=outcome)
+        fleet.metrics.fallbacks.labels(READ).value += 400
+        fleet.metrics.compared.labels(READ, "legacy", "mismatched").value += 400
+        await fleet.look()
+    assert fleet.loads.capacity.carried == 0.0
+    assert fleet.loads.capacity.due == pytest.approx(40.0)
+    assert fleet.loads.capacity.unproved
 
 
 async def test_a_rollback_is_proved_while_legacy_carries_its_share_and_not_when_it_has_carried_none_for_a_day() -> None:

@@ -6,13 +6,15 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
+from flags.change import Reach
+from flags.errors import StoreUnavailable
 from flags.flag import Flag, Trip
-from flags.latched import Latched
+from flags.latched import EVERY, Latched
 from flags.loop import Loop
 from flags.rollback import Rule
 from flags.store.memory import MemoryStore
@@ -22,13 +24,14 @@ from tests.flags.workers import NOTE
 
 ROUTES = ["things.list", "things.show"]
 HALF = Flag(native=5_000)
+RULE = Rule(30, 50, 0.05, 0.02)
 
 
 async def looping(directory: Path, store: MemoryStore | None = None) -> Loop:
     """A worker's flags, half of each route native's."""
     store = store or MemoryStore()
     await store.seed(dict.fromkeys(ROUTES, HALF), NOTE)
-    loop = Loop(store, ROUTES, Rule(30, 50, 0.05, 0.02), "worker", latched=Latched(directory))
+    loop = Loop(store, ROUTES, RULE, "worker", latched=Latched(directory))
     await loop.refresh()
     return loop
 
@@ -103,7 +106,101 @@ async def test_a_rollback_by_the_operators_port_is_kept_too(tmp_path: Path) -> N
     loop = await looping(tmp_path)
     change = await loop.rollback("things.list", "what was seen")
     assert change.kept
-    assert Latched(tmp_path).read(ROUTES, told=False)["things.list"].reason == "by hand: what was seen"
+    kept = Latched(tmp_path).read(ROUTES, told=True)  # noted at once: this process may be killed any moment
+    assert {route: trip.reason for route, trip in kept.items()} == {"things.list": "by hand: what was seen"}
+
+
+async def test_of_the_only_route_a_rollback_is_kept_as_its_own(tmp_path: Path) -> None:
+    for word, others in (("things.list", set[str]()), (EVERY, {"things.show"})):
+        directory = tmp_path / word
+        loop = Loop(MemoryStore(), ROUTES[:1], RULE, "worker", latched=Latched(directory))
+        await (loop.rollback_all("x") if word == EVERY else loop.rollback("things.list", "x"))
+        assert set(Latched(directory).read(ROUTES, told=True)) == {"things.list", *others}
+
+
+class Away(MemoryStore):
+    away = False
+
+    async def flags(self) -> Mapping[str, Flag]:
+        if self.away:
+            raise StoreUnavailable("away")
+        return await super().flags()
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["of a route", "of every route"])
+async def test_a_rollback_that_was_reset_elsewhere_long_ago_holds_only_until_the_store_is_heard(
+    whole: bool, tmp_path: Path
+) -> None:
+    store = Away()
+    loop = await looping(tmp_path, store)
+    await (loop.rollback_all("last week") if whole else loop.rollback("things.list", "last week"))
+    elsewhere = Loop(store, ROUTES, RULE, "another machine")
+    await elsewhere.refresh()
+    await elsewhere.reset("things.list")
+    await elsewhere.set("things.list", share=5_000)
+    store.away = True
+    anew = Loop(store, ROUTES, RULE, "worker", latched=Latched(tmp_path))
+    await anew.refresh()
+    with obeying(tmp_path, anew):
+        assert "things.list" in tripped(anew)
+        store.away = False
+        await anew.refresh()
+        await elsewhere.refresh()
+    assert anew.get("things.list") == elsewhere.get("things.list")
+    assert elsewhere.get("things.list").native == 5_000
+    assert tripped(anew) == tripped(elsewhere) == ({"things.show"} if whole else set())
+
+
+async def test_who_rolls_back_what_an_old_rollback_still_holds_is_obeyed_whatever_the_store_says(
+    tmp_path: Path,
+) -> None:
+    store = Away()
+    loop = await looping(tmp_path, store)
+    await loop.rollback("things.list", "last week")
+    elsewhere = Loop(store, ROUTES, RULE, "another machine", now=lambda: time.time() + 60)
+    await elsewhere.refresh()
+    await elsewhere.reset("things.list")
+    await elsewhere.set("things.list", share=5_000)
+    store.away = True
+    anew = Loop(store, ROUTES, RULE, "worker", latched=Latched(tmp_path))
+    with obeying(tmp_path, anew):
+        change = await anew.rollback("things.list", "today")
+        assert change.reach is Reach.WORKER
+        store.away = False
+        await anew.tick()
+        await elsewhere.refresh()
+    assert tripped(anew) == tripped(elsewhere) == {"things.list"}
+
+
+async def test_an_order_that_the_store_did_not_hear_is_not_noted_as_heard(tmp_path: Path) -> None:
+    store = Away()
+    loop = await looping(tmp_path, store)
+    store.away = True
+    await loop.rollback("things.list", "one")
+    await loop.rollback_all("all")
+    assert set(Latched(tmp_path).read(ROUTES, told=False)) == set(ROUTES)
+    store.away = False
+    await loop.tick()
+    assert Latched(tmp_path).read(ROUTES, told=False) == {}
+
+
+async def test_what_was_rolled_back_before_the_clock_was_set_back_gives_way_to_a_reset_of_after_that(
+    tmp_path: Path,
+) -> None:
+    store, now = Away(), [time.time()]
+    await store.seed(dict.fromkeys(ROUTES, HALF), NOTE)
+    loop = Loop(store, ROUTES, RULE, "worker", latched=Latched(tmp_path), now=lambda: now[0])
+    store.away = True
+    await loop.rollback("things.list", "before the step")
+    now[0] -= 3_600
+    store.away = False
+    await loop.tick()
+    elsewhere = Loop(store, ROUTES, RULE, "another machine", now=lambda: now[0])
+    await elsewhere.refresh()
+    await elsewhere.reset("things.list")
+    anew = await looping(tmp_path, store)
+    with obeying(tmp_path, anew):
+        assert tripped(anew) == set()
 
 
 async def test_a_disk_that_takes_nothing_keeps_no_rollback_from_holding(tmp_path: Path) -> None:
@@ -125,7 +222,7 @@ async def test_a_store_restored_from_before_the_rollback_does_not_bring_native_b
 
 
 async def test_without_a_directory_nothing_is_obeyed_and_no_signal_taken() -> None:
-    loop = Loop(MemoryStore(), ROUTES, Rule(30, 50, 0.05, 0.02), "worker")
+    loop = Loop(MemoryStore(), ROUTES, RULE, "worker")
     before = signal.getsignal(TAKE)
     with obeying(None, loop):
         assert signal.getsignal(TAKE) == before
@@ -181,7 +278,7 @@ async def test_a_rollback_the_store_has_heard_of_gives_way_to_who_reset_it_elsew
     await loop.rollback_all("what was seen")
     await loop.tick()
     assert Latched(tmp_path).read(ROUTES, told=False) == {}
-    elsewhere = Loop(store, ROUTES, Rule(30, 50, 0.05, 0.02), "another machine")
+    elsewhere = Loop(store, ROUTES, RULE, "another machine")
     await elsewhere.refresh()
     await elsewhere.reset("things.list")
     anew = await looping(tmp_path, store)

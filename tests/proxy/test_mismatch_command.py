@@ -38,7 +38,9 @@ class Answering(Orders):
         self._answer = told
         self.asked: list[tuple[str, str, Any, dict[str, str]]] = []
 
-    def ask(self, method: str, path: str, body: dict[str, Any] | None = None, **query: str) -> dict[str, Any]:
+    def ask(
+        self, method: str, path: str, body: dict[str, Any] | None = None, patience: float | None = None, **query: str
+    ) -> dict[str, Any]:
         self.asked.append((method, path, body, query))
         return dict(self._answer)
 

@@ -57,6 +57,12 @@ async def test_where_a_proxy_stays_silent_nobody_claims_that_nothing_changed() -
             await asked(orders(f"{LOOPBACK}:{port}", patience=0.1))
 
 
+async def test_an_order_may_have_a_patience_of_its_own() -> None:
+    async with port_that(lambda request: None) as port:
+        with pytest.raises(OrderFailed, match="did not answer"):
+            await asyncio.to_thread(orders(f"{LOOPBACK}:{port}", patience=600.0).ask, "POST", "/rollback", {}, 0.1)
+
+
 @pytest.mark.parametrize("body", ["<html>It works!</html>", "[]", '"text"', ""])
 async def test_another_server_at_that_address_is_not_mistaken_for_a_proxy(body: str) -> None:
     async with port_that(lambda request: http("200 OK", body)) as port:

@@ -51,6 +51,7 @@ async def test_the_outlook_is_that_of_the_share_in_force_at_the_traffic_there_is
     assert [each["defect"] for each in told["noticed"]] == [0.01, 0.05, 0.5]
     assert told["noticed"][2]["seconds"] <= 8
     assert told["words"][0].startswith("at 10 requests/s, 25 % of them native's, a defect would be noticed: ")
+    assert not told["scarce"]
 
 
 async def test_there_is_none_while_the_traffic_is_not_known(site: Site) -> None:

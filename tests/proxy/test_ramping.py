@@ -71,9 +71,26 @@ async def test_it_is_paused_resumed_and_aborted_and_afterwards_only_its_route_st
     assert (status, "no ramp is under way" in told["error"]) == (409, True)
 
 
+async def test_an_order_says_why_and_for_which_it_is_meant_and_the_audit_tells_of_it(port: Port) -> None:
+    ramp = await begun(port, why="ticket 3", generation=0)
+    assert (await port.ask("PATCH", PATH, json={"state": "paused", "generation": ramp["generation"] - 1}))[0] == 409
+    order = {"state": "aborted", "why": "incident 7", "generation": ramp["generation"]}
+    status, told = await port.ask("PATCH", PATH, json=order)
+    assert (status, told["ramp"]["words"]) == (200, "aborted at step 1 of 3, 1 %: by this machine: incident 7")
+    assert told["ramp"]["generation"] > ramp["generation"]
+    status, told = await port.ask("POST", PATH, json={**WAY_UP, "generation": 0})
+    assert (status, told["flag"]["share"]) == (409, 100)
+    _, told = await port.ask("GET", "/audit")
+    aborted, moved, began = told["audit"]
+    assert (aborted["who"], aborted["why"], aborted["what"]) == ("this machine", "incident 7", "changed")
+    assert aborted["words"] == "its ramp is aborted at step 1 of 3, 1 %"
+    assert (began["why"], moved["who"]) == ("ticket 3", "ramp of this machine")
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"generation": "5"}, "generation: the whole number"),
         ({"shares": "1%"}, "shares: a list"),
         ({"shares": []}, "a ramp has 1 to 100 shares"),
         ({"shares": ["0%"]}, "above 0 %"),

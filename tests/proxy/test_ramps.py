@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 import pytest
 
-from flags.errors import Followed, StoreUnavailable, Tripped, UnknownRoute
+from flags.audit import Note
+from flags.errors import Followed, Stale, StoreUnavailable, Tripped, UnknownRoute
 from flags.flag import WHOLE, Flag, Side
 from flags.ramp import Ramp, State
 from flags.rollback import Judge, Kind, Rule
@@ -26,6 +27,7 @@ class Fickle(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.away = False
+        self.before_a_step: Callable[[], Awaitable[object]] | None = None
 
     async def flags(self) -> Mapping[str, Flag]:
         self._reached()
@@ -35,9 +37,15 @@ class Fickle(MemoryStore):
         self._reached()
         return await super().ramps()
 
-    async def ramp(self, route: str, expected: int, ramp: Ramp) -> bool:
+    async def ramp(self, route: str, expected: int, ramp: Ramp, note: Note | None = None) -> bool:
         self._reached()
-        return await super().ramp(route, expected, ramp)
+        return await super().ramp(route, expected, ramp, note)
+
+    async def change(self, route: str, expected: int, flag: Flag, note: Note, ramp: int | None = None) -> None:
+        if ramp is not None and (happens := self.before_a_step) is not None:
+            self.before_a_step = None
+            await happens()
+        await super().change(route, expected, flag, note, ramp)
 
     def restore(self, ramps: Mapping[str, Ramp]) -> None:
         self._ramps = dict(ramps)
@@ -54,7 +62,15 @@ class Climber:
         self, store: Fickle, name: str = "one", *, now: float = 1_000.0, followed: bool = False, rule: Rule = RULE
     ) -> None:
         self.store, self.worker, self.clock = store, Worker(store, name, now, rule), 0.0
-        self.ramps = Ramps(store, self.worker.loop, followed=followed, now=lambda: self.worker.now, clock=self.elapsed)
+        self.ready = True
+        self.ramps = Ramps(
+            store,
+            self.worker.loop,
+            followed=followed,
+            ready=lambda: self.ready,
+            now=lambda: self.worker.now,
+            clock=self.elapsed,
+        )
 
     def elapsed(self) -> float:
         return self.clock
@@ -102,8 +118,11 @@ async def test_each_share_is_held_and_earned_before_the_next_and_then_it_is_done
     assert climber.ramp.is_open
     await climber.seconds(10)
     assert (climber.ramp.state, climber.share) == (State.DONE, 2_500)
-    audit = await climber.store.audit(10, ROUTE)
-    assert [(each.after.native, each.note.who) for each in audit] == [(s, "ramp of anna") for s in reversed(SHARES)]
+    begun_by, *steps, end = reversed(await climber.store.audit(10, ROUTE))
+    way = "a ramp begins: 1 %, 5 %, 25 %, each for 10 s and 60 requests at least"
+    assert (begun_by.note.who, begun_by.words, begun_by.after) == ("anna", way, Flag())
+    assert [(each.after.native, each.note.who) for each in steps] == [(share, "ramp of anna") for share in SHARES]
+    assert (end.words, end.note.who) == ("its ramp is done at step 3 of 3, 25 %: native has held 25 %", "ramp of anna")
 
 
 @pytest.mark.parametrize("failing", [range(0), range(6, 10)], ids=["all is well", "native fails one in ten for 4 s"])
@@ -173,6 +192,55 @@ async def test_a_share_that_an_operator_takes_back_to_the_step_before_is_not_rai
     assert (climber.share, climber.ramp.state) == (100, State.STOPPED)
 
 
+async def test_a_share_that_somebody_gives_back_between_two_looks_after_a_rollback_is_not_raised() -> None:
+    climber = Climber(Fickle())
+    await climber.begin()
+    await climber.seconds(3)
+    loop = climber.worker.loop
+    await loop.rollback(ROUTE, "incident 7")
+    await loop.reset(ROUTE)
+    await loop.set(ROUTE, share=100)
+    await climber.seconds(30)
+    assert (climber.share, climber.ramp.state, climber.ramp.why) == (
+        100,
+        State.STOPPED,
+        "somebody else gave native 1 %",
+    )
+
+
+async def test_while_native_takes_no_requests_nothing_is_raised_and_the_time_is_not_held() -> None:
+    climber = Climber(Fickle())
+    await climber.begin()
+    await climber.seconds(8)
+    climber.ready = False
+    await climber.seconds(30)
+    assert climber.share == 100
+    assert "goes on to 5 % after a native that takes requests; and 3 s more" in (climber.ramps.words(ROUTE) or "")
+    climber.ready = True
+    assert 3 <= await climber.until(500) <= 5
+
+
+async def test_every_order_is_recorded_with_who_and_why_and_those_for_another_one_are_refused() -> None:
+    climber = Climber(Fickle())
+    generation = climber.worker.flag.generation
+    begun = await climber.ramps.begin(ROUTE, (100, 500), HOLD, REQUESTS, "anna", "ticket 3", generation)
+    paused = await climber.ramps.turn(ROUTE, State.PAUSED, "bob", "a doubt", begun.generation)
+    assert (await climber.ramps.turn(ROUTE, State.PAUSED, "carl")) == paused
+    with pytest.raises(NotNow, match=f"its ramp is at generation {paused.generation} now"):
+        await climber.ramps.turn(ROUTE, State.ABORTED, "carl", generation=begun.generation)
+    await climber.ramps.turn(ROUTE, State.RUNNING, "bob", "none left")
+    assert (await climber.ramps.turn(ROUTE, State.ABORTED, "bob", "lunch")).why == "by bob: lunch"
+    with pytest.raises(Stale):
+        await climber.ramps.begin(ROUTE, (500,), HOLD, REQUESTS, "carl", generation=generation)
+    records = [each for each in reversed(await climber.store.audit(10)) if each.note.did]
+    assert [(each.note.who, each.note.why, each.words) for each in records] == [
+        ("anna", "ticket 3", "a ramp begins: 1 %, 5 %, each for 10 s and 60 requests at least"),
+        ("bob", "a doubt", "its ramp is paused at step 1 of 2, 1 %"),
+        ("bob", "none left", "its ramp is resumed at step 1 of 2, 1 %"),
+        ("bob", "lunch", "its ramp is aborted at step 1 of 2, 1 %"),
+    ]
+
+
 async def test_another_shadow_share_lets_the_hold_begin_anew() -> None:
     climber = Climber(Fickle())
     await climber.begin()
@@ -203,6 +271,22 @@ async def test_an_aborted_one_leaves_the_share_and_another_may_begin_there() -> 
         await climber.ramps.turn(ROUTE, State.PAUSED, "bob")
     assert (await climber.begin(500, WHOLE)).state is State.RUNNING
     assert await climber.until(WHOLE) >= HOLD
+
+
+@pytest.mark.parametrize("state", [State.ABORTED, State.PAUSED])
+async def test_one_that_is_ended_between_a_step_and_its_share_leaves_the_share(state: State) -> None:
+    store = Fickle()
+    one, two = Climber(store), Climber(store, "two")
+    await one.begin()
+    store.before_a_step = lambda: two.ramps.turn(ROUTE, state, "ben")
+    await one.seconds(15)
+    await two.worker.tick()
+    assert (one.share, two.share) == (100, 100)
+    assert (one.ramp.state, one.ramp.step, two.ramp.state) == (state, 1, state)
+    if state is State.PAUSED:
+        await two.ramps.turn(ROUTE, State.RUNNING, "ben")
+        await one.second()
+        assert one.share == 500
 
 
 async def test_what_cannot_begin_says_why_and_changes_nothing() -> None:
@@ -238,7 +322,9 @@ async def test_of_two_workers_either_takes_a_step_and_none_is_taken_twice() -> N
         await asyncio.gather(one.second(), two.second())
     assert (one.share, two.share, one.ramp, two.ramp) == (2_500, 2_500, two.ramp, one.ramp)
     assert one.ramp.state is State.DONE
-    assert [each.after.native for each in await store.audit(10, ROUTE)] == [2_500, 500, 100]
+    moved = [each.after.native for each in await store.audit(10, ROUTE) if each.after != each.before]
+    assert moved == [2_500, 500, 100]
+    assert len(await store.audit(10, ROUTE)) == len(moved) + 2  # its beginning and its end, once each
 
 
 async def test_a_worker_that_dies_leaves_its_ramp_to_another() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,8 +18,9 @@ from proxy.dial import Dial
 from proxy.reply import HIGH_WATER
 from tests.fidelity.cases import TE, answer, ask, chunked, length
 from tests.fidelity.framing import Framing, Message, answers
-from tests.fidelity.origin import OK
+from tests.fidelity.origin import OK, Origin
 from tests.fidelity.wire import PATIENCE, Close, Gone, Hear, Peer, Reset, Script, Signals, Tell, Until, Whole, connected
+from tests.proxy.ends import vanishing
 from tests.proxy.stage import NOWHERE, Stage, eventually, settled, staged
 from tests.proxy.ways import ROUTES, WAYS, before_legacy, booked, on
 
@@ -426,6 +428,29 @@ async def test_a_question_is_asked_again_only_once_and_not_on_a_fresh_connection
             await user.send(on(way, "GET /x"))
             assert [each.status for each in await answered(user, *[b"GET"] * len(statuses))] == statuses
         assert len(origin.received) == 4
+
+
+@both_ways
+async def test_a_legacy_that_takes_no_second_connection_after_it_was_asked_has_broken_off(way: str) -> None:
+    origin, signals = Origin(), Signals()
+    origin.begin(OK, (Whole(), Tell("asked"), Hear("left"), Close()), signals=signals)
+    async with (
+        vanishing(origin) as (address, leave),
+        staged(legacy={"url": f"http://{address}"}) as stage,
+        connected(stage.port) as user,
+    ):
+        await user.send(on(way, "GET /x"))
+        await only(user)
+        await user.send(on(way, "GET /x"))
+        await signals["asked"].wait()
+        leave()
+        signals["left"].set()
+        told = (await answered(user, b"GET", b"GET"))[-1]
+        assert (told.status, json.loads(told.body)["error"]) == (502, "legacy_broken")
+        assert stage.metric("failures_total", side="legacy", kind="broken", route="unmatched") == 1
+        await user.send(on(way, "GET /x"))  # now nobody was asked
+        told = (await answered(user, b"GET", b"GET", b"GET"))[-1]
+        assert (told.status, json.loads(told.body)["error"]) == (502, "legacy_refused")
 
 
 @both_ways

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from proxy.patience import Patience
 from proxy.reply import HIGH_WATER
 from tests.fidelity.cases import TE, answer, length
 from tests.fidelity.origin import OK
-from tests.fidelity.wire import Gone, Hear, Peer, Script, Signals, Tell, Until, Whole, connected
+from tests.fidelity.wire import PATIENCE, Close, Gone, Hear, Peer, Script, Signals, Tell, Until, Whole, connected
 from tests.proxy.slow import DeafSide, deaf, taking, unread
 from tests.proxy.stage import Stage, eventually, settled, staged
 from tests.proxy.ways import ROUTES, WAYS, before_legacy, booked, on
@@ -23,7 +24,7 @@ EXPECT = b"Expect: 100-continue"
 BIG = 64 * 1024 * 1024
 both_ways = pytest.mark.parametrize("way", WAYS)
 
-# Leaving
+# Leaving, and being left
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,38 @@ async def test_legacy_s_connection_ends_when_its_user_leaves(
         route = "write" if played.line.startswith("POST") else "read"
         await eventually(lambda: booked(stage, route) == {"excluded": 1})
         assert stage.metric("failures_total", route=route, side="legacy", kind="broken") == 0
+
+
+@both_ways
+async def test_whose_connection_ends_amid_an_upload_may_send_on_and_so_has_time_to_read_why(way: str) -> None:
+    loop = asyncio.get_running_loop()
+    async with before_legacy((Until(b"abc"), answer("413 Large", length(2), body=b"no"), Gone())) as (stage, _):
+        with socket.create_connection(("127.0.0.1", stage.port)) as user:
+            user.setblocking(False)
+            async with asyncio.timeout(PATIENCE):
+                await loop.sock_sendall(user, on(way, "POST /things", b"Connection: close", length(BIG), body=b"abc"))
+                raw = b""
+                while piece := await loop.sock_recv(user, 1 << 16):
+                    raw += piece
+                for _ in range(64):  # to whom nobody listens any more this is an error
+                    await loop.sock_sendall(user, bytes(1 << 16))
+    assert (raw.startswith(b"HTTP/1.1 413 "), raw.endswith(b"\r\n\r\nno")) == (True, True)
+
+
+@both_ways
+async def test_who_has_sent_more_than_can_wait_reads_an_answer_that_breaks_off_as_far_as_it_came(way: str) -> None:
+    loop, signals, half = asyncio.get_running_loop(), Signals(), answer("200 OK", length(9), body=b"half")
+    async with before_legacy((Whole(), Hear("go"), half, Close()), signals=signals) as (stage, _):
+        with socket.create_connection(("127.0.0.1", stage.port)) as user:
+            user.setblocking(False)
+            async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as tasks:
+                tasks.create_task(loop.sock_sendall(user, on(way, "GET /things/1") + on("relay", "GET /x") * 400_000))
+                await eventually(lambda: any(front.flow.held for front in stage.fronts))
+                signals["go"].set()
+                raw = b""
+                while piece := await loop.sock_recv(user, 1 << 16):  # and no error
+                    raw += piece
+    assert (raw.startswith(b"HTTP/1.1 200 "), raw.endswith(b"half")) == (True, True)
 
 
 async def test_who_leaves_while_waiting_for_a_connection_leaves_the_queue() -> None:

@@ -61,47 +61,6 @@ def test_a_lost_store_is_said_below_the_routes() -> None:
     assert len(lines(route())) == 2
 
 
-def mismatch(differences: list[dict[str, Any]], count: int) -> str:
-    entry = {
-        "id": "17-0",
-        "at": 1_700_000_000.0,
-        "route": "things.show",
-        "method": "GET",
-        "target": "/things/1",
-        "request_id": "abc",
-        "control_side": "legacy",
-        "candidate_side": "native",
-        "control_status": 200,
-        "candidate_status": 500,
-        "differences": differences,
-        "count": count,
-    }
-    return show.mismatches({"mismatches": [entry]})
-
-
-def test_a_mismatch_shows_the_question_both_answers_and_each_difference_as_it_was_journalled() -> None:
-    told = mismatch(
-        [
-            {"path": "", "kind": "status", "control": "200", "candidate": "500"},
-            {"path": "data.name", "kind": "value", "control": '"a"', "candidate": '"b"'},
-        ],
-        count=5,
-    )
-    for words in ("17-0", "2023-11-14 22:13:20 UTC", "things.show", "GET /things/1", "abc", "legacy 200, native 500"):
-        assert words in told
-    assert "(whole): status: legacy 200, native 500" in told
-    assert 'data.name: value: legacy "a", native "b"' in told
-    assert "3 more" in told
-
-
-def test_nothing_is_said_of_more_differences_where_there_are_none() -> None:
-    assert "more" not in mismatch([{"path": "a", "kind": "value", "control": "1", "candidate": "2"}], count=1)
-
-
-def test_no_mismatch_is_said_in_words() -> None:
-    assert show.mismatches({"mismatches": []}) == "No mismatch has been journalled."
-
-
 def followed(**told: Any) -> list[str]:
     unleash = {"connected": True, "problem": "", "refused": {}, **told}
     routes = [route(share=10_000, byRules=True)]

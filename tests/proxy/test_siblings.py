@@ -77,10 +77,19 @@ async def test_it_takes_no_requests_before_it_knows_what_the_others_go_by(worker
     assert told == {"latched": [TRIP], "heard": [TRIP]}
 
 
+async def test_what_a_later_version_tells_more_is_passed_over(worker: Worker) -> None:
+    joining = worker.tasks.start(worker.join())
+    worker.tell([*TRIP, {"of": "tomorrow"}])
+    await joining
+    assert worker.loop.latches == {"things.list": Trip(5.5, "by hand: it looks odd", "somebody")}
+    assert json.loads(await worker.next(Word.TRIPS)) == {"latched": [TRIP], "heard": [TRIP]}
+    assert await worker.siblings.spread()
+
+
 async def test_a_trip_is_taken_over_once(worker: Worker) -> None:
     worker.tell(TRIP)
     await worker.join()
-    worker.loop._held.lift("things.list")  # as when the store has heard of it
+    worker.loop._held.lift(worker.loop.latches)  # as when the store has heard of it
     worker.tell(TRIP, ["things.show", 5.5, "also", "Anna"])
     while json.loads(await worker.next(Word.TRIPS))["latched"] != [["things.show", 5.5, "also", "Anna"]]:
         continue

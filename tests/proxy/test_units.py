@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.units import duration, rate, share, size
+from proxy.units import duration, long_duration, rate, share, size
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,26 @@ from proxy.units import duration, rate, share, size
 )
 def test_a_duration_is_a_number_of_seconds(text: str, seconds: float) -> None:
     assert duration(text) == seconds
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("1s", 1.0), ("36h", 129_600.0), ("7d", 604_800.0), ("0.5d", 43_200.0)])
+def test_a_long_duration_may_take_days(text: str, seconds: float) -> None:
+    assert long_duration(text, 7) == seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("7.1d", "no longer than 7 days"),
+        ("0d", "longer than 0"),
+        ("1w", "use s, m, h or d"),
+        ("7", '"7" has no unit; write 7d or 7h'),
+        (True, "not a number with a unit"),
+    ],
+)
+def test_a_long_duration_that_is_none_is_refused(value: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        long_duration(value, 7)
 
 
 @pytest.mark.parametrize(("text", "count"), [("1B", 1), ("256KiB", 262_144), ("0.5MiB", 524_288), ("1GiB", 2**30)])

@@ -83,12 +83,18 @@ class Flow:
 
     def __init__(self, store: Store, deliveries: Deliveries, url: str, worker: str = "one") -> None:
         self.store, self.generation = store, 0
-        self.hook = Webhook(Hook(url, SECRET), store, deliveries, worker, between=wait_none())
+        self.counted: list[tuple[int, int]] = []  # delivered and not, at a time
+        self.in_step = 0  # times that nothing was left to tell
+        counting = {"on_told": lambda *numbers: self.counted.append(numbers), "on_all_told": self._all_told}
+        self.hook = Webhook(Hook(url, SECRET), store, deliveries, worker, between=wait_none(), **counting)
 
     async def change(self, *flags: Flag) -> None:
         for flag in flags:
             self.generation += 1
             await self.store.change(ROUTE, self.generation - 1, flag, NOTE)
+
+    def _all_told(self) -> None:
+        self.in_step += 1
 
     async def look(self) -> None:
         async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(20):
@@ -176,6 +182,25 @@ async def test_what_is_never_taken_is_given_up_kept_and_shown_and_the_next_is_tr
         assert (await flow.hook.told())["delivered"] == 3
 
 
+async def test_what_was_told_and_what_was_given_up_is_counted_and_that_nothing_is_left() -> None:
+    async with listening() as listener, told(listener) as flow:
+        await flow.change(flag(1, TRIPPED), flag(2, Flag()))
+        await flow.look()
+        listener.statuses = [500] * ATTEMPTS
+        await flow.change(flag(3, TRIPPED))
+        await flow.look()
+        assert flow.counted == [(2, 0), (0, 1)]
+        assert flow.in_step == 3
+
+
+async def test_whoever_does_not_tell_counts_nothing() -> None:
+    async with listening() as listener, two_workers(listener) as (one, two, _):
+        await one.look()
+        await one.change(flag(1, TRIPPED))
+        await two.look()
+        assert (two.counted, two.in_step) == ([], 0)
+
+
 async def test_where_nobody_listens_it_is_given_up_with_the_reason() -> None:
     store = MemoryStore()
     flow = Flow(store, MemoryDeliveries(store), f"http://{LOOPBACK}:{free_port()}")
@@ -190,6 +215,9 @@ def test_neither_a_log_nor_an_operator_is_shown_the_secrets_of_a_webhook() -> No
     hook = Hook("https://hooks.example/services/T0/B0/x", SECRET)
     assert hook.shown == "https://hooks.example/…"
     assert Hook("https://hooks.example/", SECRET).shown == "https://hooks.example"
+    another = Hook("https://hooks.example/services/T0/B0/y", SECRET)
+    assert hook.label != another.label
+    assert "services" not in hook.label
     assert "0123456789" not in repr(hook)
 
 
@@ -263,6 +291,7 @@ async def test_a_webhook_is_served_over_an_absence_of_redis() -> None:
                 server.pause()
                 running = asyncio.gather(flow.hook.run())
                 await asyncio.sleep(0)
+                assert flow.in_step == 1
                 server.resume()
                 await flow.change(flag(1, TRIPPED))
                 await listener.asked.wait()
@@ -290,6 +319,10 @@ async def test_a_proxy_tells_of_a_rollback_and_shows_that_it_did(tmp_path: Path)
             trip = listener.told[0][0]
             assert (trip["what"], trip["who"], trip["why"]) == ("tripped", "this machine", "by hand: incident 7")
             assert "/…: told of " in (await asyncio.to_thread(proxy.order, "webhooks")).out
+            label = Hook(listener.url, SECRET).label
+            delivered = {"webhook": label, "outcome": "delivered"}
+            assert await asyncio.to_thread(proxy.metric, "strangler_webhook_events_total", **delivered) >= 1
+            assert await asyncio.to_thread(proxy.metric, "strangler_webhook_told_timestamp_seconds", webhook=label)
 
 
 def test_a_secret_that_can_be_guessed_and_a_webhook_twice_are_faults(tmp_path: Path) -> None:
