@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, cast
 
 import httptools
@@ -14,14 +15,15 @@ from uvicorn.server import ServerState
 
 from proxy.asgi import asgi_cycle, close_delimited, http_scope, origin_form, unless_left
 from proxy.forcing import FORCE
+from proxy.forwarding import Outgoing
 from proxy.headers import Header
-from proxy.hops import COUNTED, arrived, one_hop_on
+from proxy.hops import COUNTED, Arrived, goes_no_further, one_hop_on
 from proxy.pipeline import FEW, Pipelined
 from proxy.progress import PROGRESS
 from proxy.relay import Asked
 from proxy.relayed import Relayed
 from proxy.request import Request
-from proxy.strict import HEAD, MALFORMED, PIPELINED, Head, fault, rtsp_fault
+from proxy.strict import HEAD, MALFORMED, PIPELINED, fault, rtsp_fault
 from proxy.upgrades import BodyParser, body_framing, wants_websocket
 from proxy.ways import Ways
 
@@ -40,12 +42,11 @@ class Front(Pipelined):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(ways.patience, config, server_state, app_state, _loop)
+        super().__init__(ways.patience, ways.here, config, server_state, app_state, _loop)
         self._ways = ways
         self._upgrading: Scope | None = None
         self._unframed = self._raw = b""
         self._fresh: Relayed | None = None
-        self._head = Head()
 
     # asyncio.Protocol
 
@@ -98,14 +99,14 @@ class Front(Pipelined):
         parser, headers = self.parser, self.headers
         self.headers = []  # trailers are no headers: they go where nobody looks
         self._heading = self._timed = False
-        if not self.flow.write_paused:
+        if not self.flow.write_paused and not self.flow.read_paused:
             self._alarm.off()
         method, version, url = parser.get_method(), parser.get_http_version(), self.url
         self._fault = self._head.ended(url, headers) or fault(version, method, url, headers)
         if self._fault is None and b" RTSP/" in self._raw:
             self._fault, self._raw = rtsp_fault(method, url, self._raw)
-        if self._fault is None and method in COUNTED:
-            self._fault = arrived(method, headers)
+        if self._fault is None and method in COUNTED and goes_no_further(headers):
+            self._fault = self._arrived(method, url, headers)
         if self._fault is not None:
             raise ValueError  # ends the parsing
         if method in COUNTED:
@@ -152,7 +153,7 @@ class Front(Pipelined):
     # uvicorn
 
     def on_response_complete(self) -> None:
-        self._next(keep=True)  # if not, its cycle has closed the connection
+        self._next(keep=cast(RequestResponseCycle, self._serving).keep_alive)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._serving = cycle
@@ -165,7 +166,7 @@ class Front(Pipelined):
     def _begin(self, method: str, version: str, target: bytes, headers: list[Header], *, relayed: bool = True) -> None:
         ways, busy = self._ways, self._serving is not None
         keep_alive = version != "1.0" and self.parser.should_keep_alive() and not self._leaving
-        outgoing = ways.forwarding.outgoing(headers, self.client[0] if self.client else "", self.scheme or "http")
+        outgoing = self._outgoing(headers)
         client, words = outgoing.caller.client, ways.forwarding.words(headers, method, target)
         forces = ways.forwarding.forces(outgoing.said) if FORCE in outgoing.said else ()
         route, decision = decided = ways.decide(method, target, outgoing.kept, client, forces)
@@ -181,10 +182,17 @@ class Front(Pipelined):
         scope["strangler.decided"], scope["strangler.words"] = decided, words
         scope["headers"] += ways.forwarding.passed_on(scope, words)
         invites = version != "1.0" and Request(method, b"", headers).awaits_invitation
-        self._receiving = cycle = asgi_cycle(self, self.out, scope, invites=invites, keep_alive=keep_alive)
+        self._receiving = cycle = asgi_cycle(self, self, scope, invites=invites, keep_alive=keep_alive)
         if busy:
             return self.pipeline.appendleft((cycle, self.app))
         return self._start_asgi_task(cycle, self.app)
+
+    def _arrived(self, method: bytes, url: bytes, headers: list[Header]) -> Arrived:
+        outgoing, target = self._outgoing(headers), origin_form(url, method)[0]
+        return Arrived(outgoing.request_id, outgoing.caller.client, method.decode(), target, time.perf_counter())
+
+    def _outgoing(self, headers: list[Header]) -> Outgoing:
+        return self._ways.forwarding.outgoing(headers, self.client[0] if self.client else "", self.scheme or "http")
 
     def _scope(self, method: str, version: str, target: bytes, headers: list[Header]) -> Scope:
         ends: dict[str, Any] = {"scheme": self.scheme or "http", "server": self.server, "client": self.client}
@@ -227,14 +235,6 @@ class Front(Pipelined):
             self.parser = httptools.HttpRequestParser(BodyParser(self))
             self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
         return self.data_received(rest, portioned=True) if rest else None
-
-    def _part_came(self) -> None:
-        """A piece of the connection ended within a head, or within a message."""
-        if (large := self._head.fault()) is not None:
-            self._refuse(large)
-        elif self._heading and not self._timed and self._serving is None:
-            self._timed = True
-            self._alarm.within(self._patience.head)
 
     def _forget(self) -> None:
         """Break the circles that lead back here: a connection that is over waits for no garbage collector."""

@@ -13,9 +13,10 @@ from uvicorn.server import ServerState
 
 from proxy.alarm import Alarm
 from proxy.batched import Batched
+from proxy.here import Here
 from proxy.relayed import Relayed
 from proxy.reply import HIGH_WATER
-from proxy.strict import SLOW, LastWord
+from proxy.strict import SLOW, Head, LastWord
 from proxy.transports import is_left, reset
 
 
@@ -43,18 +44,20 @@ class Patient(HttpToolsProtocol):
     def __init__(
         self,
         patience: Patience,
+        here: Here,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._patience = patience
+        self._patience, self._here = patience, here
         self._alarm = Alarm(self._too_late)
         self._serving: Relayed | RequestResponseCycle | None = None
         self._receiving: Relayed | RequestResponseCycle | None = None
         self._fault: LastWord | None = None
         self._heading = self._timed = self._refused = self._leaving = False
+        self._head = Head()
         self._unread = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -84,7 +87,10 @@ class Patient(HttpToolsProtocol):
         self.flow.resume_writing()
         serving = self._serving
         if serving is not None:
-            self._alarm.off()
+            if self.flow.read_paused:
+                self._alarm.within(self._patience.look)
+            else:
+                self._alarm.off()
             if isinstance(serving, Relayed):
                 serving.go_on()
         elif not self._refused:
@@ -96,6 +102,16 @@ class Patient(HttpToolsProtocol):
 
     def write(self, data: bytes) -> None:
         self.out.write(data)
+
+    def is_closing(self) -> bool:
+        return self.transport.is_closing()
+
+    def close(self) -> None:
+        """For uvicorn's cycle when it breaks off. What it says once its answer is complete, its end says, too."""
+        serving = self._serving
+        if isinstance(serving, RequestResponseCycle) and not serving.response_complete and not self.is_closing():
+            self._serving = None
+            self._close()
 
     def pause_reading(self) -> None:
         self.flow.pause_reading()
@@ -117,6 +133,14 @@ class Patient(HttpToolsProtocol):
             self.flow.resume_reading()
         limit = patience.head if self._heading else patience.parting if self._leaving else patience.idle
         return self._alarm.within(limit)
+
+    def _part_came(self) -> None:
+        """A piece of the connection ended within a head, or within a message."""
+        if (large := self._head.fault()) is not None:
+            self._refuse(large)
+        elif self._heading and not self._timed and self._serving is None:
+            self._timed = True
+            self._alarm.within(self._patience.head)
 
     def _abandon(self, serving: Relayed | RequestResponseCycle) -> None:
         self._serving = None
@@ -143,11 +167,13 @@ class Patient(HttpToolsProtocol):
     def _tell(self, why: LastWord) -> None:
         if not self.transport.is_closing():
             self.out.write(why.answer())
+            self._here.told(why)
             self._close()
 
     def _close(self) -> None:
         """Close, but not on what is still being sent: that would reset the connection, and the answer be lost."""
-        if (self._receiving is None and not self._refused) or not self.transport.can_write_eof():
+        more = self._receiving is not None or self._refused or self.flow.read_paused
+        if not more or not self.transport.can_write_eof():
             return self._let_go()
         self._refused = True
         self.out.flush()

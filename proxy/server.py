@@ -7,7 +7,7 @@ import gc
 import math
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal, cast
 
 import uvicorn
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from proxy.batched import Batched
+from proxy.meeting import Meetings
 from proxy.sockets import listen
 from proxy.websocket import UserEnd
 
@@ -90,6 +91,9 @@ class Server(uvicorn.Server):
         http: Any = Parting,
         **options: Any,
     ) -> None:
+        self._stop = asyncio.Event()
+        # uvicorn hears of a user only after the TLS handshake.
+        self._meetings = Meetings(http, leaving=self._stop.is_set)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -100,12 +104,11 @@ class Server(uvicorn.Server):
                 date_header=False,
                 lifespan=lifespan,
                 timeout_keep_alive=KEEP_ALIVE,
-                http=http,
+                http=cast(Any, self._meetings),
                 **options,
             )
         )
         self._sock, self._drain = sock, drain
-        self._stop = asyncio.Event()
         self.serving = asyncio.Event()
 
     async def run_until_stopped(self) -> None:
@@ -126,11 +129,13 @@ class Server(uvicorn.Server):
         time they are let go evenly.
         """
         loop = asyncio.get_running_loop()
-        ends = loop.time() + self._drain
-        await self._close_door()
+        began = loop.time()
+        half, ends = began + self._drain / 2, began + self._drain
+        arriving = self._close_door()
         for connection in self._requesting:
             connection.shutdown()
-        await self._until(lambda: not self._busy, ends - self._drain / 2)
+        await self._meet(arriving, min(began + PARTING, half))
+        await self._until(lambda: not self._busy, half)
         while self._busy and (left := ends - loop.time()) > 0:
             tunnels = self._tunnels
             for tunnel in tunnels[: math.ceil(len(tunnels) * LOOK / left)]:
@@ -140,23 +145,28 @@ class Server(uvicorn.Server):
         await self._until(lambda: not self._busy, loop.time() + 1.0)
         await self.lifespan.shutdown()
 
-    async def _close_door(self) -> None:
+    def _close_door(self) -> asyncio.Future[Any]:
+        """Accept who waits for it, and nobody else; done once their connections are made."""
         waiting = self._sock.dup()  # to close it resets those whom nobody has accepted yet
         for server in self.servers:
             server.close()
         with waiting:
             arrived = list(_accepted(waiting))
         loop = asyncio.get_running_loop()
-        await asyncio.gather(
+        return asyncio.gather(
             *(loop.connect_accepted_socket(self._protocol, sock, ssl=self.config.ssl) for sock in arrived),
             return_exceptions=True,  # who is gone again has no use for an answer
         )
 
+    async def _meet(self, arriving: asyncio.Future[Any], at: float) -> None:
+        """Handshakes that are under way have as long as an idle user's request, which would follow them."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(at):
+                await arriving
+        await self._until(lambda: not self._meetings, at)
+
     def _protocol(self) -> asyncio.Protocol:
-        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn makes them
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
-        return made
+        return self._meetings(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     @property
     def _tunnels(self) -> list[UserEnd]:

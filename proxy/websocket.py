@@ -4,70 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import cast
 
 import httptools
 
-from proxy.alarm import Alarm
 from proxy.dial import Dial
+from proxy.end import End
 from proxy.errors import Broken, NoAnswer, SideFailed
 from proxy.framed import Framed
 from proxy.headers import Header, message_head, status_line
 from proxy.limits import Limits
 from proxy.listener import FRAMING
-from proxy.patience import PATIENCE
 from proxy.strict import answer_fault
 from proxy.upgrades import Handshake, wants_websocket
 
 EARLY = 64 * 1024
-
-
-class End(asyncio.Protocol):
-    """One end of a tunnel: what it reads, the other end writes, no faster than the other takes it."""
-
-    reader = PATIENCE.reader  # seconds in which it takes nothing of what is left to write before it is given up
-
-    def __init__(self) -> None:
-        self.transport: asyncio.Transport | None = None
-        self.other: End | None = None
-        self._alarm, self._unread = Alarm(self._too_late), 0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.write(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._alarm.close()
-        other, self.other, self.transport = self.other, None, None
-        if other is not None:
-            other.close()
-
-    def pause_writing(self) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.resume_reading()
-
-    def close(self) -> None:
-        """Close once everything written has gone out, or nothing more of it is taken."""
-        if self.transport is not None and not self.transport.is_closing():
-            self._unread = self.transport.get_write_buffer_size()
-            self.transport.close()
-            self._alarm.within(self.reader)
-
-    def _too_late(self) -> None:
-        if self.transport is None or not self.transport.is_closing():
-            return self.close()
-        unread = self.transport.get_write_buffer_size()
-        if unread == self._unread:
-            return self.transport.abort()
-        self._unread = unread  # slow, but it reads
-        return self._alarm.within(self.reader)
 
 
 class UserEnd(End):
@@ -124,7 +74,7 @@ class SideEnd(End):
         self._headers: list[Header] = []
         self._phrase, self._head_size = b"", 0
         self._refusal: Framed | None = None
-        self._by_close = self._over = False
+        self._by_close = self._ended = self._over = False
 
     def data_received(self, data: bytes) -> None:
         if self._parser is None:
@@ -145,6 +95,16 @@ class SideEnd(End):
                 return self._fail(f"the head of its answer is larger than {EARLY} bytes")
         return None
 
+    def _too_late(self) -> None:
+        if self._refusal is None or self.transport is None or self.transport.is_closing():
+            return super()._too_late()
+        # It has sent nothing more of its refusal; unless it is our user who has to take some first.
+        return self._alarm.within(self._between) if self.is_held_back else self.close()
+
+    def eof_received(self) -> None:
+        """It has said that this was all. Whoever is given up says nothing, nor does a cut below TLS (RFC 9112 §9.8)."""
+        self._ended = True
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._parser = None
         self._alarm.close()
@@ -153,7 +113,7 @@ class SideEnd(End):
         if self.answered.cancelled() or self.answered.exception() is not None:
             self.transport = None  # the user is yet to be told
             return
-        if self._by_close and exc is None:
+        if self._by_close and self._ended:
             self.on_message_complete()  # a body without a length ends with its connection (RFC 9112 §6.3)
         super().connection_lost(exc)
 

@@ -2,19 +2,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
+import pytest
 from starlette.types import ASGIApp
 
 from proxy.address import Address
 from proxy.server import KEEP_ALIVE, Parting, Server, listen
+from proxy.tls import server_context
 from proxy.websocket import UserEnd
 from tests.e2e.sides import legacy
 from tests.fidelity.cases import answer, ask
 from tests.fidelity.origin import running_origin
-from tests.fidelity.wire import Hear, Peer, Signals, Tell, Whole, connected
-from tests.proxy.stage import eventually, serving, staged
+from tests.fidelity.wire import PATIENCE, Hear, Peer, Signals, Tell, Whole, connected
+from tests.proxy.certificates import Pair, self_signed
+from tests.proxy.stage import eventually, serving, settled, staged
 
 
 async def test_to_stop_is_to_finish_what_is_in_flight_and_to_take_no_more() -> None:
@@ -74,6 +78,66 @@ async def test_users_who_wait_to_be_accepted_are_served_before_the_door_is_close
             for user in users:
                 with user:
                     assert b"done" in await all_of(user)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return self_signed(tmp_path_factory.mktemp("tls"), "localhost", "DNS:localhost")
+
+
+def secure(pair: Pair, **options: Any) -> tuple[Server, int]:
+    """A server over TLS, and its port."""
+    context, sock = server_context(pair.certificate, pair.key), listen(Address("127.0.0.1", 0), "listen")
+    return Server(legacy, sock, ssl_context_factory=lambda *_: context, **options), sock.getsockname()[1]
+
+
+@pytest.mark.parametrize("accepted", [True, False], ids=["under way", "not begun"])
+async def test_a_user_whose_handshake_is_not_over_is_served_though_the_server_stops(pair: Pair, accepted: bool) -> None:
+    trust, (server, port) = ssl.create_default_context(cafile=pair.certificate), secure(pair)
+    serves = asyncio.get_running_loop().create_task(server.run_until_stopped())
+    await server.serving.wait()
+    with socket.create_connection(("127.0.0.1", port)) as sock:
+        sock.setblocking(False)
+        if accepted:
+            await eventually(lambda: len(server._meetings) == 1)
+        server.stop()
+        await eventually_refused(port)
+        await settled(lambda: 0)  # it would have ended
+        assert not serves.done()
+        reader, writer = await asyncio.open_connection(sock=sock, ssl=trust, server_hostname="localhost")
+        writer.write(ask("GET /x"))
+        async with asyncio.timeout(PATIENCE):
+            told = await reader.read()
+        writer.close()
+        await serves
+    assert b"legacy" in told
+    assert b"connection: close" in told.lower()
+
+
+async def test_who_leaves_amid_a_handshake_is_not_waited_for(pair: Pair) -> None:
+    server, port = secure(pair)
+    async with serving(server):
+        await server.serving.wait()
+        for last in (b"", b"no TLS\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", port)) as sock:
+                await eventually(lambda: len(server._meetings) == 1)
+                sock.sendall(last)
+            await eventually(lambda: len(server._meetings) == 0)
+
+
+@pytest.mark.parametrize("accepted", [True, False], ids=["under way", "not begun"])
+async def test_a_handshake_that_never_ends_holds_a_server_up_no_longer_than_an_idle_user(
+    pair: Pair, accepted: bool
+) -> None:
+    server, port = secure(pair, drain=0.1)
+    serves = asyncio.get_running_loop().create_task(server.run_until_stopped())
+    await server.serving.wait()
+    with socket.create_connection(("127.0.0.1", port)):
+        if accepted:
+            await eventually(lambda: len(server._meetings) == 1)
+        server.stop()
+        async with asyncio.timeout(PATIENCE):
+            await serves
 
 
 async def test_an_app_s_own_server_parts_from_its_users_in_the_same_way() -> None:

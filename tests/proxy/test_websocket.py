@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +16,6 @@ from websockets.typing import Origin, Subprotocol
 
 from demo.service import Service
 from proxy.tls import server_context
-from proxy.websocket import End
 from tests.fidelity.cases import answer, ask
 from tests.fidelity.framing import answers
 from tests.fidelity.origin import Origin as Side
@@ -95,6 +93,17 @@ async def test_what_the_user_says_too_early_waits_for_the_side_s_consent(togethe
             await user.send(piece)
         await signals["asked"].wait()
         signals["go"].set()
+        await user.until(lambda: user.raw.endswith(b"heard"))
+
+
+@pytest.mark.parametrize("frames", [bytes(30_000), b"\r\n\r\n" * 7_500], ids=["any", "what looks like heads"])
+async def test_frames_that_come_with_the_upgrade_pass_as_they_came(frames: bytes) -> None:
+    frames += b"the last"
+    async with (
+        scripted(Whole(), SWITCHED, Until(frames), b"heard", Gone()) as (stage, _),
+        connected(stage.port) as user,
+    ):
+        await user.send(UPGRADE + frames)
         await user.until(lambda: user.raw.endswith(b"heard"))
 
 
@@ -295,60 +304,6 @@ async def test_an_end_that_reads_nothing_is_let_go() -> None:
         writer.transport.abort()
 
 
-async def joined(side: End) -> tuple[End, list[socket.socket]]:
-    """The user's end of a tunnel to this one, and what each is connected to: the user's first."""
-    loop, user, far = asyncio.get_running_loop(), End(), []
-    for end in user, side:
-        near, other = socket.socketpair()
-        near.setblocking(False)
-        far.append(other)
-        await loop.create_connection(lambda end=end: end, sock=near)  # type: ignore[misc]  # of this round
-    user.other, side.other = side, user
-    return user, far
-
-
-async def test_an_end_that_reads_nothing_is_let_go_once_the_other_has_ended() -> None:
-    side = End()
-    side.reader = 0.05
-    user, far = await joined(side)
-    assert side.transport is not None
-    while await settled(side.transport.get_write_buffer_size, 10) == 0:
-        user.data_received(bytes(16 * 1024))
-    far[0].close()
-    await eventually(lambda: user.transport is None)
-    await eventually(lambda: side.transport is None)
-    far[1].close()
-
-
-class Slow(asyncio.Transport):
-    """What is left to write, as it is seen at each look."""
-
-    def __init__(self, *left: int) -> None:
-        self.left, self.closing, self.aborted = [*left], False, False
-
-    def get_write_buffer_size(self) -> int:
-        return self.left.pop(0)
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def close(self) -> None:
-        self.closing = True
-
-    def abort(self) -> None:
-        self.aborted = True
-
-
-async def test_an_end_that_reads_slowly_is_waited_for() -> None:
-    end, transport = End(), Slow(3, 2, 1, 1)
-    end.reader = 0.01
-    end.connection_made(transport)
-    end.close()
-    await eventually(lambda: transport.aborted)
-    assert transport.left == []
-    end.connection_lost(None)
-
-
 async def settled_tunnel(stage: Stage) -> list[Any]:
     await eventually(lambda: upgrades(stage, 101) == 1)
     return list(stage.server.server_state.connections)
@@ -435,8 +390,9 @@ async def test_words_of_ours_end_here_when_an_upgrade_is_agreed_on() -> None:
         assert b"trangler" not in user.raw
 
 
-async def test_a_refusal_that_stalls_ends_with_its_connection() -> None:
-    raw, _ = await refused_with(answer("403 Forbidden", b"Content-Length: 100", body=b"no"), between_bytes="50ms")
+@pytest.mark.parametrize("framing", [[b"Content-Length: 100"], []], ids=["a length", "none"])
+async def test_a_refusal_that_stalls_ends_with_its_connection_and_is_not_whole(framing: list[bytes]) -> None:
+    raw, _ = await refused_with(answer("403 Forbidden", *framing, body=b"no"), between_bytes="50ms")
     [told] = answers(raw, [b"GET"], ended=True)
     assert (told.status, told.body, told.complete) == (403, b"no", False)
 
