@@ -80,7 +80,7 @@ class Router:
         bounds = self.bounds
         recorder = Recorder(bounds.compare) if decision.shadow and scope["method"] in SAFE else None
         resting = Resting(partial(observer.rests, name, decision, second)) if decision.primary is Side.LEGACY else None
-        keep = bounds.keep if resting is None else bounds.compare if recorder else 0
+        keep = bounds.keep if decision.primary is Side.NATIVE else bounds.compare if recorder else 0
         kept, answer = Kept(receive, keep, resting), Answer(send, recorder, resting)
         asked, failure, left = decision.primary, None, False
         attempt = Attempt(self.native, self.places, bounds, scope, kept, answer) if asked is Side.NATIVE else None

@@ -43,6 +43,26 @@ def workers(directory: Path, origin: str, redis: str | None, count: int = 2, **s
         yield proxy
 
 
+@contextmanager
+def a_websocket(
+    directory: Path, redis: str, count: int = 2, **sections: Any
+) -> Iterator[tuple[Proxy, socket.socket, socket.socket]]:
+    """Workers, and both ends of a tunnel through one of them: the user's and legacy's."""
+    with (
+        socket.create_server((LOOPBACK, 0)) as legacy,
+        workers(directory, f"http://{LOOPBACK}:{legacy.getsockname()[1]}", redis, count, **sections) as proxy,
+        socket.create_connection((LOOPBACK, proxy.service.port)) as user,
+    ):
+        user.settimeout(30)
+        user.sendall(UPGRADE)
+        side, _ = legacy.accept()
+        with side:
+            side.recv(4096)
+            side.sendall(SWITCHED)
+            assert user.recv(4096).startswith(b"HTTP/1.1 101")
+            yield proxy, user, side
+
+
 def pids(proxy: Proxy) -> list[int]:
     """Of all workers that ever took requests, in this order."""
     return [record["pid"] for record in proxy.logged() if record["event"] == READY]
@@ -111,24 +131,13 @@ def test_a_worker_that_is_killed_takes_only_its_own_requests_along_and_no_connec
 def test_a_worker_that_dies_while_the_one_before_it_still_has_users_is_replaced_at_once(
     tmp_path: Path, flags_redis: str
 ) -> None:
-    with (
-        socket.create_server((LOOPBACK, 0)) as legacy,
-        workers(tmp_path, f"http://{LOOPBACK}:{legacy.getsockname()[1]}", flags_redis, drain="10m") as proxy,
-        socket.create_connection((LOOPBACK, proxy.service.port)) as user,
-    ):
-        user.settimeout(30)
-        user.sendall(UPGRADE)
-        side, _ = legacy.accept()
-        with side:
-            side.recv(4096)
-            side.sendall(SWITCHED)
-            assert user.recv(4096).startswith(b"HTTP/1.1 101")
-            renewed(proxy)
-            for pid in pids(proxy)[2:]:
-                os.kill(pid, signal.SIGKILL)
-            until(proxy, lambda: len(pids(proxy)) == 6)
-            side.sendall(b"still here")
-            assert user.recv(4096) == b"still here"
+    with a_websocket(tmp_path, flags_redis, drain="10m") as (proxy, user, side):
+        renewed(proxy)
+        for pid in pids(proxy)[2:]:
+            os.kill(pid, signal.SIGKILL)
+        until(proxy, lambda: len(pids(proxy)) == 6)
+        side.sendall(b"still here")
+        assert user.recv(4096) == b"still here"
 
 
 def connections_served(proxy: Proxy, count: int, request: bytes = LAST) -> int:
@@ -284,24 +293,13 @@ def test_the_end_does_not_wait_for_ever(count: int, tmp_path: Path, flags_redis:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_websocket_outlives_the_requests_and_ends_in_time(count: int, tmp_path: Path, flags_redis: str) -> None:
-    with (
-        socket.create_server((LOOPBACK, 0)) as legacy,
-        workers(tmp_path, f"http://{LOOPBACK}:{legacy.getsockname()[1]}", flags_redis, count, drain="2s") as proxy,
-        socket.create_connection((LOOPBACK, proxy.service.port)) as user,
-    ):
-        user.settimeout(30)
-        user.sendall(UPGRADE)
-        side, _ = legacy.accept()
-        with side:
-            side.recv(4096)
-            side.sendall(SWITCHED)
-            assert user.recv(4096).startswith(b"HTTP/1.1 101")
-            proxy.service.process.send_signal(signal.SIGTERM)
-            until(proxy, lambda: refuses(proxy))
-            side.sendall(b"still here")
-            assert user.recv(4096) == b"still here"
-            assert user.recv(4096) == b""
-            assert proxy.service.process.wait(30) == 0
+    with a_websocket(tmp_path, flags_redis, count, drain="2s") as (proxy, user, side):
+        proxy.service.process.send_signal(signal.SIGTERM)
+        until(proxy, lambda: refuses(proxy))
+        side.sendall(b"still here")
+        assert user.recv(4096) == b"still here"
+        assert user.recv(4096) == b""
+        assert proxy.service.process.wait(30) == 0
 
 
 def test_workers_without_their_supervisor_finish_and_end(tmp_path: Path, origin: str, flags_redis: str) -> None:
