@@ -49,7 +49,8 @@ from proxy.values import read_secret
 from proxy.watchdog import NOBODY_REPLACES, STANDS_STILL, Stall, Watchdog
 from proxy.ways import Ways
 from shadow.ask import Sign
-from shadow.runner import Limits as ShadowLimits
+from shadow.experiment import Experimenter
+from shadow.experiment import Limits as ShadowLimits
 from shadow.runner import Runner
 
 log = structlog.get_logger()
@@ -115,17 +116,22 @@ class Strangler:
         self.metrics.watch(*watched, config.holdbacks)
 
     def _runner(self, config: Config, sign: Sign) -> Runner:
-        return Runner(
+        def dropped(route: str, reason: str) -> None:
+            self.metrics.drops.labels(route, reason).inc()
+
+        limits = ShadowLimits(**config.shadow.model_dump())
+        experimenter = Experimenter(
             sides=self.sides.candidates,
             rules={route.name: route.rules for route in config.routes},
             journal=self._journal,
-            limits=ShadowLimits(**config.shadow.model_dump()),
+            limits=limits,
             on_result=lambda route, side, outcome: self.metrics.compared.labels(route, side, outcome).inc(),
-            on_drop=lambda route, reason: self.metrics.drops.labels(route, reason).inc(),
+            on_drop=dropped,
             now=time.time,
             sign=sign,
             on_ignored=self.metrics.covered,
         )
+        return Runner(experimenter, limits, dropped)
 
     def _states(self) -> States:
         """What is read at each scrape."""

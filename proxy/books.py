@@ -14,8 +14,9 @@ from proxy.exchange import UNMATCHED, Exchange, outcome
 from proxy.latency import Latency
 from proxy.metrics import Account, Metrics
 from shadow.eligibility import why_not
+from shadow.experiment import Experiment
 from shadow.observation import Observation
-from shadow.runner import Experiment, Runner
+from shadow.runner import Runner
 
 P99 = 0.99
 

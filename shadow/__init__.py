@@ -16,7 +16,8 @@ redact        what of a request or a value may be seen                          
 excerpt       what of a value may be kept                                             pure
 mismatch      what is kept of confirmed mismatches: records for people to act on      pure
 ask           one question to one side, whatever that side does                       I/O
-runner        the bounded queue between the request path and the candidate            I/O
+experiment    the candidate asked what the user asked, compared, and confirmed        I/O
+runner        the bounded queue between the request path and the experiments          I/O
 journal       the mismatches, for people, in memory or in Redis (layout)              I/O
 export        a mismatch as a test that fails until the sides agree                   pure
 

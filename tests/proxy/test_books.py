@@ -12,9 +12,10 @@ from flags.window import Counts, Window
 from proxy.books import Books
 from proxy.exchange import UNMATCHED, Exchange
 from proxy.metrics import Metrics
+from shadow.experiment import Experimenter, Limits
 from shadow.journal import MemoryJournal
 from shadow.observation import Observation
-from shadow.runner import Limits, Runner
+from shadow.runner import Runner
 
 NATIVE = Decision(Side.NATIVE, True, Reason.SHARE, subject=1)
 LEGACY = Decision(Side.LEGACY, True, Reason.SHARE, subject=1)
@@ -32,7 +33,7 @@ class Ledger:
             raise AssertionError("nobody is asked here")
 
         self.window, self.metrics = Window(), Metrics(["read"])
-        self.runner = Runner(
+        experimenter = Experimenter(
             sides={"legacy": unasked, "native": unasked},
             rules={},
             journal=MemoryJournal(),
@@ -41,6 +42,7 @@ class Ledger:
             on_drop=lambda route, reason: None,
             now=lambda: 0.0,
         )
+        self.runner = Runner(experimenter, Limits(), lambda route, reason: None)
         self.books = Books({"read": 0.5}, self.window, self.metrics, self.runner)
 
     def book(self, *exchanges: Exchange) -> None:

@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from shadow.compare import Rules
+from shadow.experiment import Experiment, Experimenter, Limits
 from shadow.journal import Journal, MemoryJournal
 from shadow.observation import Observation
-from shadow.runner import Experiment, Limits, Runner
+from shadow.runner import Runner
 
 JSON = (b"content-type", b"application/json")
 Side = Callable[[Any, Any, Any], Awaitable[None]]
@@ -97,9 +98,9 @@ async def running(
     grace: float = 10.0,
 ) -> AsyncIterator[tuple[Runner, Ledger, Journal]]:
     ledger, journal = Ledger(), journal or MemoryJournal()
-    runner = Runner(
-        sides, rules or {}, journal, limits or Limits(), ledger.result, ledger.drop, lambda: 1_700_000_000.0
-    )
+    held, on_drop = limits or Limits(), ledger.drop
+    experimenter = Experimenter(sides, rules or {}, journal, held, ledger.result, on_drop, lambda: 1_700_000_000.0)
+    runner = Runner(experimenter, held, on_drop)
     await runner.start()
     try:
         yield runner, ledger, journal

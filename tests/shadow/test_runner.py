@@ -10,9 +10,10 @@ import pytest
 
 from shadow.compare import Kind, Rules
 from shadow.excerpt import Shown
+from shadow.experiment import Experimenter, Limits
 from shadow.journal import Journal, MemoryJournal
 from shadow.mismatch import Finding, Mismatch
-from shadow.runner import Limits, Runner
+from shadow.runner import Runner
 from tests.shadow.answers import Ledger, answer, experiment, reply, running, scope, side
 
 
@@ -230,7 +231,7 @@ async def test_ten_thousand_offers_to_a_hanging_candidate_stay_within_the_bounds
             tracemalloc.stop()
         assert (hanging.most, runner.pending) == (4, 16)
         assert len(asyncio.all_tasks()) <= 1 + 2 * 4  # this test, the workers, and a question for each
-        assert runner.dropped == ledger.drops["queue_full"] == 10_000 - 4 - 16
+        assert ledger.drops["queue_full"] == 10_000 - 4 - 16
         assert peak < 4_000_000  # of the 100 MB offered
     assert hanging.waiting == 0
     assert ledger.drops["stopped"] == 4 + 16
@@ -241,9 +242,8 @@ async def test_a_full_queue_drops_the_oldest() -> None:
     dropped: list[str] = []
     sides = {"legacy": side({}), "native": side({})}
     journal = Journalless()
-    runner = Runner(
-        sides, {}, journal, Limits(queue=2), ledger.result, lambda route, _: dropped.append(route), lambda: 0.0
-    )
+    experimenter = Experimenter(sides, {}, journal, Limits(), ledger.result, ledger.drop, lambda: 0.0)
+    runner = Runner(experimenter, Limits(queue=2), lambda route, _: dropped.append(route))
     for route in ("first", "second", "third", "fourth"):
         runner.offer(experiment(answer({}), route=route))
     assert (dropped, runner.pending) == (["first", "second"], 2)
@@ -256,9 +256,9 @@ async def test_a_full_queue_drops_the_oldest() -> None:
 async def test_the_bytes_waiting_are_bounded_too() -> None:
     limits = Limits(queue_bytes=10_000)
     ledger = Ledger()
-    runner = Runner(
-        {"legacy": side({}), "native": side({})}, {}, Journalless(), limits, ledger.result, ledger.drop, lambda: 0.0
-    )
+    sides = {"legacy": side({}), "native": side({})}
+    experimenter = Experimenter(sides, {}, Journalless(), limits, ledger.result, ledger.drop, lambda: 0.0)
+    runner = Runner(experimenter, limits, ledger.drop)
     for _ in range(10):
         runner.offer(experiment(answer(b"x" * 3_000)))
     assert (runner.pending, ledger.drops["queue_full"]) == (3, 7)

@@ -8,8 +8,9 @@ from typing import Any
 from shadow.apart import Apart
 from shadow.compare import Rules
 from shadow.comparer import Comparer
+from shadow.experiment import Experimenter, Limits
 from shadow.journal import MemoryJournal
-from shadow.runner import Limits, Runner
+from shadow.runner import Runner
 from tests.shadow.answers import Ledger, Side, answer, experiment, side
 
 
@@ -17,7 +18,8 @@ from tests.shadow.answers import Ledger, Side, answer, experiment, side
 async def comparing(native: Side, **told: Any) -> AsyncIterator[tuple[Runner, Ledger]]:
     ledger, rules = Ledger(), {"list": Rules.parse(["at", "seen"])}
     heard = ledger.result, ledger.drop, lambda: 0.0
-    runner = Runner({"legacy": side({"at": 1}), "native": native}, rules, MemoryJournal(), Limits(), *heard, **told)
+    sides = {"legacy": side({"at": 1}), "native": native}
+    runner = Runner(Experimenter(sides, rules, MemoryJournal(), Limits(), *heard, **told), Limits(), ledger.drop)
     await runner.start()
     try:
         yield runner, ledger
