@@ -149,7 +149,8 @@ async def held_up(database: psycopg.Connection, meanwhile: Callable[[], object])
 
 
 async def test_many_refreshes_at_once_take_one_connection(settings: Settings, redis: Redis, token: str) -> None:
-    async with serving(replace(settings, database_pool=1)) as client:
+    patient = replace(settings, database_pool=1, database_wait=30.0, redis_wait=30.0, request_limit=60.0)
+    async with serving(patient) as client:
         answers = await asyncio.gather(*(client.post(REFRESH, json=SHOWN) for _ in range(100)))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
