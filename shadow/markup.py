@@ -125,9 +125,7 @@ class _Reader:
 
     def _pass(self) -> None:
         """Find out which elements are open here."""
-        for token in self.tokens[self._entered : self.at]:
-            if token.startswith("<"):
-                self._stack.pass_by(token)
+        self._stack.pass_by(self.tokens[self._entered : self.at])
         self._entered = self.at
 
 

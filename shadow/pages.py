@@ -7,13 +7,15 @@ look at a character more than a few times.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from html import unescape
 from typing import Final
 
 RAW: Final = ("script", "style", "textarea", "title")  # they hold no tags, and are one token with what they hold
 AS_WRITTEN: Final = frozenset({"script", "style", "textarea", "pre"})  # their white space is shown, or means something
 
+SHORT: Final = 64  # characters of a tag that may be remembered
 DEEPEST: Final = 256  # elements in each other; what nests deeper counts as lying side by side
 
 # What pages have most of comes first. An attribute with a < or > in its value ends its tag early, on both sides alike.
@@ -40,10 +42,17 @@ def cut(page: str) -> list[str]:
 
 def name(token: str) -> str:
     """A tag's name, with a slash before it where it closes; nothing for anything else."""
+    return _short(token) if len(token) <= SHORT else _name(token)
+
+
+def _name(token: str) -> str:
     if token.startswith("</"):
         return token[1:-1].rstrip().lower()
     found = _TAG.match(token)
     return found[1].lower() if found else ""
+
+
+_short: Final = lru_cache(1024)(_name)  # a page has few kinds of tags, and thousands of each
 
 
 def is_comment(token: str) -> bool:
@@ -86,26 +95,34 @@ def closed(text: str, before: str, after: str) -> str:
 class Open:
     """The elements that are open, the outermost first: their names, and their tags as they are written."""
 
-    __slots__ = ("names", "tokens")
+    __slots__ = ("_ends", "names", "tokens")
 
     def __init__(self) -> None:
         self.names: list[str] = []
         self.tokens: list[str] = []
+        self._ends = [""]  # what closes each of them, as most write it; no token is nothing
 
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def pass_by(self, token: str) -> None:
+    def pass_by(self, tokens: Iterable[str]) -> None:
+        names, written, ends = self.names, self.tokens, self._ends
+        for token in tokens:
+            if token == ends[-1]:
+                del names[-1], written[-1], ends[-1]
+            elif token[0] == "<":
+                self._pass(token)
+
+    def _pass(self, token: str) -> None:
         tag = name(token)
         if tag.startswith("/"):
-            if self.names and self.names[-1] == tag[1:]:
-                del self.names[-1], self.tokens[-1]
-            elif tag[1:] in self.names:
+            if tag[1:] in self.names:
                 at = len(self.names) - 1 - self.names[::-1].index(tag[1:])
-                del self.names[at:], self.tokens[at:]
+                del self.names[at:], self.tokens[at:], self._ends[at + 1 :]
         elif tag and tag not in _VOID and tag not in RAW and not token.endswith("/>") and len(self.names) < DEEPEST:
             self.names.append(tag)
             self.tokens.append(token)
+            self._ends.append(f"</{tag}>")
 
 
 def segments(token: str) -> list[str]:

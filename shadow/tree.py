@@ -68,6 +68,8 @@ def _kind(a: Any, b: Any) -> Kind | None:
         return Kind.MISSING
     if a is ABSENT:
         return Kind.EXTRA
+    if type(a) is str is type(b):  # as most are
+        return None if a == b else Kind.VALUE
     if not same_type(a, b):
         return Kind.TYPE
     same = type(a) in _NESTED or (worth_the_same(a, b) if type(a) is bytes else a == b)
