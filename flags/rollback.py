@@ -45,11 +45,11 @@ class Verdict:
 def judge(native: Counts, legacy: Counts, rule: Rule) -> Verdict:
     """Unhealthy if native fails beyond its ceiling and clearly more than legacy does, or could turn out to.
 
-    Whom legacy keeps waiting weighs as if it had failed him: while it hangs, going back to it would help nobody. In
-    good times they are a handful.
+    Both need `min_requests` in the window; a legacy that is not asked at all holds nothing up. Whom it keeps waiting
+    weighs as if it had failed him: while it hangs, going back would help nobody. In good times they are a handful.
     """
     if native.answered < rule.min_requests:
-        return Verdict(Kind.INCONCLUSIVE, _too_few(native, rule))
+        return Verdict(Kind.INCONCLUSIVE, _too_few("native", native, native.answered, rule))
     rate = native.failed / native.answered
     seen = f"native failed {_of(native)} ({_rate(rate)}, allowed {_limit(rule.max_error_rate)})"
     within = f"in {rule.window:g} s"
@@ -61,17 +61,20 @@ def judge(native: Counts, legacy: Counts, rule: Rule) -> Verdict:
         )
     if legacy.answered == 0:
         return Verdict(Kind.INCONCLUSIVE, f"{seen}, but {_legacy(legacy)} {within}: going back might help nobody")
-    excess = rate - (legacy.failed + legacy.waiting) / (legacy.answered + legacy.waiting)
+    weighing = legacy.answered + legacy.waiting
+    if weighing < rule.min_requests:
+        return Verdict(Kind.INCONCLUSIVE, f"{seen}, but to compare, {_too_few('legacy', legacy, weighing, rule)}")
+    excess = rate - (legacy.failed + legacy.waiting) / weighing
     if excess > rule.max_excess:
         return Verdict(Kind.UNHEALTHY, f"{seen}, {_legacy(legacy)} {within}")
     alike = f"that is not {_limit(rule.max_excess)} worse, so going back would not help"
     return Verdict(Kind.INCONCLUSIVE, f"{seen}, but {_legacy(legacy)} {within}: {alike}")
 
 
-def _too_few(native: Counts, rule: Rule) -> str:
+def _too_few(side: str, counts: Counts, weighing: int, rule: Rule) -> str:
     needed = f"{rule.min_requests} requests needed in {rule.window:g} s"
-    still = f", {native.open} still open" if native.open else ""
-    return f"native answered {native.answered} of the {needed}: {rule.min_requests - native.answered} more{still}"
+    still = f", {counts.open} still open" if counts.open else ""
+    return f"{side} answered {counts.answered} of the {needed}: {rule.min_requests - weighing} more{still}"
 
 
 def _legacy(legacy: Counts) -> str:

@@ -83,7 +83,7 @@ class Thresholds:
         self._before = every[:, -self._window :]
         rate = native_failed / np.maximum(native, 1)
         excess = rate - legacy_failed / np.maximum(legacy, 1)
-        worse = (excess > self._rule.max_excess) | (legacy == 0)
+        worse = (excess > self._rule.max_excess) & (legacy >= self._rule.min_requests) | (legacy == 0)
         trips = (native >= self._rule.min_requests) & (rate > self._rule.max_error_rate) & worse
         first = np.where(trips.any(axis=0), self._second + 1 + trips.argmax(axis=0), NEVER)
         self.fired = np.minimum(self.fired, first)

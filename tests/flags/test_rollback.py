@@ -56,6 +56,15 @@ counts = st.builds(
         ),
         (
             answered(310, 41),
+            answered(9, 1, still_open=3),
+            Verdict(
+                Kind.INCONCLUSIVE,
+                "native failed 41 of 310 (13.2 %, allowed 5 %), but to compare, legacy answered 9 of the 50 requests "
+                "needed in 30 s: 38 more, 3 still open",
+            ),
+        ),
+        (
+            answered(310, 41),
             Counts(asked=200),
             Verdict(
                 Kind.INCONCLUSIVE,
@@ -87,6 +96,12 @@ def test_exactly_the_ceiling_is_allowed_and_one_more_is_not() -> None:
 def test_exactly_the_least_number_of_requests_is_enough() -> None:
     assert judge(answered(49, 49), answered(100), RULE).kind is Kind.INCONCLUSIVE
     assert judge(answered(50, 50), answered(100), RULE).kind is Kind.UNHEALTHY
+
+
+def test_legacy_needs_as_many_requests_as_native() -> None:
+    assert judge(answered(100, 50), answered(49), RULE).kind is Kind.INCONCLUSIVE
+    assert judge(answered(100, 50), answered(50), RULE).kind is Kind.UNHEALTHY
+    assert judge(answered(100, 50), answered(25, still_open=25), RULE).kind is Kind.INCONCLUSIVE  # half may yet fail
 
 
 def test_a_legacy_that_began_to_hang_is_no_place_to_go_back_to() -> None:
