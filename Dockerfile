@@ -2,7 +2,8 @@
 #
 #   docker build -t strangler .
 #   docker run -p 8080:8080 -e LEGACY_URL=http://rails:3000 \
-#     -e DATABASE_URL=… -e REDIS_URL=… -e JWT_SECRET=… -e STRANGLER_REDIS_URL=… strangler
+#     -e DATABASE_URL=… -e REDIS_URL=… -e SHADOW_DATABASE_URL=… -e SHADOW_REDIS_URL=… \
+#     -e JWT_SECRET=… -e STRANGLER_REDIS_URL=… strangler
 #   docker exec CONTAINER strangler status
 #
 # Your own configuration: -v ./config.yaml:/app/config.yaml:ro. Requests in flight have `drain` (30 s) when the container is told

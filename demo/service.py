@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from time import monotonic
 from typing import Self
@@ -18,6 +20,8 @@ from typing import Self
 LOOPBACK = "127.0.0.1"
 # Below the range from which the kernel picks ports for outgoing connections, which would take ours now and then.
 PORTS = range(20_000, 32_000)
+HELD = 64  # ports that are kept for who was given them
+_held: deque[int] = deque()  # the sockets that keep them
 READY_WITHIN = 60.0
 STOP_WITHIN = 15.0
 POLL = 0.02
@@ -173,13 +177,17 @@ def run(name: str, command: Sequence[str | Path], *, environment: Mapping[str, s
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on. Chosen at random: neighbours who choose too should rarely agree."""
-    for port in random.sample(PORTS, len(PORTS)):
-        with socket.socket() as probe:
+    """A loopback port that nobody listens on. Neighbours who ask as well, before anybody listens there, get others."""
+    first = random.randrange(len(PORTS))
+    for port in chain(PORTS[first:], PORTS[:first]):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            # Bound, it is refused to whoever looks for a port as we do. Who listens there may, as servers allow it too.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind((LOOPBACK, port))
-                return port
+            _held.append(probe.detach())
+            if len(_held) > HELD:
+                os.close(_held.popleft())
+            return port
     raise ServiceError(f"no port from {PORTS.start} to {PORTS.stop - 1} is free: stop something that listens there")
 
 

@@ -23,7 +23,7 @@ import redis
 from demo.graph import Graph, start_graph
 from demo.mortal import Mortal
 from demo.service import Service, ServiceError, await_ready, free_port, launch, run
-from demo.stores import INHERITED, Postgres, Redis, start_postgresql, start_redis
+from demo.stores import INHERITED, Postgres, Redis, of_shadows, start_postgresql, start_redis
 
 __all__ = [
     "INHERITED",
@@ -58,6 +58,8 @@ class Application:
         return {
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
+            "SHADOW_DATABASE_URL": of_shadows(self.database_url),
+            "SHADOW_REDIS_URL": of_shadows(self.redis_url),
             "JWT_SECRET": self.jwt_secret,
             "SEED_BCRYPT_COST": str(self.seed_bcrypt_cost),
             "FACEBOOK_APP_SECRET": self.facebook_app_secret,
@@ -67,9 +69,10 @@ class Application:
 
 
 def prepare_database(directory: Path, application: Application) -> None:
-    """Bring the schema up to date and fill it with the seeds, replacing what is there."""
-    command = ["bundle", "exec", "rails", "db:migrate", "db:seed"]
-    run("rails db:migrate db:seed", command, environment=rails_environment(directory, application), directory=LEGACY)
+    """Bring the schema up to date, fill it with the seeds, replacing what is there, and let shadows read it."""
+    tasks = ["db:migrate", "db:seed", "shadow:role"]
+    command = ["bundle", "exec", "rails", *tasks]
+    run(f"rails {' '.join(tasks)}", command, environment=rails_environment(directory, application), directory=LEGACY)
 
 
 def start_rails(

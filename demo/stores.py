@@ -8,6 +8,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import redis
@@ -15,6 +16,8 @@ import redis
 from demo.service import LOOPBACK, Service, ServiceError, await_ready, free_port, launch, run
 
 DATABASE = "legacy"
+SHADOW = "shadow"  # the role and the user by which shadows read, and their password
+READS = ["on", f">{SHADOW}", "~*", "resetchannels", "nocommands", "+@read", "+@connection", "+eval", "-@dangerous"]
 # What a service needs to know of the surroundings; the rest of our environment is none of its business.
 INHERITED = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | {"LANG": "C.UTF-8"}
 # Much faster, and safe for data that a crash of the machine may take with it.
@@ -39,6 +42,12 @@ class Redis:
 
     def url(self, database: int = 0) -> str:
         return f"redis://{LOOPBACK}:{self.service.port}/{database}"
+
+
+def of_shadows(url: str) -> str:
+    """The same address of PostgreSQL or Redis, for who may only read there."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{SHADOW}:{SHADOW}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 def start_postgresql(directory: Path, *, durable: bool = False, settings: Mapping[str, str] | None = None) -> Postgres:
@@ -77,6 +86,9 @@ def start_redis(directory: Path) -> Redis:
         "",
         "--dir",
         directory,
+        "--user",
+        SHADOW,
+        *READS,
     ]
     service = launch("Redis", command, port=port, log=directory / "redis.log", environment=INHERITED)
     server = Redis(service)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
@@ -20,6 +20,7 @@ from .deadline import Deadline
 from .errors import AnswerFaults, InternalServerError, fault
 from .middleware import ConditionalGet, HearOut, RailsTarget, RequestContext
 from .resources import Resources, Settings
+from .shadow import Shadows
 from .target import RowId
 
 register_url_convertor("row", RowId())
@@ -73,6 +74,7 @@ class Messaging(Starlette):
                 Middleware(HearOut),
                 Middleware(ConditionalGet),
                 Middleware(AnswerFaults),
+                Middleware(Shadows),
                 Middleware(Deadline),
                 Middleware(RailsTarget),
             ],
@@ -91,7 +93,11 @@ class Messaging(Starlette):
     async def hold_resources(self, app: Starlette) -> AsyncIterator[None]:
         logs.configure()
         settings = self.settings or Settings.from_environment(os.environ)
-        async with Resources.open(settings) as self.state.resources:
+        self.state.shadows = None
+        async with AsyncExitStack() as held:
+            self.state.resources = await held.enter_async_context(Resources.open(settings))
+            if (theirs := settings.of_shadows()) is not None:
+                self.state.shadows = await held.enter_async_context(Resources.open(theirs, shadow=True))
             yield
 
     def write_down(self, error: Exception, scope: Scope, seconds: float) -> None:

@@ -11,8 +11,9 @@ from . import resources
 from .answers import Answer, encode
 from .entries import Entry
 from .errors import NotFound
+from .shadow import shadowed
 from .tokens import Caller
-from .unit import Reading, reading, shadowed
+from .unit import Reading, reading
 
 
 async def cached(

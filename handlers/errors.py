@@ -117,6 +117,10 @@ class ServiceUnavailable(OurFault):
     status, error = 503, "service_unavailable"
 
 
+class NoConnection(psycopg.OperationalError):
+    """None to PostgreSQL: all are in use, or it takes none."""
+
+
 def fault(error: Exception) -> Fault:
     match error:
         case Fault():

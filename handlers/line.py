@@ -18,6 +18,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError, ResponseError
 
+from .shadow import note
+
 Reply: TypeAlias = "bytes | int | list[Reply] | RedisError | None"
 
 # Its own type admits one word only.
@@ -45,6 +47,7 @@ class Line:
             wire = await self._open()
         reply = await wire.ask(packed(words))
         if isinstance(reply, RedisError):
+            note(reply)
             if "READONLY" in str(reply):  # a script's error has it somewhere
                 # It has become a replica. Who asks again finds whatever the address leads to by now.
                 wire.close()

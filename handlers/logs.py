@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from .errors import CallersFault, OurFault, fault
 from .headers import header
-from .unit import SHADOW
+from .shadow import MARK
 
 log = structlog.get_logger("handlers")
 
@@ -43,7 +43,7 @@ def context(scope: Scope, seconds: float) -> dict[str, Any]:
     }
     if caller := state.get("caller"):
         told |= {"user_id": caller.user_id, "account_id": caller.account_id}
-    if header(scope, SHADOW.encode()) is not None:
+    if header(scope, MARK) is not None:
         told["shadow"] = True
     return told
 

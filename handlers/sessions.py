@@ -17,8 +17,9 @@ from .errors import InvalidCredentials, RefreshTokenExpired
 from .inputs import Input, wrong
 from .refresh_tokens import Pair
 from .resources import Resources
+from .shadow import shadowed
 from .tokens import Caller
-from .unit import Unscoped, reading, shadowed, unit_of_work
+from .unit import Unscoped, reading, unit_of_work
 
 LONGEST_PASSWORD = 72  # bytes: bcrypt reads no further, so a longer one would be matched by its beginning
 # Compared against when nobody has the e-mail. Its cost is Rails' default, and so that of the digests stored.

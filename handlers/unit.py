@@ -26,11 +26,11 @@ from starlette.requests import Request
 from . import resources
 from .cache import Marks
 from .events import Event, hand_on
-from .headers import header
 from .resources import Connection, Resources
+from .shadow import shadowed
 from .tokens import Caller
 
-SHADOW = "x-strangler-shadow"
+STEP_BACK = 0.05  # seconds for whom we were in a deadlock with
 
 
 class ScopeError(Exception):
@@ -125,6 +125,8 @@ class Unit(Reading):
     async def begin_again(self) -> None:
         """Discard whatever has been done, for who does all of it once more."""
         await self._connection.execute("rollback", prepare=False)
+        # Who waited for our locks has been woken, but has them only if we are not back before: we would meet again.
+        await asyncio.sleep(STEP_BACK)
         await self._connection.execute(self._begin, prepare=False)
         self.events.clear()
         self.changed.clear()
@@ -143,11 +145,6 @@ def outdated(error: psycopg.errors.FeatureNotSupported) -> bool:
     Having seen a DEALLOCATE ALL or ROLLBACK, psycopg prepares everything anew. The error's text may be in any language.
     """
     return error.diag.source_function == "RevalidateCachedQuery"
-
-
-def shadowed(request: Request) -> bool:
-    """True for a candidate's request: nothing of it may be kept or emitted (docs/contract.md)."""
-    return header(request.scope, SHADOW.encode()) is not None
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from .errors import Forbidden, Invalid, MalformedJson, Unauthorized
 from .headers import header
 from .inputs import Input, check_text
 from .outbox import Job
-from .unit import shadowed
+from .shadow import shadowed
 
 LONGEST_CHALLENGE = 1_000
 

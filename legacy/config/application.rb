@@ -14,6 +14,7 @@ Bundler.require(*Rails.groups)
 require_relative "../app/logging/json_lines"
 require_relative "../app/middleware/exceptions"
 require_relative "../app/middleware/request_log"
+require_relative "../app/middleware/shadows"
 
 module Legacy
   class Application < Rails::Application
@@ -25,6 +26,7 @@ module Legacy
     config.exceptions_app = Exceptions.new
     config.middleware.swap Rails::Rack::Logger, RequestLog
     config.middleware.delete Rack::Runtime # durations are for the log
+    config.middleware.use Shadows
 
     # Browsers of other origins than our own host must be listed, separated by commas.
     config.action_cable.allowed_request_origins = ENV.fetch("CABLE_ALLOWED_ORIGINS", "").split(",")

@@ -11,6 +11,7 @@ from redis import Redis
 
 from demo import stack
 from demo.stack import Application, Postgres, start_redis
+from demo.stores import of_shadows
 from handlers.resources import Settings
 from tests.handlers.copying import copied
 from tests.handlers.serving import serving
@@ -30,7 +31,20 @@ def own(application: Application, postgres: Postgres, own_redis: stack.Redis) ->
 
 @pytest.fixture
 def settings(own: Application) -> Settings:
-    return Settings(own.database_url, own.redis_url, own.jwt_secret, database_pool=2, database_wait=2.0)
+    """Those of a machine that may be busy: nothing is given up but what hangs. A test of giving up says how soon."""
+    return Settings(
+        own.database_url,
+        own.redis_url,
+        own.jwt_secret,
+        shadow_database_url=of_shadows(own.database_url),
+        shadow_redis_url=of_shadows(own.redis_url),
+        database_pool=2,
+        database_wait=30.0,
+        shadow_database_wait=30.0,
+        redis_wait=30.0,
+        answer_wait=30.0,
+        request_limit=60.0,
+    )
 
 
 @pytest.fixture

@@ -28,12 +28,13 @@ def bearer(settings: Settings, caller: Caller = AGENT) -> dict[str, str]:
 async def serving(settings: Settings, routes: Sequence[BaseRoute] = ROUTES) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application, signed in as an agent."""
     app = Messaging(settings, routes)
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://native", headers=bearer(settings)) as client,
-    ):
+    async with app.router.lifespan_context(app), asking(app, settings) as client:
         yield client
+
+
+def asking(app: Messaging, settings: Settings) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app)
+    return httpx.AsyncClient(transport=transport, base_url="http://native", headers=bearer(settings))
 
 
 async def eventually(condition: Callable[[], bool], within: float = 30.0) -> None:

@@ -21,7 +21,7 @@ from tests.handlers.serving import eventually
 
 @asynccontextmanager
 async def to(url: str) -> AsyncIterator[Line]:
-    line = Line(url, 5.0)
+    line = Line(url, 30.0)
     try:
         yield line
     finally:

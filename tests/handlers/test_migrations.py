@@ -72,8 +72,7 @@ async def test_migrations_of_what_is_being_read_and_written_fail_no_request(
         finally:
             over.set()
 
-    patient = replace(settings, database_pool=4, database_wait=30.0, request_limit=60.0)
-    async with serving(patient) as client, asyncio.TaskGroup() as group:
+    async with serving(replace(settings, database_pool=4)) as client, asyncio.TaskGroup() as group:
         for number in range(1, 5):
             group.create_task(keep_asking(client, number))
         group.create_task(migrate())

@@ -95,7 +95,7 @@ STEPS = strategies.tuples(
     max_examples=150,
     deadline=None,
     # The fixture's Redis is emptied for each example by the test itself.
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_whatever_is_done_in_whatever_order_one_token_of_a_session_is_good(redis: Redis, steps: list[Step]) -> None:
     """Against a model: the tokens in the order in which they were made, and how many of them are forgotten."""

@@ -191,9 +191,8 @@ def test_a_statement_that_does_not_name_the_account_cannot_be_made() -> None:
 async def test_a_request_that_is_cancelled_rolls_back_and_gives_its_connection_back(
     settings: Settings, database: psycopg.Connection, name: Any
 ) -> None:
-    settings = Settings(settings.database_url, settings.redis_url, settings.jwt_secret, database_pool=1)
     before = name()
-    async with handling(settings, rename) as client:
+    async with handling(replace(settings, database_pool=1), rename) as client:
         with database.transaction():
             database.execute("select from accounts where id = 1 for update")
             request = asyncio.get_running_loop().create_task(client.post("/"))
@@ -401,7 +400,7 @@ async def test_a_first_statement_that_ends_a_deadlock_begins_again(
                 await unit.row(ONE_ROW, id=3)
         return Answer({})
 
-    soon = replace(settings, database_url=f"{settings.database_url}?options=-c%20deadlock_timeout%3D250ms")
+    soon = replace(settings, database_url=f"{settings.database_url}?options=-c%20deadlock_timeout%3D1s")
     waiting = "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
     async with handling(soon, lock) as client, await psycopg.AsyncConnection.connect(own.database_url) as other:
         await other.execute("set deadlock_timeout = '1min'")  # it is never the one to end it

@@ -152,7 +152,7 @@ def test_a_worker_stops_though_postgresql_never_answers_it_and_the_next_does_its
         os.kill(silent, signal.SIGSTOP)
         try:
             world.sidekiq.process.send_signal(signal.SIGTERM)
-            assert world.sidekiq.process.wait(20) == 0
+            assert world.sidekiq.process.wait(60) == 0
         finally:
             os.kill(silent, signal.SIGCONT)
         assert world.store.llen("queue:default") == 1
@@ -181,7 +181,7 @@ def test_a_worker_that_is_stopping_is_seen_until_it_exits_and_takes_nothing_over
             looked(world, stopping)
             assert world.store.lrange(GONE, 0, -1) == [json.dumps(given)]
             assert world.store.llen(own_list(world, stopping)) == 1
-        assert stopping.process.wait(10) == 0
+        assert stopping.process.wait(60) == 0
     assert contents(world, sender) == ["first", "second"]
     world.worker.revive()
     world.eventually(lambda: done(world, given["jid"]))

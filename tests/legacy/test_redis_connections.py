@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from demo.service import free_port
 from demo.stack import LEGACY
 from tests.contract.redis_groups import running, tls_options
-from tests.contract.redis_process import RedisProcess, free_port
+from tests.contract.redis_process import RedisProcess
 from tests.proxy.certificates import Authority
 
 Server = Callable[[Path], AbstractContextManager[Mapping[str, str]]]

@@ -25,16 +25,21 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def start_native(
-    directory: Path, application: Application, *, name: str = "native", extra: Mapping[str, str] | None = None
+    directory: Path,
+    application: Application,
+    *,
+    name: str = "native",
+    module: str = "handlers.app",
+    extra: Mapping[str, str] | None = None,
 ) -> Service:
-    """The native application by itself, as `handlers.app:app` under uvicorn. `extra` adds to its environment."""
-    port = free_port()
+    """The native application by itself, the `app` of a module, under uvicorn. `extra` adds to its environment."""
+    port, patient = free_port(), {"REQUEST_LIMIT": "30"}  # this machine may be busy
     service = launch(
         name,
-        [sys.executable, "-m", "uvicorn", "handlers.app:app", "--port", str(port), "--no-server-header"],
+        [sys.executable, "-m", "uvicorn", f"{module}:app", "--port", str(port), "--no-server-header"],
         port=port,
         log=directory / f"{name}.log",
-        environment=application.environment() | {"PYTHONPATH": str(ROOT)} | dict(extra or {}),
+        environment=application.environment() | {"PYTHONPATH": str(ROOT)} | patient | dict(extra or {}),
         directory=ROOT,
     )
     await_ready(service, lambda: "Uvicorn running" in service.log.read_text())
@@ -58,7 +63,7 @@ def own(
 def sides(own: Application, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sides]:
     with contextlib.ExitStack() as services:
         directory = tmp_path_factory.mktemp("sides")
-        patient = {"CACHE_WAIT": "5"}  # this machine may be busy, and what is kept is to be found
+        patient = {"CACHE_WAIT": "30", "REDIS_WAIT": "30"}  # this machine may be busy, and what is kept is to be found
         rails = services.enter_context(start_rails(directory, own, name="parity-rails", extra=patient))
         native = services.enter_context(start_native(directory, own, extra=patient))
         authorizations = tokens.authorizations(own.jwt_secret, int(time.time()))

@@ -167,7 +167,8 @@ def faulty(directory: Path, application: Application) -> Iterator[Faulty]:
         told = services.enter_context(sentry.listening())
         # Rails reads the size of its pool from the URL, where libpq knows no such word.
         theirs = {"DATABASE_URL": f"{own.database_url}?pool={POOL}", "SENTRY_DSN": told.dsn(PROJECTS[LEGACY])}
-        ours = {"DATABASE_POOL": str(POOL), "SENTRY_DSN": told.dsn(PROJECTS[NATIVE])}
+        # On a busy machine a connection that is lost is not replaced, and asked, within half a second.
+        ours = {"DATABASE_POOL": str(POOL), "SENTRY_DSN": told.dsn(PROJECTS[NATIVE]), "REDIS_WAIT": "2"}
         rails = services.enter_context(start_rails(directory, own, name="faulty-rails", workers=0, extra=theirs))
         native = services.enter_context(start_native(directory, own, name="faulty-native", extra=ours))
         sides = Sides(

@@ -98,7 +98,7 @@ def there(application: Application, postgres: Postgres, tmp_path_factory: pytest
         redis = start_redis(directory)
         services.enter_context(redis.service)
         own = copied(application, postgres, "cache_faults", redis.url())
-        extra = {"CACHE_WAIT": "0.2"}  # this machine may be busy
+        extra = {"CACHE_WAIT": "0.4"}  # this machine may be busy
         rails = services.enter_context(start_rails(directory, own, name="cache-rails", workers=0, extra=extra))
         native = services.enter_context(start_native(directory, own, name="cache-native", extra=extra))
         authorizations = tokens.authorizations(own.jwt_secret, int(time.time()))

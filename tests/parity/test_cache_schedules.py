@@ -225,6 +225,7 @@ NOT_TOLD_TWICE = Schedule(
 every_schedule = given(schedule=schedules)
 
 
+@pytest.mark.timeout(600)
 @every_schedule
 @example(schedule=SLOW_READER)
 @example(schedule=DEATH_AFTER_COMMIT)

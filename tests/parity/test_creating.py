@@ -57,14 +57,14 @@ def row(database: psycopg.Connection, statement: str, id: int) -> dict[str, Any]
 
 def await_relayed(database: psycopg.Connection) -> None:
     """Native hands jobs over after its answer: those of earlier tests too."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while database.execute("select from outbox limit 1").fetchone():
         assert time.monotonic() < deadline, "jobs are left in the outbox"
 
 
 def pushed(redis: Redis, count: int) -> list[str]:
     """The jobs in the queue, once there are so many."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while redis.llen("queue:default") < count:
         assert time.monotonic() < deadline, redis.lrange("queue:default", 0, -1)
     return redis.lrange("queue:default", 0, -1)

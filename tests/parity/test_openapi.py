@@ -94,7 +94,7 @@ def test_the_document_has_the_routes_of_rails(own_states: dict[str, Application]
     assert routes - NOT_OF_THE_API == {(operation.method.upper(), operation.path) for operation in OPERATIONS}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["allowed", "not allowed"])
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_requests_are_answered_alike_and_as_the_document_says(

@@ -221,7 +221,7 @@ def travel(apart: Apart, journeys: int, steps: int, **changes: Any) -> int:
     return apart.asked.total() - before
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_sequences_are_answered_alike(apart: Apart) -> None:
     assert travel(apart, 40, 50, derandomize=True) >= 2_000
 

@@ -16,7 +16,7 @@ class RequestLog
       path: env["ORIGINAL_FULLPATH"].partition("?").first,
       user_id: claims&.user_id,
       account_id: claims&.account_id,
-      shadow: env.key?("HTTP_X_STRANGLER_SHADOW") || nil
+      shadow: env.key?(Shadows::MARK) || nil
     }.compact
   end
 

@@ -43,10 +43,12 @@ end
 Redis::Client.prepend LookBeforeAsking
 Redis::Connection::Ruby.include ReadableConnection
 
-# Connections to a Redis that takes writes. One that has become a replica is left: who asks again finds whatever the
-# address leads to by now.
+# Connections to a Redis that takes writes, but for shadows, who have their own. One that has become a replica is left: who
+# asks again finds whatever the address leads to by now.
 class PrimaryPool < ConnectionPool
-  def with(*)
+  def with(*, &block)
+    return Shadow.redis.with(&block) if Shadow.on?
+
     super do |redis|
       yield redis
     rescue Redis::CommandError => e

@@ -1,0 +1,94 @@
+# frozen_string_literal: true
+
+# A request that compares us with the other side: it may only read, and is answered for if it tries more
+# (docs/contract.md).
+#
+# Its thread reaches PostgreSQL as a role that may SELECT, Redis as a user that may read, and nothing else. What they refuse
+# is noted, whoever rescues the error: such an answer is none that a user would have got. How its thread is led there, and
+# listened to, stands in config/initializers/shadow.rb.
+module Shadow
+  # It would have changed something, or told of something.
+  class Forbidden < StandardError; end
+
+  # There is nothing that a shadow could be answered with, now or ever: nothing is said of how a user would fare.
+  class Refused < StandardError; end
+
+  # How Redis refuses a command, and one of a script (6 and 7.0, 7.2).
+  REFUSALS = /NOPERM|The user executing the script can't run|ACL failure in script/
+
+  class << self
+    def on?
+      !attempts.nil?
+    end
+
+    # What the block returns, nil if it fails of what it tried in vain, and that.
+    def watch
+      raise Refused, "set SHADOW_DATABASE_URL and SHADOW_REDIS_URL" unless configured?
+
+      tried = self.attempts = []
+      [ActiveRecord::Base.connected_to(role: :shadow) { Role.prove && yield }, tried]
+    rescue Refused
+      raise
+    rescue StandardError
+      raise if tried.empty?
+
+      [nil, tried]
+    ensure
+      self.attempts = nil
+    end
+
+    # PostgreSQL or Redis has answered with this error.
+    def note(error)
+      attempts << error if on? && refusal?(error)
+    end
+
+    # What leads out of here by another way.
+    def forbid(what)
+      return unless on?
+
+      attempts << Forbidden.new("#{what}, from a shadow")
+      raise attempts.last
+    end
+
+    def redis
+      @redis ||= ConnectionPool.new(size: ENV.fetch("RAILS_MAX_THREADS", 5).to_i, timeout: 1) do
+        Redis.new(url: ENV.fetch("SHADOW_REDIS_URL"), timeout: 1, reconnect_attempts: 0).tap { |redis| prove(redis) }
+      end
+    end
+
+    private
+
+    # Of the thread, whichever fiber it runs.
+    def attempts
+      Thread.current.thread_variable_get(:shadow_attempts)
+    end
+
+    def attempts=(tried)
+      Thread.current.thread_variable_set(:shadow_attempts, tried)
+    end
+
+    def configured?
+      ENV["SHADOW_DATABASE_URL"].present? && ENV["SHADOW_REDIS_URL"].present?
+    end
+
+    def refusal?(error)
+      case error
+      when ActiveRecord::StatementInvalid then refusal?(error.cause)
+      when PG::InsufficientPrivilege, PG::ReadOnlySqlTransaction then true
+      when Redis::CommandError then error.message.match?(REFUSALS)
+      end
+    end
+
+    # Who may delete what nobody has may do more.
+    def prove(redis)
+      held = attempts
+      self.attempts = nil
+      redis.del("shadow:#{SecureRandom.hex(8)}")
+      raise Refused, "the user of SHADOW_REDIS_URL may write"
+    rescue Redis::CommandError => e
+      raise unless refusal?(e)
+    ensure
+      self.attempts = held
+    end
+  end
+end
