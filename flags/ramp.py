@@ -33,7 +33,8 @@ class Ramp:
     generation `found`, at which the step was decided, it has yet to be moved.
 
     A share is held for `hold` seconds at least, and until native has answered `min_requests` at it. `by` has begun it;
-    `at` is when it came to this step or state, `why` what ended it. `generation` is the version of this record.
+    `at` is when it came to this step or state, `why` what ended it. `generation` is the version of this record. Where
+    `parity` is not 0 none is left before mismatches are proved to be no more than that, in basis points.
     """
 
     shares: tuple[int, ...]
@@ -46,6 +47,7 @@ class Ramp:
     state: State = State.RUNNING
     why: str = ""
     generation: int = 0
+    parity: int = 0
 
     def __post_init__(self) -> None:
         faults = [share for share in self.shares if type(share) is not int or not 0 < share <= WHOLE]
@@ -55,6 +57,8 @@ class Ramp:
             raise ValueError("a ramp only raises: each share must be greater than the one before it")
         if not 0 <= self.step < len(self.shares):
             raise ValueError(f"step: {self.step} is none of the {len(self.shares)} shares")
+        if type(self.parity) is not int or not 0 <= self.parity < WHOLE:
+            raise ValueError("parity: mismatches of less than 100 %")
 
     @property
     def share(self) -> int:
@@ -81,13 +85,22 @@ class Ramp:
 
 
 @dataclass(frozen=True, slots=True)
+class Alike:
+    """How alike the sides are known to answer: the part of questions that they answer differently, at most."""
+
+    mismatches: float = 1.0
+    words: str = "nothing is known of them"
+
+
+@dataclass(frozen=True, slots=True)
 class Watched:
     """What one worker has seen of a share in force: for how long native has taken requests, how many it has answered,
-    and whether it takes them now."""
+    and whether it takes them now; and what is known of `alike`, which is as old as the comparisons are."""
 
     seconds: float = 0.0
     answered: int = 0
     ready: bool = True
+    alike: Alike = Alike()
 
 
 def onward(ramp: Ramp, flag: Flag, verdict: Verdict | None, watched: Watched, now: float) -> Ramp:
@@ -133,6 +146,8 @@ def missing(ramp: Ramp, verdict: Verdict | None, watched: Watched) -> tuple[str,
         found.append(f"{span(ramp.hold - watched.seconds)} more of the hold of {span(ramp.hold)}")
     if watched.answered < ramp.min_requests:
         found.append(f"{ramp.min_requests - watched.answered} more of the {ramp.min_requests} requests")
+    if ramp.parity and watched.alike.mismatches > ramp.parity / WHOLE:
+        found.append(f"mismatches of {percent(ramp.parity)} at most: {watched.alike.words}")
     if verdict is None:
         found.append("a verdict: it is not judged yet")
     elif verdict.kind is not Kind.HEALTHY:
@@ -155,7 +170,8 @@ def told(ramp: Ramp, verdict: Verdict | None, watched: Watched) -> str:
 def began(ramp: Ramp) -> str:
     """That it began, for the record."""
     way = ", ".join(map(percent, ramp.shares))
-    return f"a ramp begins: {way}, each for {span(ramp.hold)} and {ramp.min_requests} requests at least"
+    alike = f", and mismatches of {percent(ramp.parity)} at most" if ramp.parity else ""
+    return f"a ramp begins: {way}, each for {span(ramp.hold)} and {ramp.min_requests} requests at least{alike}"
 
 
 def turned(ramp: Ramp) -> str:

@@ -11,6 +11,7 @@ import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 
@@ -18,7 +19,7 @@ from flags.audit import Note
 from flags.errors import Followed, Overtaken, Refused, Stale, StoreUnavailable, Tripped
 from flags.flag import Flag, Side, percent
 from flags.loop import Loop
-from flags.ramp import Ramp, State, Watch, Watched, began, onward, raised, stands, told, turned
+from flags.ramp import Alike, Ramp, State, Watch, Watched, began, onward, raised, stands, told, turned
 from flags.store import Store
 from flags.window import NONE
 
@@ -33,8 +34,8 @@ class NotNow(Refused):
 
 
 class Ramps:
-    """`ramps` are the fleet's, each route's latest. `ready`: whether native takes requests of this worker. `clock` is
-    one that nobody sets."""
+    """`ramps` are the fleet's, each route's latest. `ready`: whether native takes requests of this worker; `alike`: how
+    alike the sides answer on a route, asked with what a ramp allows. `clock` is one that nobody sets."""
 
     def __init__(
         self,
@@ -43,13 +44,14 @@ class Ramps:
         *,
         followed: bool = False,
         ready: Callable[[], bool] = lambda: True,
+        alike: Callable[[str, int], Alike] = lambda route, allowed: Alike(),
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
         every: float = EVERY,
     ) -> None:
         self.ramps: Mapping[str, Ramp] = {}
         self._store, self._loop, self._followed, self._ready = store, loop, followed, ready
-        self._now, self._clock = now, clock
+        self._now, self._clock, self._alike = now, clock, alike
         self._watches: dict[str, Watch] = {}
         self._every = every
         self._talking = asyncio.Lock()  # each conversation with the store acts on what the one before heard
@@ -91,6 +93,8 @@ class Ramps:
         who: str,
         why: str = "",
         generation: int | None = None,
+        *,
+        parity: int = 0,
     ) -> Ramp:
         """A new way up, from the share that is in force; ValueError if these are no steps of one.
 
@@ -104,7 +108,7 @@ class Ramps:
             if generation not in (None, flag.generation):
                 raise Stale(route, flag)
             known = before.generation if before is not None else 0
-            ramp = Ramp(tuple(shares), hold, min_requests, who, flag.generation, now, generation=known)
+            ramp = Ramp(tuple(shares), hold, min_requests, who, flag.generation, now, generation=known, parity=parity)
             if ramp.share < flag.native:
                 share = percent(flag.native)
                 raise NotNow(
@@ -182,8 +186,10 @@ class Ramps:
         watch.see(self._clock(), answered, self._ready())
 
     def _watched(self, route: str) -> Watched:
-        watch = self._watches.get(route)
-        return Watched() if watch is None else watch.watched
+        watch, ramp = self._watches.get(route), self.ramps.get(route)
+        watched = Watched() if watch is None else watch.watched
+        asks = ramp is not None and ramp.is_open and ramp.parity
+        return replace(watched, alike=self._alike(route, asks)) if asks else watched
 
     def _note(self, route: str, who: str, why: str, did: str) -> Note:
         return Note(self._now(), who, why, did, self._loop.holdback(route))

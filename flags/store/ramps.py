@@ -92,6 +92,7 @@ def decode(text: str) -> Ramp:
         State(said.get("state")),
         str(said.get("why", "")),
         _whole(said, "generation"),
+        _whole({"parity": 0, **said}, "parity"),  # an earlier version has none
     )
 
 

@@ -14,8 +14,9 @@ from redis import Redis
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
+from demo.service import free_port
 from flags.store.layout import PREFIX
-from tests.contract.redis_process import RedisProcess, free_port
+from tests.contract.redis_process import RedisProcess
 from tests.proxy.certificates import Authority, Pair
 
 NAME, PASSWORD, SENTINELS_PASSWORD = "flags-master", "a-secret", "another-secret"

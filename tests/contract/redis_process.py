@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 import signal
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,20 +13,12 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from demo.service import free_port
 from flags.store.client import connect
 from flags.store.place import Place
 
 # However the server is reached, it does the same.
 REACHED = ("redis", "redis over TLS", "redis by Sentinels", "redis as a Cluster")
-PORTS = range(21000, 32000)  # below the ephemeral ones, so that no outgoing connection sits on the port of a restart
-
-
-def free_port() -> int:
-    while True:
-        port = secrets.choice(PORTS)  # not the first free one, which a second test session would take as well
-        with socket.socket() as candidate, suppress(OSError):
-            candidate.bind(("127.0.0.1", port))
-            return port
 
 
 @dataclass

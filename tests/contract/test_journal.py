@@ -67,6 +67,27 @@ def differing(*fields: str, **told: Any) -> Finding:
     return replace(FINDING, differences=differences, **told)
 
 
+async def test_what_is_unconfirmed_is_another_entry_and_has_a_room_of_its_own(journal: Journal) -> None:
+    await journal.record(differing("name"))
+    for number in range(ENTRIES + 3):
+        await journal.record(differing(f"field{number}", confirmed=False, at=FINDING.at + 1 + number))
+    await journal.record(differing("name", confirmed=False, at=FINDING.at + 100))
+    told = await journal.latest(100, LIST)
+    assert [(each.field, each.confirmed) for each in told] == [
+        ("name", False),
+        *((f"field{ENTRIES + 2 - number}", False) for number in range(ENTRIES - 1)),
+        ("name", True),
+    ]
+    assert told == await journal.latest(100)
+    assert told[0].id != told[-1].id
+    assert {each.state(FINDING.at) for each in told} == {State.OPEN, State.UNCONFIRMED}
+    assert await journal.turn(told[-2].id, replace(RESOLVED, at=FINDING.at + 200))
+    await journal.record(differing("other", confirmed=False, at=FINDING.at + 201))
+    kept = await journal.latest(100, LIST)
+    assert [each.id for each in kept[:2]] == [kept[0].id, told[-2].id]  # it was touched after the others
+    assert len(kept) == ENTRIES + 1
+
+
 async def only(journal: Journal, wanted: Callable[[Mismatch], bool] = lambda each: True) -> Mismatch:
     (listed,) = await journal.latest(10, wanted=wanted)
     found = await journal.find(listed.id)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.service import free_port
 from flags.errors import StoreUnavailable
 from flags.flag import Flag
 from flags.store.layout import FLAGS
@@ -23,7 +24,7 @@ from tests.contract.redis_groups import (
     eventually,
     watched,
 )
-from tests.contract.redis_process import RedisProcess, emptied, free_port
+from tests.contract.redis_process import RedisProcess, emptied
 from tests.flags.workers import NOTE, ROUTE, Worker
 from tests.proxy.certificates import Authority
 

@@ -12,6 +12,7 @@ from flags.edit import lifted, moved
 from flags.flag import WHOLE, Flag, Source, Trip
 from flags.ramp import (
     MOST_STEPS,
+    Alike,
     Ramp,
     State,
     Watch,
@@ -58,6 +59,25 @@ def test_it_waits_for_whatever_is_missing_and_says_what(verdict: Verdict | None,
     assert onward(RAMP, MOVED, verdict, watched, NOW) is RAMP
     assert missing(RAMP, verdict, watched) == (words,)
     assert words in told(RAMP, verdict, watched)
+
+
+def test_where_parity_is_asked_for_no_step_is_taken_before_it_is_proved() -> None:
+    asks = replace(RAMP, parity=10)
+    doubt = replace(ENOUGH, alike=Alike(0.00101, "they are ≤ 0.11 % after 4 900 comparisons"))
+    words = "mismatches of 0.1 % at most: they are ≤ 0.11 % after 4 900 comparisons"
+    assert missing(asks, HEALTHY, doubt) == (words,)
+    assert onward(asks, MOVED, HEALTHY, doubt, NOW) is asks
+    assert missing(asks, HEALTHY, ENOUGH) == ("mismatches of 0.1 % at most: nothing is known of them",)
+    proved = replace(ENOUGH, alike=Alike(0.001, ""))
+    assert onward(asks, MOVED, HEALTHY, proved, NOW).step == 1
+    assert onward(RAMP, MOVED, HEALTHY, doubt, NOW).step == 1  # who does not ask for it does not wait
+    assert began(asks) == f"{began(RAMP)}, and mismatches of 0.1 % at most"
+
+
+@pytest.mark.parametrize("parity", [-1, WHOLE, 0.1, True])
+def test_a_parity_that_says_nothing_is_refused(parity: int) -> None:
+    with pytest.raises(ValueError, match="parity"):
+        replace(RAMP, parity=parity)
 
 
 def test_all_that_is_missing_is_said_at_once() -> None:

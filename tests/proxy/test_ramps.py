@@ -11,7 +11,7 @@ import pytest
 from flags.audit import Note
 from flags.errors import Followed, Stale, StoreUnavailable, Tripped, UnknownRoute
 from flags.flag import WHOLE, Flag, Side
-from flags.ramp import Ramp, State
+from flags.ramp import Alike, Ramp, State
 from flags.rollback import Judge, Kind, Rule
 from flags.store.memory import MemoryStore
 from proxy.ramps import NotNow, Ramps
@@ -62,7 +62,7 @@ class Climber:
         self, store: Fickle, name: str = "one", *, now: float = 1_000.0, followed: bool = False, rule: Rule = RULE
     ) -> None:
         self.store, self.worker, self.clock = store, Worker(store, name, now, rule), 0.0
-        self.ready = True
+        self.ready, self.mismatches = True, 1.0
         self.ramps = Ramps(
             store,
             self.worker.loop,
@@ -70,6 +70,7 @@ class Climber:
             ready=lambda: self.ready,
             now=lambda: self.worker.now,
             clock=self.elapsed,
+            alike=lambda route, allowed: Alike(self.mismatches, f"asked for {allowed}"),
         )
 
     def elapsed(self) -> float:
@@ -83,9 +84,9 @@ class Climber:
     def ramp(self) -> Ramp:
         return self.ramps.ramps[ROUTE]
 
-    async def begin(self, *shares: int) -> Ramp:
+    async def begin(self, *shares: int, parity: int = 0) -> Ramp:
         await self.worker.tick()
-        return await self.ramps.begin(ROUTE, shares or SHARES, HOLD, REQUESTS, "anna")
+        return await self.ramps.begin(ROUTE, shares or SHARES, HOLD, REQUESTS, "anna", parity=parity)
 
     async def second(self, ok: int = 10, failed: int = 0) -> None:
         """One second of traffic, and what is done at its end."""
@@ -148,6 +149,17 @@ async def test_too_few_requests_raise_nothing_however_long_they_are_held() -> No
     await climber.seconds(50, ok=1)
     assert climber.share == 100
     assert "12 more of the 60 requests" in (climber.ramps.words(ROUTE) or "")
+
+
+async def test_mismatches_that_are_not_disproved_keep_it_where_it_is() -> None:
+    climber = Climber(Fickle())
+    await climber.begin(parity=10)
+    await climber.seconds(30)
+    assert climber.share == 100
+    assert "goes on to 5 % after mismatches of 0.1 % at most: asked for 10" in (climber.ramps.words(ROUTE) or "")
+    climber.mismatches = 0.001
+    await climber.second()
+    assert climber.share == 500
 
 
 async def test_failures_that_prove_nothing_yet_keep_it_where_it_is() -> None:
