@@ -31,6 +31,11 @@ def drawn(told: Told, text: str, *, as_json: bool) -> None:
     line(told, above + text, as_json=as_json)
 
 
+def progress(text: str) -> None:
+    """In place of what was there, on the terminal that standard error is."""
+    print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
 def failed(words: str, *, as_json: bool, told: Told | None = None) -> None:
     print(f"strangler: {words}", file=sys.stderr)
     if as_json:
