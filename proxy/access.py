@@ -11,6 +11,7 @@ from proxy.errors import SideFailed
 from proxy.exchange import Exchange
 from proxy.forwarding import Forwarding
 from proxy.headers import BODILESS, forward_response
+from proxy.signature import SHADOW
 
 log = structlog.get_logger()
 
@@ -29,6 +30,8 @@ class Access:
         async def outward(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = forward_response(message["headers"])
+                if "shadow" in inner["strangler.words"]:  # of what has become of its shadow a proxy of ours is told
+                    headers += [header for header in message["headers"] if header[0].lower() == SHADOW]
                 if message["status"] in BODILESS:  # uvicorn would wait for a body of the length that is stated
                     headers = [header for header in headers if header[0].lower() != b"content-length"]
                 message = {**message, "headers": headers}

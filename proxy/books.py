@@ -11,37 +11,41 @@ from flags.decide import Decision
 from flags.flag import Side
 from flags.window import Outcome, Tally, Window
 from proxy.exchange import UNMATCHED, Exchange, outcome
-from proxy.latency import Latency
+from proxy.latency import Latency, Lateness
 from proxy.metrics import Account, Metrics
+from proxy.resting import Resting
 from shadow.eligibility import why_not
 from shadow.experiment import Experiment
 from shadow.observation import Observation
 from shadow.runner import Runner
 
-P99 = 0.99
+P95, P99 = 0.95, 0.99
+MEMORY = 10  # minutes over which what is usual moves
 
 
 class _Page:
     """All that a request of one route and side is booked in, found by one look.
 
     `tally`: for what is evidence alone, which would be most of what a request touches here. `latency` is legacy's, on
-    either side. `slow_over`: seconds after which an answer is late.
+    either side, and `usual` the p95 that it has had of late; 0 while nobody knows. `slow_over`: seconds after which an
+    answer is late for whoever judges.
     """
 
-    __slots__ = ("account", "latency", "slow_over", "tally")
+    __slots__ = ("account", "latency", "slow_over", "tally", "usual")
 
     def __init__(self, tally: Tally, account: Account, latency: Latency, slow_over: float) -> None:
         self.tally, self.account, self.latency, self.slow_over = tally, account, latency, slow_over
+        self.usual = 0.0
 
 
 class Books:
     """The router's observer. Nothing here waits; the runner does its work after the user has been served.
 
-    `slow_over`: of each route, seconds after which an answer is late.
+    `slow_over`: of each route, seconds after which an answer is late. `lateness` is legacy's towards users.
     """
 
     def __init__(self, slow_over: Mapping[str, float], window: Window, metrics: Metrics, runner: Runner) -> None:
-        self._metrics, self._runner = metrics, runner
+        self._metrics, self._runner, self.lateness = metrics, runner, Lateness()
         self._legacy, self._native = dict[str, _Page](), dict[str, _Page]()
         for route in (*slow_over, UNMATCHED):
             latency = Latency()
@@ -56,16 +60,25 @@ class Books:
         elif decision.forced_by is not None:
             self._metrics.forced.labels(route, decision.primary.value).inc()
 
-    def rests(self, route: str, decision: Decision, second: int, rests: bool) -> None:
-        if decision.subject is not None and decision.primary is Side.LEGACY:  # only legacy's waiting is evidence
-            self._legacy[route].tally.rests(second, 1 if rests else -1)
+    def resting(self, route: str, decision: Decision, second: int) -> Resting:
+        """For a request of legacy's: only whom that keeps waiting is evidence."""
+        page, judged = self._legacy[route], decision.subject is not None
+
+        def tell(rests: bool) -> None:
+            if judged:
+                page.tally.rests(second, 1 if rests else -1)
+
+        return Resting(tell, page.slow_over)
 
     def closed(self, exchange: Exchange) -> None:
         route, decided = exchange.route, exchange.decision.primary
         page = (self._legacy if decided is Side.LEGACY else self._native)[route]
         ended = outcome(exchange, page.latency.quantile(P99) if exchange.left else None, page.slow_over)
-        if ended is Outcome.OK and decided is Side.LEGACY and exchange.waited is not None:
-            page.latency.observe(exchange.waited)
+        if decided is Side.LEGACY and exchange.waited is not None:
+            if ended is Outcome.OK:
+                page.latency.observe(exchange.waited)
+            if page.usual:
+                self.lateness.heard(exchange.waited > page.usual)
         if (subject := exchange.decision.subject) is not None:
             if ended is Outcome.OK:
                 if exchange.status >= 400:
@@ -104,4 +117,6 @@ class Books:
     def fade(self) -> None:
         """Let old latencies count for less. Called once a minute."""
         for page in self._legacy.values():
+            if (p95 := page.latency.quantile(P95)) is not None:
+                page.usual += (p95 - page.usual) / (MEMORY if page.usual else 1)
             page.latency.fade()

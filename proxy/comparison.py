@@ -1,4 +1,4 @@
-"""How a route's answers are compared: the rules of its section `compare`."""
+"""How answers are compared: the section `shadow`, and the rules of a route's section `compare`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, StrictBool, model_validator
 
 from proxy import units
 from proxy.section import Section
-from proxy.values import Duration
+from proxy.subject import ADDRESS, Source
+from proxy.values import Count, Duration, Rate, Size, SubjectSource
 from proxy.values import Rule as Ignored
+from shadow.experiment import Limits
 from shadow.paths import parse
 from shadow.rules import COMPARED, Alias, Rule, Timestamp, Tolerance, Unordered
 
@@ -50,9 +52,33 @@ def _fraction(value: object) -> Decimal:
     return Decimal(units.share(value)) / 10_000
 
 
+def _said_of_users(source: Source) -> Source:
+    if source == ADDRESS:
+        raise ValueError("an address says nothing of a role; write jwt:CLAIM, header:NAME or cookie:NAME")
+    return source
+
+
+Role = Annotated[SubjectSource, AfterValidator(_said_of_users)]
 Place = Annotated[str, BeforeValidator(_place)]
 Places = Annotated[tuple[Place, ...], BeforeValidator(_places)]
 Name = Annotated[str, BeforeValidator(_name)]
+
+
+class Shadow(Section):
+    """What comparisons may cost at most."""
+
+    concurrency: Count = 16
+    queue: Count = 256
+    body: Size = 256 * 1024
+    deadline: Duration = 5.0
+    noise: Rate = 0.1
+    yields: StrictBool = True
+    role: Role | None = None
+    max_mismatches: Rate = 0.05
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.concurrency, self.queue, self.body, self.deadline, noise=self.noise)
 
 
 class Close(Section):

@@ -23,6 +23,11 @@ def nobody(route: str, subject: str, address: str) -> bool:
     return False
 
 
+def never_yielding() -> float:
+    """For who shadows all that is to be shadowed."""
+    return 1.0
+
+
 def unwatched(place: int, subject: int, address: str) -> None:
     """For whom subjects are no concern."""
 
@@ -31,7 +36,7 @@ class Decider:
     """`native_ready`: whether native takes requests at this moment. `chooses`: whether the rules of a route, where it
     has such and not a share, choose a subject at an address for native. `saw` hears of each subject that is looked
     for: the place of its source, its mark, and from which address it came. `holdbacks`: what stays on legacy of each
-    route, in basis points."""
+    route, in basis points. `pace`: the part of what is to be shadowed that is at this moment, in (0, 1]."""
 
     def __init__(
         self,
@@ -42,9 +47,10 @@ class Decider:
         chooses: Callable[[str, str, str], bool] = nobody,
         saw: Callable[[int, int, str], None] = unwatched,
         holdbacks: Mapping[str, int] = MappingProxyType({}),
+        pace: Callable[[], float] = never_yielding,
     ) -> None:
         self._table, self._flag, self._subject, self._native_ready = table, flag, subject, native_ready
-        self._chooses, self._saw, self._holdbacks = chooses, saw, holdbacks
+        self._chooses, self._saw, self._holdbacks, self._pace = chooses, saw, holdbacks, pace
 
     def __call__(
         self, method: str, path: bytes, headers: Sequence[Header], client: str, forces: Sequence[Force] = ()
@@ -56,7 +62,7 @@ class Decider:
             return OUTSIDE_ROUTES
         flag = self._flag(route.name)
         if forces and (force := next((each for each in forces if each.concerns(route.name)), None)) is not None:
-            return route.name, forced(flag, force.side, force.who, _draw(), self._native_ready())
+            return route.name, forced(flag, force.side, force.who, self._draw(), self._native_ready())
         if not flag.native and not flag.shadow:  # a route that waits for its turn, as most do
             return route.name, decide(flag, 0, 0, False)
         place = draw = 0
@@ -68,8 +74,8 @@ class Decider:
         elif 0 < in_force(flag.native, held) < WHOLE:
             group = route.group if source is None or source.group is None else source.group
             place = bucket(group, subject)
-        if 0 < flag.shadow < WHOLE:
-            draw = _draw()
+        if flag.shadow:
+            draw = self._draw()
         decision = decide(flag, place, draw, self._native_ready(), held)
         if flag.native:
             whose = mark(subject)
@@ -77,6 +83,5 @@ class Decider:
             decision = Decision(decision.primary, decision.shadow, decision.reason, whose)
         return route.name, decision
 
-
-def _draw() -> int:
-    return int(random.random() * WHOLE)  # noqa: S311  # chance, not secrecy
+    def _draw(self) -> int:
+        return int(random.random() * WHOLE / self._pace())  # noqa: S311  # chance, not secrecy

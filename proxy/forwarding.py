@@ -47,6 +47,11 @@ class Outgoing:
         if b"x-request-id" in said:
             self.request_id = given_id(said) or self.request_id
 
+    @property
+    def marked(self) -> bool:
+        """Whether it is said to be of a comparison, be it true or not."""
+        return SHADOW in self.said
+
     def headers(self, http_version: str) -> list[Header]:
         """All of them. `http_version`: by which the user asked."""
         headers = [*self.kept, *self.caller.lines, *identity(self.said, self.request_id, self._trace, http_version)]
@@ -84,6 +89,7 @@ class Forwarding:
             "strangler.request_id": outgoing.request_id,
             "strangler.client": outgoing.caller.client,
             "strangler.words": words,
+            "strangler.marked": outgoing.marked,
             "strangler.forces": self.forces(outgoing.said),
         }
 

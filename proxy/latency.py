@@ -1,12 +1,14 @@
-"""How long answers take, as a histogram that forgets. No I/O, no clock."""
+"""How long answers take, as a histogram that forgets, and how many take longer than usual. No I/O, no clock."""
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections import deque
 
 FASTEST, GROWTH, STEPS = 0.001, 1.25, 54  # 1 ms to about 2 minutes, each bound a quarter above the one before
 BOUNDS = tuple(FASTEST * GROWTH**step for step in range(STEPS))
+ENOUGH, OLDEST = 100, 30  # answers that tell something; seconds after which they tell nothing any more
 
 
 class Latency:
@@ -41,3 +43,28 @@ class Latency:
             if seen >= rank:
                 return bound
         return BOUNDS[-1]
+
+
+class Lateness:
+    """How many of the newest answers took longer than usual, whatever is usual where each of them came from."""
+
+    __slots__ = ("_answers", "_late", "_seconds")
+
+    def __init__(self) -> None:
+        self._answers = self._late = 0
+        self._seconds: deque[tuple[int, int]] = deque(maxlen=OLDEST)
+
+    def heard(self, late: bool) -> None:
+        self._answers += 1
+        self._late += late
+
+    def turn(self) -> float | None:
+        """End a second: the part that was late of the newest answers, as many seconds of them as it takes to tell; None
+        if there are too few."""
+        self._seconds.append((self._answers, self._late))
+        self._answers = self._late = answers = late = 0
+        for more, of_them in reversed(self._seconds):
+            answers, late = answers + more, late + of_them
+            if answers >= ENOUGH:
+                return late / answers
+        return None

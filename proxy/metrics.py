@@ -16,15 +16,17 @@ from proxy.exchange import UNMATCHED, Exchange
 from proxy.exposition import Family, Histogram, row, width
 from proxy.fallback import REASONS
 from proxy.pool import Pool
+from shadow.yielding import Cause, Pace
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 FAILURES = ("5xx", "exception", "timeout", "refused", "broken", "saturated")
-COMPARED = ("matched", "mismatched", "ignored", "unconfirmed")
+COMPARED = ("matched", "mismatched", "ignored", "noise", "unconfirmed", "unchecked", "unanswered")
 STATUSES = (200, 201, 304, 400, 401, 404, 500, 502, 503, 504)  # others appear when they occur
+OTHERS = "(others)"  # fields
 HERE = (200, 400, 405, 408, 414, 431, 505)
 DROPS = (
     *("queue_full", "too_large", "encoding", "streaming", "incomplete", "unsafe_method"),
-    *("no_side", "abandoned", "stopped", "fault", "comparison", "journal"),
+    *("no_side", "spared", "abandoned", "stopped", "fault", "comparison", "journal"),
 )
 
 VERDICTS = {Kind.HEALTHY: 1.0, Kind.INCONCLUSIVE: 2.0, Kind.UNHEALTHY: 3.0}  # 0: there is nothing to judge
@@ -53,9 +55,13 @@ class Metrics:
         self.trips = _counter("trips", "Trips that this worker brought about", "route")
         self.compared = _counter("comparisons", "Comparisons by candidate side", "route", "candidate", "outcome")
         self.ignored = _counter("shadow_ignored", "Differences that a rule covers", "route", "rule")
+        self.noise = _counter("shadow_noise", "Differences where the control differs from itself", "route", "field")
         self.drops = _counter("shadow_drops", "Shadow work not done", "route", "reason")
+        self.yielding = _gauge("shadow_yielding", "1 while shadow work yields for this", "cause")
         self.upgrades = _counter("upgrades", "WebSocket upgrades by status answered", "status")
         self.here = _counter("answered_here", "What users were told without a side being asked, by status", "status")
+        about = "Part of a route's questions that the sides answer differently, at most, with 99 % confidence"
+        self.parity = _gauge("parity_bound", about, "route")
         self.webhook_events = _counter("webhook_events", "Trips and resets, told or given up", "webhook", "outcome")
         about = "When a webhook was last known to be told of everything; at first, when this worker began"
         self.webhook_told = _gauge("webhook_told_timestamp_seconds", about, "webhook")
@@ -68,10 +74,14 @@ class Metrics:
         ProcessCollector(registry=self._process)  # processor time, memory, open files
         self._live: Callable[[], Iterable[Family]] = tuple
         self.upgrades.labels("101")
+        self.paced(Pace())
         for status in HERE:
             self.here.labels(str(status))
         names = (*routes, UNMATCHED)
         self._accounts = {(route, side): Account(self, route, side) for route in names for side in Side}
+        for route in names[:-1]:
+            self.parity.labels(route).value = 1.0
+            self.noise.labels(route, OTHERS)
         for route in names:
             self.fallbacks.labels(route)
             self.trips.labels(route)
@@ -120,10 +130,15 @@ class Metrics:
         """So many differences of a route's answers were covered by one of its rules."""
         self.ignored.labels(route, rule).value += count
 
+    def paced(self, pace: Pace) -> None:
+        """Shadow work goes on at this pace."""
+        for cause in Cause:
+            self.yielding.labels(cause.value).value = float(cause in pace.causes)
+
     def _families(self) -> Iterator[Family | Histogram]:
         yield from (self.requests, self.failures, self.answers, self.fallbacks, self.withheld, self.forced, self.trips)
         yield from (self.compared, self.ignored, self.drops, self.upgrades, self.here, self._open_tunnels, self.seconds)
-        yield from (self.webhook_events, self.webhook_told)
+        yield from (self.webhook_events, self.webhook_told, self.yielding, self.parity, self.noise)
         yield from self._live()
 
 

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, StrictBool, ValidationInfo, field_validato
 
 from flags.rollback import Judge
 from proxy.address import Address
-from proxy.comparison import Compare
+from proxy.comparison import Compare, Shadow
 from proxy.faults import ConfigError
 from proxy.limits import Limits
 from proxy.routes import Route
@@ -120,13 +120,6 @@ class Native(Side):
         return self._limits(self.budget)
 
 
-class Shadow(Section):
-    concurrency: Count = 16
-    queue: Count = 256
-    body: Size = 256 * 1024
-    deadline: Duration = 5.0
-
-
 class Rollback(Section):
     window: Window = 30.0
     min_requests: Count = 50
@@ -171,6 +164,7 @@ class RouteConfig(Section):
     match: Match
     share: Share = 0
     shadow: Share = 0
+    shadow_legacy: StrictBool = True
     holdback: Holdback | None = None
     group: Name = "default"
     ignore: tuple[Rule, ...] = ()

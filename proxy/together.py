@@ -15,6 +15,9 @@ Rule = Callable[[float, float], float]
 STATES: dict[str, Rule] = {
     "strangler_share": max,
     "strangler_shadow_share": max,
+    "strangler_shadow_factor": min,
+    "strangler_shadow_yielding": max,
+    "strangler_parity_bound": max,
     "strangler_tripped": max,
     "strangler_verdict": max,
     "strangler_store_connected": min,

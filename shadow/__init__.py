@@ -14,11 +14,18 @@ comparer      compares without holding the event loop                           
   apart       a process for what is large (process: what runs in it)                  I/O
 redact        what of a request or a value may be seen                                pure
 excerpt       what of a value may be kept                                             pure
-mismatch      what is kept of confirmed mismatches: records for people to act on      pure
+parity        the rate of mismatches at most, whenever anybody looks                  pure
+mismatch      what is kept of mismatches: records for people to act on                pure
+allowance     how many differences of a route may be confirmed                        pure
+yielding      how much of all this there may be at this moment                        pure
+  pacer       sees what it does to others, and paces it                               I/O
 ask           one question to one side, whatever that side does                       I/O
-experiment    the candidate asked what the user asked, compared, and confirmed        I/O
-runner        the bounded queue between the request path and the experiments          I/O
+noise         what the control makes of its own answers, field by field             pure
+inquiry       one question put to both sides until a difference is told from noise  I/O
+experiment    the candidate asked what the user asked, and what comes of it         I/O
+runner        the bounds between the request path and the experiments                 I/O
 journal       the mismatches, for people, in memory or in Redis (layout)              I/O
+tallies       how comparisons ended, for all workers, in memory or in Redis           I/O
 export        a mismatch as a test that fails until the sides agree                   pure
 
 Nothing here knows flags or the proxy: sides are ASGI apps, and routes and sides have names.

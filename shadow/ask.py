@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, MutableMapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from .observation import Observation, Recorder
+from .observation import MARK, Observation, Recorder
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message
@@ -15,8 +16,10 @@ Header = tuple[bytes, bytes]
 Sign = Callable[[Mapping[str, Any], list[Header]], list[Header]]
 
 WORDS: Final = b"x-strangler-"
-MARK: Final = b"x-strangler-shadow"
 DEADLINE: Final = "deadline"  # the error of an observation whose side had no time left
+UNREACHED: Final = "unreached"  # of one whose side has not got a byte of the question: it is down, or full
+REFUSED: Final = "refused"  # of one whose side says that it answers no shadows, or not now
+SILENT: Final = frozenset({DEADLINE, UNREACHED, REFUSED})  # nothing is known of what the side would have said
 
 
 class _Gone(OSError):
@@ -57,7 +60,7 @@ class Asker:
         if seconds <= 0.0:
             return Recorder(self._limit).observe(0.0, DEADLINE)
         loop = asyncio.get_running_loop()
-        call, asked = _Call(body, self._limit), loop.time()
+        call, asked = _Call(body, self._limit, bodiless=scope["method"] == "HEAD"), loop.time()
         task = loop.create_task(call.put(app, scope))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -67,7 +70,8 @@ class Asker:
             late = not task.done()
             call.over.set()
             await self._cancel({task})
-        return call.recorder.observe((call.ended or loop.time()) - asked, call.error(task, late=late))
+        answer = call.recorder.observe((call.ended or loop.time()) - asked, call.error(task, late=late))
+        return replace(answer, complete=False, error=REFUSED) if answer.refused else answer
 
     async def close(self) -> None:
         """Cancel what is still running, strays included."""
@@ -93,9 +97,10 @@ class Asker:
 class _Call:
     """The client's end of one question."""
 
-    def __init__(self, body: bytes, limit: int) -> None:
+    def __init__(self, body: bytes, limit: int, *, bodiless: bool) -> None:
         self.recorder, self.over, self.ended = Recorder(limit), asyncio.Event(), 0.0
         self._body: bytes | None = body
+        self._bodiless = bodiless
 
     async def put(self, app: ASGIApp, scope: MutableMapping[str, Any]) -> None:
         await app(scope, self._receive, self._send)
@@ -108,7 +113,10 @@ class _Call:
         if task.cancelled():
             return "CancelledError"
         fault = task.exception()
-        return None if fault is None else type(fault).__name__
+        if fault is None:
+            return None
+        # A side that is somewhere else may say of its failure that it has not come to hear the question.
+        return type(fault).__name__ if getattr(fault, "reached", True) else UNREACHED
 
     async def _receive(self) -> Message:
         if self._body is not None:
@@ -123,6 +131,8 @@ class _Call:
         if self.over.is_set():
             raise _Gone
         self.recorder.feed(message)
+        if message["type"] == "http.response.start" and not self._bodiless:
+            self.recorder.expect()
         if self.recorder.done or self.recorder.truncated:
             self.ended = asyncio.get_running_loop().time()
             self.over.set()

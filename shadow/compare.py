@@ -9,7 +9,7 @@ from . import headers, markup, tree
 from .encodings import content_encodings, decoded
 from .normalize import Body, Form, normalize
 from .observation import Observation
-from .paths import render
+from .paths import render, shape
 from .result import Difference, Effort, Exhausted, Found, Kind, Outcome, Result
 from .rules import Rules
 from .shown import Room
@@ -17,6 +17,7 @@ from .shown import Room
 __all__ = ["Difference", "Exhausted", "Kind", "Outcome", "Result", "Rules", "compare"]
 
 KEPT = 50  # differences listed in a result; the rest are counted: a list of thousands is read by nobody
+FIELDS = 50  # more of them, each the first of its field: what differs in every element must not hide what else does
 EFFORT = 20_000_000  # values looked at; two answers of a megabyte hold a million
 
 
@@ -27,13 +28,18 @@ def compare(control: Observation, candidate: Observation, rules: Rules, effort: 
     """
     kept: list[Difference] = []
     covered: Counter[str] = Counter()
+    fields: set[object] = set()
     count, room = 0, Room()
     for found in _answers(control, candidate, rules, Effort(effort)):
         if found.rule is not None:
             covered[found.rule] += 1
             continue
         count += 1
-        if count <= KEPT:
+        if len(fields) == FIELDS and count > KEPT:
+            continue
+        field = found.kind, found.path if isinstance(found.path, str) else shape(found.path)
+        if count <= KEPT or field not in fields:
+            fields.add(field)
             path = found.path if isinstance(found.path, str) else render(found.path)
             kept.append(Difference(path, found.kind, *room.for_both(found.control, found.candidate)))
     outcome = Outcome.MISMATCHED if count else Outcome.IGNORED if covered else Outcome.MATCHED
@@ -51,6 +57,9 @@ def readable(seen: Observation) -> bool:
 
 
 def _answers(control: Observation, candidate: Observation, rules: Rules, effort: Effort) -> Iterator[Found]:
+    if control.wrote or candidate.wrote:
+        yield Found(Kind.WRITE, _end(control), _end(candidate), None)
+        return
     if not (control.complete and candidate.complete):
         yield Found(Kind.ERROR, _end(control), _end(candidate), None)
         return
@@ -63,6 +72,8 @@ def _answers(control: Observation, candidate: Observation, rules: Rules, effort:
 
 def _end(seen: Observation) -> int | str:
     """How an answer ended: its status if it is whole, else what became of it."""
+    if seen.wrote:
+        return "wrote"
     if seen.complete:
         return seen.status
     return seen.error or ("too large" if seen.truncated else "incomplete")

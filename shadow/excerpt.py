@@ -24,7 +24,7 @@ ABSENT: Final = "absent"
 
 _COOKIE: Final = f"{HEADERS}.set-cookie."
 _FORMS: Final = frozenset(form.value for form in Form)  # of two bodies that are not of one
-_OPEN_KINDS: Final = frozenset({"status", "error", "length"})  # what they tell is no value of anybody
+_OPEN_KINDS: Final = frozenset({"status", "error", "length", "write"})  # what they tell is no value of anybody
 _OPEN_HEADERS: Final = frozenset(
     {f"{HEADERS}.{name}" for name in ("cache-control", "content-encoding", "content-type", "vary")}
 )

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import structlog
 
-from .ask import DEADLINE, Asker, Sign, marked, unsigned
-from .compare import Outcome, Result, Rules
+from .allowance import Allowance
+from .ask import Asker, Sign, marked, unsigned
+from .compare import Outcome, Rules
 from .comparer import Comparer
+from .inquiry import Inquiry, Pair
 from .journal import Journal
 from .mismatch import Finding
+from .noise import Field, Learned
 from .observation import Observation
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 DEFAULT: Final = Rules()
+BUSY: Final = b"x-strangler-busy"  # a side's word that users need what shadow requests take there
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,8 @@ class Limits:
     queue: int = 256
     body: int = 256 * 1024  # bytes of one question, and of one answer
     deadline: float = 5.0  # seconds for one experiment, its confirmation included
-    queue_bytes: int = 32 * 1024 * 1024
+    queue_bytes: int = 32 * 1024 * 1024  # of all that is held, waiting or under way, but for the answers to come
+    noise: float = 0.1  # of the experiments ask the control twice
     patience: float = 1.0  # seconds for a side to end once it is cancelled, and for the journal to write
 
 
@@ -68,7 +74,10 @@ class Experimenter:
     """Carries experiments out, one after another or at once; what it holds is asked and compared with.
 
     `on_ignored` hears how many differences each rule has covered; `on_drop`, with `journal`, of a mismatch that is
-    counted but whose details are lost.
+    counted but whose details are lost. `spared`: routes, each with a side that users alone may ask, because to be asked
+    is more than to read there. `on_answer` hears of each answer, and whether its side said that it is busy;
+    `on_ended` of each comparison that came to an end; `on_noise` of each field where a difference was taken for noise.
+    `draw`: chance, in [0, 1). `at_ease`: whether a control may be asked twice for nothing but to know its noise.
     """
 
     def __init__(
@@ -83,11 +92,19 @@ class Experimenter:
         sign: Sign = unsigned,
         on_ignored: Callable[[str, str, int], None] = lambda route, rule, count: None,
         comparer: Comparer | None = None,
+        spared: Collection[tuple[str, str]] = (),
+        on_answer: Callable[[bool], None] = lambda busy: None,
+        on_ended: Callable[[Experiment, Outcome], None] = lambda experiment, outcome: None,
+        on_noise: Callable[[str, Field], None] = lambda route, field: None,
+        draw: Callable[[], float] = random.random,
+        at_ease: Callable[[], bool] = lambda: True,
     ) -> None:
         self.sides, self._rules, self._journal, self._limits = sides, rules, journal, limits
         self._on_result, self._on_drop, self._now, self._sign = on_result, on_drop, now, sign
-        self._comparer, self._on_ignored = comparer or Comparer(), on_ignored
-        self._asker = Asker(limits.body, limits.patience)
+        self._comparer, self._on_ignored, self._on_ended = comparer or Comparer(), on_ignored, on_ended
+        self.spared, self._on_answer, self._allowance = frozenset(spared), on_answer, Allowance()
+        self._on_noise, self._draw, self._at_ease = on_noise, draw, at_ease
+        self._asker, self._learned = Asker(limits.body, limits.patience), Learned()
 
     @property
     def strays(self) -> int:
@@ -105,62 +122,51 @@ class Experimenter:
         if not await self._comparer.readable(experiment.control):
             raise Dropped("encoding")
         until = asyncio.get_running_loop().time() + self._limits.deadline
-        candidate = await self._ask(experiment, experiment.candidate_side, until)
-        pair = await self._compared(experiment, experiment.control, candidate)
-        outcome = pair.result.outcome
-        if outcome is Outcome.MISMATCHED and candidate.error != DEADLINE:  # a deadline leaves no time to ask again
-            outcome, pair = await self._confirm(experiment, until)
-        self._on_result(experiment.route, experiment.candidate_side, outcome.value)
-        for rule, count in pair.result.by:
+        self._allowance.earn(experiment.route)
+        control_may_be_asked = (experiment.route, experiment.control_side) not in self.spared
+        twice = control_may_be_asked and self._draw() < self._limits.noise and self._at_ease()
+        ruling = await self._inquiry(experiment, until).rule(experiment.control.unsaid, twice=twice)
+        self._on_result(experiment.route, experiment.candidate_side, ruling.outcome.value)
+        self._on_ended(experiment, ruling.outcome)
+        for rule, count in ruling.first.result.by:
             self._on_ignored(experiment.route, rule, count)
-        if outcome is Outcome.MISMATCHED:
+        for field in ruling.noise:
+            self._on_noise(experiment.route, field)
+        for pair in ruling.mismatched:
             await self._record(experiment, pair)
+        if ruling.unconfirmed:
+            await self._record(experiment, ruling.first.only(ruling.unconfirmed), confirmed=False)
 
-    async def _confirm(self, experiment: Experiment, until: float) -> tuple[Outcome, _Pair]:
-        """Ask the control, the candidate, and the control again: what a write in between has caused will not show.
-
-        Where the data changes all the time, every second pair has a write in between. A control that agrees with
-        itself, before the candidate and after, is one that did not move.
-        """
-        control = await self._ask(experiment, experiment.control_side, until)
-        candidate = await self._ask(experiment, experiment.candidate_side, until)
-        pair = await self._compared(experiment, control, candidate)
-        told = control.complete and candidate.error != DEADLINE  # what we had no time for is no evidence
-        if not told or pair.result.outcome is not Outcome.MISMATCHED:
-            return Outcome.UNCONFIRMED, pair
-        again = await self._ask(experiment, experiment.control_side, until)
-        repeated = await self._compared(experiment, control, again)
-        steady = again.complete and repeated.result.outcome is not Outcome.MISMATCHED
-        return Outcome.MISMATCHED if steady else Outcome.UNCONFIRMED, pair
+    def _inquiry(self, experiment: Experiment, until: float) -> Inquiry:
+        route, control, candidate = experiment.route, experiment.control_side, experiment.candidate_side
+        rules = self._rules.get(route, DEFAULT)
+        return Inquiry(
+            control=lambda: self._ask(experiment, control, until),
+            candidate=lambda: self._ask(experiment, candidate, until),
+            compare=lambda one, other: self._comparer.compare(one, other, rules),
+            noise=self._learned.of(route, control, self._now()),
+            draw=lambda: self._draw() < 0.5,
+            again=lambda: (route, control) not in self.spared and self._allowance.spend(route),
+        )
 
     async def _ask(self, experiment: Experiment, side: str, until: float) -> Observation:
         seconds = until - asyncio.get_running_loop().time()
         scope = marked(experiment.scope, experiment.request_id, self._sign)
-        return await self._asker.ask(self.sides[side], scope, experiment.body, seconds)
+        answer = await self._asker.ask(self.sides[side], scope, experiment.body, seconds)
+        if answer.status:
+            self._on_answer(answer.values(BUSY) == [b"1"])
+        return answer
 
-    async def _compared(self, experiment: Experiment, control: Observation, candidate: Observation) -> _Pair:
-        rules = self._rules.get(experiment.route, DEFAULT)
-        return _Pair(control, candidate, await self._comparer.compare(control, candidate, rules))
-
-    async def _record(self, experiment: Experiment, pair: _Pair) -> None:
+    async def _record(self, experiment: Experiment, pair: Pair, *, confirmed: bool = True) -> None:
         try:
             async with asyncio.timeout(self._limits.patience):
-                await self._journal.record(_finding(experiment, pair, self._now()))
+                await self._journal.record(_finding(experiment, pair, self._now(), confirmed=confirmed))
         except Exception as fault:  # whatever kind of journal it is: the mismatch is counted, only its details are lost
             log.warning("a mismatch could not be journalled", route=experiment.route, error=repr(fault))
             self._on_drop(experiment.route, "journal")
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """Two answers to one question, and how they compare."""
-
-    control: Observation
-    candidate: Observation
-    result: Result
-
-
-def _finding(experiment: Experiment, pair: _Pair, at: float) -> Finding:
+def _finding(experiment: Experiment, pair: Pair, at: float, *, confirmed: bool) -> Finding:
     scope = experiment.scope
     path = scope.get("raw_path") or quote(scope["path"]).encode()
     query = b"?" + scope["query_string"] if scope.get("query_string") else b""
@@ -177,4 +183,5 @@ def _finding(experiment: Experiment, pair: _Pair, at: float) -> Finding:
         control_status=pair.control.status,
         candidate_status=pair.candidate.status,
         differences=pair.result.differences,
+        confirmed=confirmed,
     )

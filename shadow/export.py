@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from .compare import Rules
+from .compare import Kind, Rules
 from .mismatch import Mismatch, Sample
+from .observation import MARK
 
 Written = Mapping[str, Any]  # a route's rules as its configuration has them: what `Rules.parse` takes
 
@@ -65,6 +66,7 @@ def setting(name: str) -> str:
     return os.environ[name]
 '''
 _URLS: Final = "{0}_URL"
+_MARKED: Final = {MARK.decode(): "exported"}  # a write is refused to shadows alone
 _CREDENTIALS: Final = {
     "authorization": ("AUTHORIZATION", "'Bearer …'", "the header of a user who may ask this"),
     "cookie": ("COOKIE", "'name=…'", "the header of a user who may ask this"),
@@ -113,7 +115,7 @@ def _text(found: Mismatch, sample: Sample, written: Written, name: str) -> str:
         differed=ascii((found.field, found.kind)),
         method=ascii(sample.method),
         target=ascii(sample.target),
-        headers=ascii(dict(sample.headers)),
+        headers=ascii(dict(sample.headers) | (_MARKED if found.kind == Kind.WRITE.value else {})),
         credentials=ascii(list(sample.credentials)),
         rules=f"Rules.parse({', '.join(f'{name}={source(value)}' for name, value in written.items() if value)})",
         control=ascii(sample.control_side),

@@ -1,7 +1,8 @@
 """The mismatches, for people to act on: a record for each route, field and kind, in memory or in Redis.
 
 Both redact what they are given before they keep it, so that no journal ever holds a raw value. Both are bounded: each
-route has a number of entries of its own, each entry a few samples, and what nobody touches goes after a while.
+route has a number of entries of its own, as many again for what could not be confirmed, each entry a few samples, and
+what nobody touches goes after a while.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class MemoryJournal:
         for told in await _redacted(finding, self._salt, self._shown):
             _, known = self._kept.pop(told.id, (0.0, None))
             self._kept[told.id] = finding.at, _counted(known, told)
-        mine = [id for id, (_, each) in self._kept.items() if each.route == finding.route]
+        alike = finding.route, finding.confirmed
+        mine = [id for id, (_, each) in self._kept.items() if (each.route, each.confirmed) == alike]
         old = [id for id, (touched, _) in self._kept.items() if touched <= finding.at - AGE]
         for id in {*mine[: -self._entries], *old}:
             del self._kept[id]
@@ -97,7 +99,8 @@ async def _redacted(finding: Finding, salt: bytes, shown: Mapping[str, Shown]) -
 def _counted(known: Mismatch | None, told: Seen) -> Mismatch:
     at = told.sample.at
     if known is None:
-        return Mismatch(told.id, told.route, told.field, told.kind, 1, at, at, samples=(told.sample,))
+        found = Mismatch(told.id, told.route, told.field, told.kind, 1, at, at, samples=(told.sample,))
+        return replace(found, confirmed=told.confirmed)
     samples, reopened = (told.sample, *known.samples)[:SAMPLES], known.reopened
     if known.act is not None and known.act.state is State.RESOLVED and reopened is None:
         reopened = at
@@ -125,14 +128,16 @@ class RedisJournal:
         """None once it is; else the salt that is in force."""
         found = await _redacted(finding, bytes.fromhex(self._salt), self._shown)
         told = [text for each in found for text in (each.id, each.field, each.kind, encode_sample(each.sample))]
-        keys = [salt_key(self._prefix), index_key(self._prefix), index_key(self._prefix, finding.route)]
+        mine = index_key(self._prefix, finding.route, confirmed=finding.confirmed)
+        keys = [salt_key(self._prefix), index_key(self._prefix), mine]
         given = [self._salt, self._prefix, finding.route, repr(finding.at), f"{AGE}", f"{self._entries}", f"{SAMPLES}"]
-        said: Any = await self._client.eval(RECORD, len(keys), *keys, *given, *told)
+        confirmed = "1" if finding.confirmed else ""
+        said: Any = await self._client.eval(RECORD, len(keys), *keys, *given, confirmed, *told)
         return None if said is None else _text(said)
 
     async def latest(self, count: int, route: str | None = None, wanted: Wanted = lambda each: True) -> list[Mismatch]:
         found: list[Mismatch] = []
-        ids: Sequence[Any] = await self._client.zrevrange(index_key(self._prefix, route), 0, -1)
+        ids = await self._ids(route)
         for first in range(0, len(ids), PAGE):
             if len(found) >= count:
                 break
@@ -144,6 +149,16 @@ class RedisJournal:
             read = (_read(id, fields) for id, fields in zip(page, entries, strict=True))
             found += [each for each in read if each is not None and wanted(each)]
         return found[: max(0, count)]
+
+    async def _ids(self, route: str | None) -> Sequence[Any]:
+        """The one touched last first."""
+        if route is None:
+            return await self._client.zrevrange(index_key(self._prefix), 0, -1)
+        async with self._client.pipeline(transaction=True) as commands:
+            for confirmed in (True, False):
+                commands.zrange(index_key(self._prefix, route, confirmed=confirmed), 0, -1, withscores=True)
+            found = [each for ids in await commands.execute() for each in ids]
+        return [id for id, _ in sorted(found, key=lambda each: each[1], reverse=True)]
 
     async def find(self, id: str) -> Mismatch | None:
         async with self._client.pipeline(transaction=True) as commands:
@@ -173,6 +188,7 @@ def _read(id: str, fields: Mapping[Any, Any], samples: Sequence[Any] = ()) -> Mi
             last=float(told["last"]),
             act=decode_act(told["act"]) if "act" in told else None,
             reopened=float(told["reopened"]) if "reopened" in told else None,
+            confirmed=told.get("confirmed") != "",
             samples=tuple(decode_sample(_text(sample)) for sample in samples),
         )
     except (ValueError, KeyError, TypeError):

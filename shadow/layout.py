@@ -15,9 +15,11 @@ def salt_key(prefix: str) -> str:
     return f"{prefix}:salt"
 
 
-def index_key(prefix: str, route: str | None = None) -> str:
-    """Ids by when they were touched last: of one route, or of all."""
-    return f"{prefix}:index" if route is None else f"{prefix}:index:{route}"
+def index_key(prefix: str, route: str | None = None, *, confirmed: bool = True) -> str:
+    """Ids by when they were touched last: of one route, or of all. What is unconfirmed has a room of its own."""
+    if route is None:
+        return f"{prefix}:index"
+    return f"{prefix}:index:{route}" if confirmed else f"{prefix}:unconfirmed:{route}"
 
 
 def entry_key(prefix: str, id: str) -> str:
@@ -31,19 +33,19 @@ def samples_key(prefix: str, id: str) -> str:
 
 
 # KEYS: the salt, both indexes. ARGV: the salt that the digests have, the prefix, route, time, age, how many entries a
-# route has, how many samples an entry has, then id, field, kind and sample by turns. Answers with the salt that is in
-# force, and has written nothing, if it is another one.
+# route has, how many samples an entry has, whether it is confirmed, then id, field, kind and sample by turns. Answers
+# with the salt that is in force, and has written nothing, if it is another one.
 RECORD: Final = """
 local prefix, at, age = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
 local salt = redis.call('GET', KEYS[1])
 if salt and salt ~= ARGV[1] then return salt end
 if not salt then redis.call('SET', KEYS[1], ARGV[1]) end
-for i = 8, #ARGV, 4 do
+for i = 9, #ARGV, 4 do
   local id = ARGV[i]
   local entry, samples = prefix .. ':entry:' .. id, prefix .. ':samples:' .. id
   local last = tonumber(redis.call('HGET', entry, 'last') or '0')
   redis.call('HSETNX', entry, 'first', ARGV[4])
-  redis.call('HSET', entry, 'route', ARGV[3], 'field', ARGV[i + 1], 'kind', ARGV[i + 2])
+  redis.call('HSET', entry, 'route', ARGV[3], 'field', ARGV[i + 1], 'kind', ARGV[i + 2], 'confirmed', ARGV[8])
   if at > last then redis.call('HSET', entry, 'last', ARGV[4]) end
   redis.call('HINCRBY', entry, 'count', 1)
   if redis.call('HEXISTS', entry, 'resolved') == 1 then redis.call('HSETNX', entry, 'reopened', ARGV[4]) end
@@ -76,7 +78,8 @@ redis.call('HDEL', KEYS[1], 'resolved', 'reopened')
 if ARGV[6] == '1' then redis.call('HSET', KEYS[1], 'resolved', '1') end
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 redis.call('EXPIRE', KEYS[2], ARGV[4])
-for _, index in ipairs({KEYS[3], ARGV[1] .. ':index:' .. route}) do
+local kept = redis.call('HGET', KEYS[1], 'confirmed') == '' and ':unconfirmed:' or ':index:'
+for _, index in ipairs({KEYS[3], ARGV[1] .. kept .. route}) do
   redis.call('ZADD', index, ARGV[3], ARGV[2])
   redis.call('EXPIRE', index, ARGV[4])
 end

@@ -8,7 +8,6 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -16,6 +15,7 @@ from typing import Any, Final
 from . import redact
 from .compare import Difference
 from .excerpt import EVERYTHING_HIDDEN, Excerpt, Shown, excerpts
+from .paths import field
 
 SAMPLES: Final = 5
 NAME: Final = 6  # bytes of an id
@@ -26,18 +26,17 @@ CONDITIONS: Final = frozenset(  # headers of a request that an answer depends on
 )
 CREDENTIALS: Final = frozenset({"authorization", "cookie"})  # of these only that they were there
 
-_INDEX: Final = re.compile(r'("(?:[^"\\]|\\.)*")|\[[0-9]+\]')
-
 
 class State(enum.Enum):
     OPEN = "open"
+    UNCONFIRMED = "unconfirmed"  # it was seen, but not again when both sides were asked once more, or not often enough
     MUTED = "muted"  # somebody knows of it, and wants to hear of it no earlier than then
     RESOLVED = "resolved"  # until it is seen again
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One confirmed mismatch as it was found. What is in it is raw, and kept by nobody."""
+    """One mismatch as it was found, confirmed or not. What is in it is raw, and kept by nobody."""
 
     at: float
     route: str
@@ -51,6 +50,7 @@ class Finding:
     control_status: int
     candidate_status: int
     differences: tuple[Difference, ...]
+    confirmed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +102,12 @@ class Mismatch:
     act: Act | None = None
     reopened: float | None = None
     samples: tuple[Sample, ...] = ()
+    confirmed: bool = True
 
     def state(self, now: float) -> State:
-        if self.act is None or self.reopened is not None:
-            return State.OPEN
-        if self.act.state is State.MUTED and now >= (self.act.until or 0.0):
-            return State.OPEN
+        over = self.act is not None and self.act.state is State.MUTED and now >= (self.act.until or 0.0)
+        if self.act is None or self.reopened is not None or over:
+            return State.OPEN if self.confirmed else State.UNCONFIRMED
         return self.act.state
 
 
@@ -120,6 +120,7 @@ class Seen:
     field: str
     kind: str
     sample: Sample
+    confirmed: bool = True
 
 
 def seen(finding: Finding, salt: bytes, shown: Shown = EVERYTHING_HIDDEN) -> Iterator[Seen]:
@@ -127,19 +128,21 @@ def seen(finding: Finding, salt: bytes, shown: Shown = EVERYTHING_HIDDEN) -> Ite
     request = _request(finding)
     known: set[tuple[str, str]] = set()
     for difference in finding.differences:
-        place = _INDEX.sub(lambda found: found[1] or "[*]", difference.path)
+        place = field(difference.path)
         kind = str(difference.kind.value)
         if (place, kind) in known:
             continue
         known.add((place, kind))
         name, (control, candidate) = redact.line(place), excerpts(difference, salt, shown)
         sample = Sample(**request, path=redact.line(difference.path), control=control, candidate=candidate)
-        yield Seen(identity(finding.route, name, kind), finding.route, name, kind, sample)
+        id = identity(finding.route, name, kind, confirmed=finding.confirmed)
+        yield Seen(id, finding.route, name, kind, sample, finding.confirmed)
 
 
-def identity(route: str, field: str, kind: str) -> str:
+def identity(route: str, field: str, kind: str, *, confirmed: bool = True) -> str:
     """What a mismatch goes by: the same on every worker, and after a restart."""
-    return hashlib.blake2b(f"{route}\n{field}\n{kind}".encode(), digest_size=NAME).hexdigest()
+    what = f"{route}\n{field}\n{kind}" + ("" if confirmed else "\nunconfirmed")
+    return hashlib.blake2b(what.encode(), digest_size=NAME).hexdigest()
 
 
 def _request(finding: Finding) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 Headers = tuple[tuple[bytes, bytes], ...]
+
+MARK: Final = b"x-strangler-shadow"  # on a question: it only compares; on an answer: what has become of that
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,25 @@ class Observation:
     def values(self, name: bytes) -> list[bytes]:
         """Every value of a header, in the order sent."""
         return [value for key, value in self.headers if key.lower() == name]
+
+    @property
+    def wrote(self) -> bool:
+        """Whether its side tried more than to read, and so gave an answer that no user would have got."""
+        return self.values(MARK) == [b"wrote"]
+
+    @property
+    def unsaid(self) -> Observation:
+        """The same of whom nobody has asked for a word about shadows: what it says of them means nothing."""
+        return replace(self, headers=tuple(header for header in self.headers if header[0].lower() != MARK))
+
+    @property
+    def refused(self) -> bool:
+        """Whether its side answers no shadows, or not now."""
+        return self.values(MARK) == [b"refused"]
+
+
+BODILESS = frozenset({204, 304})  # whatever length their heads tell (RFC 9110, 8.6)
+DIGITS = 19  # of a length that fits into 64 bits
 
 
 @dataclass(slots=True)
@@ -51,6 +72,13 @@ class Recorder:
         elif kind == "http.response.start":
             self.status = message["status"]
             self.headers = tuple((bytes(key), bytes(value)) for key, value in message.get("headers", ()))
+
+    def expect(self) -> None:
+        """Know from the head that the answer is larger, if it has a body: what follows need not be waited for."""
+        told = [value for name, value in self.headers if name.lower() == b"content-length"]
+        if self.status not in BODILESS and len(told) == 1 and told[0].isdigit() and len(told[0]) <= DIGITS:
+            length = int(told[0])
+            self.size = length if length > self.limit else self.size
 
     @property
     def started(self) -> bool:

@@ -29,6 +29,7 @@ _TOKEN: Final = re.compile(
 )
 _HEADER: Final = re.compile(r"headers\.([!#$%&'*+.^_`|~0-9A-Za-z-]+)")  # a token, RFC 9110, 5.6.2
 _PLAIN: Final = re.compile(r"[\w$-]+", re.ASCII)
+_INDEX: Final = re.compile(r'("(?:[^"\\]|\\.)*")|\[[0-9]+\]')
 
 
 def parse(rule: str) -> Pattern:
@@ -60,6 +61,20 @@ def render(path: Path | None) -> str:
         segments.append(segment)
     parts = [_shown(segment, first=not at) for at, segment in enumerate(reversed(segments))]
     return "".join(parts)
+
+
+def shape(path: Path | None) -> tuple[str | None, ...]:
+    """The same for all places that are one field."""
+    segments: list[str | None] = []
+    while path is not None:
+        path, segment = path
+        segments.append(segment if isinstance(segment, str) else None)
+    return tuple(segments)
+
+
+def field(path: str) -> str:
+    """The place whatever its indices: what differs in all elements of a list differs in one way."""
+    return _INDEX.sub(lambda found: found[1] or "[*]", path)
 
 
 def step(patterns: tuple[Pattern, ...], segment: str | int) -> tuple[Pattern, ...]:

@@ -20,13 +20,17 @@ class Kind(enum.Enum):
     ORDER = "order"  # the same elements, or most of them, in another order
     LENGTH = "length"
     ALIAS = "alias"  # an id that stands for two others
+    WRITE = "write"  # a side tried more than to read, though it was only compared
 
 
 class Outcome(enum.Enum):
     MATCHED = "matched"
     MISMATCHED = "mismatched"
     IGNORED = "ignored"  # they differ only where a rule says that it does not matter
+    NOISE = "noise"  # they differ only where the control often differs from itself
     UNCONFIRMED = "unconfirmed"  # they differed once; asked again they agreed, or the control itself changed
+    UNCHECKED = "unchecked"  # they differed, and were not asked again: too much differs, or the control may not be
+    UNANSWERED = "unanswered"  # the candidate could not be reached, or had not answered in time
 
 
 @dataclass(frozen=True, slots=True)

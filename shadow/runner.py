@@ -1,9 +1,12 @@
-"""Between the request path and the candidate: a bounded queue, and few workers that carry experiments out."""
+"""Between the request path and the candidate: a bounded queue, and a bounded number of experiments under way."""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -13,25 +16,38 @@ from .experiment import Dropped, Experiment, Experimenter, Limits
 log = structlog.get_logger()
 
 
+def all_of_it() -> float:
+    """The pace of who never yields."""
+    return 1.0
+
+
 class Runner:
     """Asks candidates the questions that users asked, off the request path, within `Limits`.
 
+    `pace`: the part of the work that may be done at this moment, in (0, 1]; so many fewer experiments are under way.
     Reasons for a drop: `queue_full` (the oldest goes), `too_large`, `encoding` (the control's body cannot be read),
-    `no_side`, `abandoned` (too many calls that ignored their cancellation are still about), `stopped`, `fault` (ours,
-    and logged) and `comparison` (it took too long, or its process is gone).
+    `no_side`, `spared` (users alone may ask that side), `abandoned` (too many calls that ignored their cancellation are
+    still about), `stopped`, `fault` (ours, and logged) and `comparison` (it took too long, or its process is gone).
     """
 
-    def __init__(self, experimenter: Experimenter, limits: Limits, on_drop: Callable[[str, str], None]) -> None:
-        self._experimenter, self._limits, self._on_drop = experimenter, limits, on_drop
-        self._queue: asyncio.Queue[tuple[Experiment, int] | None] = asyncio.Queue()
-        self._queued_bytes = 0
-        self._workers: list[asyncio.Task[None]] = []
+    def __init__(
+        self,
+        experimenter: Experimenter,
+        limits: Limits,
+        on_drop: Callable[[str, str], None],
+        pace: Callable[[], float] = all_of_it,
+    ) -> None:
+        self._experimenter, self._limits, self._on_drop, self._pace = experimenter, limits, on_drop, pace
+        self._waiting: deque[tuple[Experiment, int]] = deque()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._held = 0  # bytes of what waits and of what is under way; answers to come are bounded by themselves
+        self._context: contextvars.Context | None = None  # of who has started us: a request's own would outlive it
         self._stopping = False
 
     @property
     def pending(self) -> int:
-        """Experiments waiting for a worker."""
-        return self._queue.qsize()
+        """Experiments waiting for their turn."""
+        return len(self._waiting)
 
     @property
     def strays(self) -> int:
@@ -40,64 +56,74 @@ class Runner:
 
     def offer(self, experiment: Experiment) -> None:
         """Take the experiment if there is room, at the cost of the oldest one waiting. Never waits, never raises."""
-        limits, size = self._limits, experiment.size
+        limits, size, asker = self._limits, experiment.size, self._experimenter
         if self._stopping:
             self._drop(experiment, "stopped")
-        elif not {experiment.control_side, experiment.candidate_side} <= self._experimenter.sides.keys():
+        elif not {experiment.control_side, experiment.candidate_side} <= asker.sides.keys():
             self._drop(experiment, "no_side")
+        elif (experiment.route, experiment.candidate_side) in asker.spared:
+            self._drop(experiment, "spared")
         elif len(experiment.body) > limits.body or size > limits.queue_bytes:
             self._drop(experiment, "too_large")
         else:
-            self._queue.put_nowait((experiment, size))
-            self._queued_bytes += size
-            while self._queue.qsize() > limits.queue or self._queued_bytes > limits.queue_bytes:
+            self._waiting.append((experiment, size))
+            self._held += size
+            self._begin()
+            while self._waiting and (len(self._waiting) > limits.queue or self._held > limits.queue_bytes):
                 self._drop_oldest("queue_full")
 
     async def start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._workers = [loop.create_task(self._work()) for _ in range(self._limits.concurrency)]
+        self._context = contextvars.copy_context()
+        self._begin()
 
     async def stop(self, grace: float) -> None:
         """Take nothing more, drop what waits, give what is under way `grace` seconds, and end."""
         self._stopping = True
-        while not self._queue.empty():
+        while self._waiting:
             self._drop_oldest("stopped")
-        workers, self._workers = self._workers, []
-        for _ in workers:
-            self._queue.put_nowait(None)
-        if workers:
-            await asyncio.wait(workers, timeout=grace)
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-        while not self._queue.empty():
-            self._queue.get_nowait()  # the words to end that cancelled workers did not take
+        under_way = set(self._under_way)
+        if under_way:
+            await asyncio.wait(under_way, timeout=grace)
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
         await self._experimenter.close()
 
+    def _begin(self) -> None:
+        """As many of those that wait as may be under way."""
+        if self._context is None or self._stopping:
+            return
+        at_once = max(1, int(self._limits.concurrency * self._pace()))
+        while self._waiting and len(self._under_way) < at_once:
+            experiment, size = self._waiting.popleft()
+            loop, context = asyncio.get_running_loop(), self._context.copy()
+            task = loop.create_task(self._carry_out(experiment), context=context)
+            self._under_way.add(task)
+            task.add_done_callback(partial(self._ended, experiment, size), context=context)
+
+    def _ended(self, experiment: Experiment, size: int, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._held -= size
+        if task.cancelled():
+            self._drop(experiment, "stopped")
+        self._begin()
+
     def _drop_oldest(self, reason: str) -> None:
-        oldest = self._queue.get_nowait()
-        if oldest is not None:
-            experiment, size = oldest
-            self._queued_bytes -= size
-            self._drop(experiment, reason)
+        experiment, size = self._waiting.popleft()
+        self._held -= size
+        self._drop(experiment, reason)
 
     def _drop(self, experiment: Experiment, reason: str) -> None:
         self._on_drop(experiment.route, reason)
 
-    async def _work(self) -> None:
-        while (waiting := await self._queue.get()) is not None:
-            experiment, size = waiting
-            self._queued_bytes -= size
-            try:
-                await self._experimenter.run(experiment)
-            except asyncio.CancelledError:
-                self._drop(experiment, "stopped")
-                raise
-            except Dropped as dropped:
-                self._drop(experiment, dropped.reason)
-            except Undone as fault:
-                log.warning("two answers could not be compared", route=experiment.route, error=str(fault))
-                self._drop(experiment, "comparison")
-            except Exception:
-                log.exception("a shadow experiment failed in the comparison itself", route=experiment.route)
-                self._drop(experiment, "fault")
+    async def _carry_out(self, experiment: Experiment) -> None:
+        try:
+            await self._experimenter.run(experiment)
+        except Dropped as dropped:
+            self._drop(experiment, dropped.reason)
+        except Undone as fault:
+            log.warning("two answers could not be compared", route=experiment.route, error=str(fault))
+            self._drop(experiment, "comparison")
+        except Exception:
+            log.exception("a shadow experiment failed in the comparison itself", route=experiment.route)
+            self._drop(experiment, "fault")

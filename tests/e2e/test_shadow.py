@@ -19,7 +19,7 @@ LIST, SHOW = "conversations.list", "conversations.show"
 CANDIDATE = {"0%": "native", "100%": "legacy"}  # by native's share: whoever does not answer the user
 
 SEEN = {"show": ["data.status"]}
-NONE = "No mismatch is open. Those that are muted or resolved: strangler mismatches --all\n"
+NONE = "No mismatch is open. Those that are muted, resolved or unconfirmed: strangler mismatches --all\n"
 
 in_both_directions = pytest.mark.parametrize("share", CANDIDATE)
 
@@ -28,6 +28,7 @@ def config(legacy: str, native: str, *ignore: str) -> dict[str, Any]:
     return {
         "legacy": {"url": legacy},
         "native": {"app": native},
+        "shadow": {"role": "header:x-role"},
         "routes": [
             {"name": LIST, "match": "GET /api/v1/conversations", "shadow": "100%"},
             {"name": SHOW, "match": "GET /api/v1/conversations/{id}", "shadow": "100%", "ignore": list(ignore), **SEEN},
@@ -75,9 +76,14 @@ def test_the_real_sides_agree_whichever_of_them_is_asked_second(
         ready(proxy, share)
         number = first_conversation(proxy, agent)["id"]
         for path in ("", "?status=open&limit=3", "?limit=0", "?cursor=none", f"/{number}", f"/{2**40}"):
-            assert proxy.users.get(f"/api/v1/conversations{path}", headers=agent).status_code in (200, 400, 404)
+            answer = proxy.users.get(f"/api/v1/conversations{path}", headers=agent | {"X-Role": "agent"})
+            assert answer.status_code in (200, 400, 404)
         assert proxy.users.get("/api/v1/conversations").status_code == 401
         until(proxy, lambda: compared(proxy, "matched", CANDIDATE[share]) == 8)
+        until(proxy, lambda: proxy.metric("strangler_parity_bound", route=SHOW) < 0.99)
+        parity = proxy.order("parity", SHOW, "--json").json["parity"]
+        assert [each["words"] for each in parity["strata"]] == ["200 for agent", "404 for agent"]
+        assert parity["words"].startswith("mismatches ≤ 93 % (99 %): 0 of 2 compared")
         assert proxy.metric("strangler_comparisons_total") == 8
         assert proxy.order("mismatches").out == NONE
 

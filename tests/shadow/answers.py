@@ -17,6 +17,7 @@ from shadow.runner import Runner
 
 JSON = (b"content-type", b"application/json")
 Side = Callable[[Any, Any, Any], Awaitable[None]]
+CANDIDATE_FIRST = 0.4  # a draw by which no control is asked twice, and the candidate before the control
 
 
 def answer(body: Any = b"", *headers: tuple[bytes, bytes], status: int = 200, **told: Any) -> Observation:
@@ -96,10 +97,13 @@ async def running(
     journal: Journal | None = None,
     limits: Limits | None = None,
     grace: float = 10.0,
+    **told: Any,
 ) -> AsyncIterator[tuple[Runner, Ledger, Journal]]:
     ledger, journal = Ledger(), journal or MemoryJournal()
     held, on_drop = limits or Limits(), ledger.drop
-    experimenter = Experimenter(sides, rules or {}, journal, held, ledger.result, on_drop, lambda: 1_700_000_000.0)
+    heard = ledger.result, on_drop, lambda: 1_700_000_000.0
+    told = {"draw": lambda: CANDIDATE_FIRST, **told}
+    experimenter = Experimenter(sides, rules or {}, journal, held, *heard, **told)
     runner = Runner(experimenter, held, on_drop)
     await runner.start()
     try:

@@ -214,3 +214,30 @@ async def test_cancelling_the_asker_cancels_the_side() -> None:
     assert asking.cancelled()
     assert cancelled.is_set()
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def announcing(status: int, length: bytes, held: list[str]) -> Side:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": [(b"Content-Length", length)]})
+        held.append("answered on")
+        await send({"type": "http.response.body", "body": b"hi"})
+
+    return app
+
+
+async def test_a_length_that_is_too_large_is_believed_and_nothing_of_the_body_waited_for() -> None:
+    held: list[str] = []
+    seen = await asked(announcing(200, b"1001", held), limit=1_000)
+    assert (seen.truncated, seen.complete, seen.error, seen.body, held) == (True, False, None, b"", [])
+
+
+@pytest.mark.parametrize(("status", "length"), [(200, b"1000"), (304, b"1001"), (200, b"9" * 5_000), (200, b"-5")])
+async def test_any_other_length_says_nothing(status: int, length: bytes) -> None:
+    seen = await asked(announcing(status, length, []), limit=1_000)
+    assert (seen.truncated, seen.complete, seen.body) == (False, True, b"hi")
+
+
+async def test_of_a_question_without_an_answer_s_body_a_length_says_nothing() -> None:
+    asker = Asker(1_000, PATIENCE)
+    seen = await asker.ask(announcing(200, b"1001", []), scope() | {"method": "HEAD"}, b"", PATIENCE)
+    assert (seen.truncated, seen.complete) == (False, True)

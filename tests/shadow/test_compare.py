@@ -53,6 +53,16 @@ def test_the_differences_kept_are_bounded_and_all_are_counted() -> None:
     assert result.differences[0].path == "[0]"
 
 
+def test_what_differs_in_every_element_hides_no_other_field() -> None:
+    rows = [{"at": number, "id": number} for number in range(200)]
+    later = [{**row, "at": -1} for row in rows]
+    control, candidate = {"data": rows, "meta": 1, "total": 1}, {"data": later, "meta": 2, "total": "1"}
+    result = compare(answer(control), answer(candidate), Rules())
+    assert [each.path for each in result.differences[KEPT:]] == ["meta", "total"]
+    many = answer({f"k{number}": 1 for number in range(1_000)}), answer({f"k{number}": 2 for number in range(1_000)})
+    assert len(compare(*many, Rules()).differences) == KEPT
+
+
 @pytest.mark.parametrize(
     ("name", "control", "candidate", "matched"),
     [

@@ -12,7 +12,7 @@ from shadow.compare import Kind, Rules
 from shadow.excerpt import Shown
 from shadow.experiment import Experimenter, Limits
 from shadow.journal import Journal, MemoryJournal
-from shadow.mismatch import Finding, Mismatch
+from shadow.mismatch import Finding, Mismatch, State
 from shadow.runner import Runner
 from tests.shadow.answers import Ledger, answer, experiment, reply, running, scope, side
 
@@ -82,12 +82,13 @@ async def test_the_request_is_journalled_with_what_its_answer_may_depend_on() ->
     assert (sample.credentials, sample.repeatable) == (("authorization",), False)
 
 
-async def test_a_mismatch_that_does_not_show_again_is_unconfirmed_and_not_journalled() -> None:
+async def test_a_mismatch_that_does_not_show_again_is_unconfirmed_and_kept_apart() -> None:
     async with running({"legacy": side({"id": 2}), "native": side({"id": 2})}) as (runner, ledger, journal):
         runner.offer(experiment(answer({"id": 1})))
         await ledger.finished(1)
     assert ledger.outcomes == ["unconfirmed"]
-    assert await journal.latest(10) == []
+    (found,) = await journal.latest(10)
+    assert (found.field, found.kind, found.state(found.last)) == ("id", "value", State.UNCONFIRMED)
 
 
 async def test_a_control_that_changes_while_it_is_asked_again_confirms_nothing() -> None:
@@ -96,7 +97,7 @@ async def test_a_control_that_changes_while_it_is_asked_again_confirms_nothing()
         runner.offer(experiment(answer({"id": 0})))
         await ledger.finished(1)
     assert ledger.outcomes == ["unconfirmed"]
-    assert await journal.latest(10) == []
+    assert await journal.latest(10, wanted=lambda each: each.confirmed) == []
 
 
 async def test_a_control_that_fails_when_asked_again_confirms_nothing() -> None:
@@ -145,13 +146,12 @@ async def test_every_question_is_the_users_marked_as_a_shadow() -> None:
     ):
         runner.offer(experiment(answer(1), scope=user, body=b"question"))
         await ledger.finished(1)
-    assert [(name, body) for name, _, body in heard] == [
-        (n, b"question") for n in ("native", "legacy", "native", "legacy")
-    ]
+    asked = ["native", "legacy", *["native", "legacy"] * 3]
+    assert [(name, body) for name, _, body in heard] == [(name, b"question") for name in asked]
     assert all(
         heard_scope["raw_path"] == b"/a%2Fb" and heard_scope["method"] == "OPTIONS" for _, heard_scope, _ in heard
     )
-    assert len({id(heard_scope) for _, heard_scope, _ in heard}) == 4
+    assert len({id(heard_scope) for _, heard_scope, _ in heard}) == len(asked)
     assert user == scope(
         "/a%2Fb", (b"x-strangler-shadow", b"forged"), (b"authorization", b"Bearer x"), method="OPTIONS"
     )
@@ -179,7 +179,7 @@ async def test_a_candidate_that_raises_is_a_mismatch_of_its_own_kind() -> None:
     assert (sample.control_status, sample.candidate_status) == (200, 0)
 
 
-async def test_a_candidate_past_its_deadline_is_a_mismatch_and_frees_its_place() -> None:
+async def test_a_candidate_past_its_deadline_has_not_answered_and_frees_its_place() -> None:
     hanging = Hanging()
     async with running({"legacy": side({}), "native": hanging}, limits=Limits(1, deadline=0.01)) as (
         runner,
@@ -190,8 +190,41 @@ async def test_a_candidate_past_its_deadline_is_a_mismatch_and_frees_its_place()
             runner.offer(experiment(answer({})))
         await ledger.finished(3)
         assert (hanging.waiting, hanging.most, runner.pending) == (0, 1, 0)
-    assert ledger.outcomes == ["mismatched"] * 3
-    assert await errors(journal) == [("200", '"deadline"')] * 3
+    assert ledger.outcomes == ["unanswered"] * 3
+    assert await journal.latest(10) == []
+
+
+async def test_a_candidate_that_has_not_got_the_question_has_not_answered_it() -> None:
+    class Refused(Exception):
+        reached = False
+
+    async def refusing(scope: Any, receive: Any, send: Any) -> None:
+        raise Refused
+
+    async with running({"legacy": side({}), "native": refusing}) as (runner, ledger, journal):
+        runner.offer(experiment(answer({})))
+        await ledger.finished(1)
+    assert ledger.outcomes == ["unanswered"]
+    assert await journal.latest(10) == []
+
+
+async def test_a_candidate_that_goes_down_before_it_is_asked_again_confirms_nothing() -> None:
+    class Refused(Exception):
+        reached = False
+
+    calls = 0
+
+    async def once(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            raise Refused
+        await reply(send, b'{"id": 2}')
+
+    async with running({"legacy": side({"id": 1}), "native": once}) as (runner, ledger, _):
+        runner.offer(experiment(answer({"id": 1})))
+        await ledger.finished(1)
+    assert (ledger.outcomes, calls) == (["unconfirmed"], 2)
 
 
 async def test_an_enormous_answer_costs_no_more_than_the_limit() -> None:
@@ -211,7 +244,7 @@ async def test_an_enormous_answer_costs_no_more_than_the_limit() -> None:
     ):
         runner.offer(experiment(answer({})))
         await ledger.finished(1)
-    assert sent <= 2 * ((1 << 17) + (1 << 16))
+    assert sent <= 4 * ((1 << 17) + (1 << 16))
     assert await errors(journal) == [("200", '"too large"')]
 
 
@@ -321,7 +354,7 @@ async def test_sides_that_ignore_their_cancellation_neither_block_nor_pile_up() 
                 runner.offer(experiment(answer({}), candidate_side="deaf"))
             await ledger.finished(20)
             assert 2 <= runner.strays < 2 * 2  # a worker may be waiting for one while the other gives one up
-            assert ledger.outcomes == ["mismatched"] * runner.strays
+            assert ledger.outcomes == ["unanswered"] * runner.strays
             assert ledger.drops == {"abandoned": 20 - runner.strays}
         finally:
             free.set()

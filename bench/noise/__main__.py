@@ -1,0 +1,106 @@
+"""Precision and recall on the corpus, beside Diffy's rule: `python -m bench.noise [--experiments 250] [--runs 400]`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from bench import record
+from bench.figures import met, table
+from bench.noise.cases import ALONE, AT_RANDOM, MIX, SEED, SELDOMLY, WRONG, cases
+from bench.noise.level import simulated
+from bench.noise.rules import Reported, diffy, ours
+from bench.noise.scores import score
+
+OURS, THEIRS = "ours", "Diffy's"
+RULES = {OURS: ours, THEIRS: diffy}
+COUNTED = (ALONE, MIX, WRONG, SELDOMLY)  # those that err at random are told apart: nobody can confirm them
+ALL = "all but at random"
+Told = dict[str, Any]
+Scores = Mapping[str, Mapping[str, Mapping[str, float]]]  # by group and rule
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("bench.noise", description=__doc__)
+    parser.add_argument("--experiments", type=int, default=250, help="requests of users in each case")
+    parser.add_argument("--runs", type=int, default=400, help="of the simulation of false discoveries")
+    options = parser.parse_args()
+    corpus = list(cases())
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        level = pool.submit(simulated, options.runs, SEED)
+        work = {rule: partial(carried_out, rule, options.experiments) for rule in RULES}
+        found = {rule: list(pool.map(each, range(len(corpus)), chunksize=2)) for rule, each in work.items()}
+    groups = {name: [at for at, (group, _) in enumerate(corpus) if group == name] for name in (*COUNTED, AT_RANDOM)}
+    groups[ALL] = [at for name in COUNTED for at in groups[name]]
+    scores = {
+        group: {rule: score([found[rule][at] for at in places]) for rule in RULES} for group, places in groups.items()
+    }
+    false = asdict(level.result())
+    targets = targets_of(scores[ALL], false)
+    told = [
+        {"group": group, "case": case.name, **{rule: _case(found[rule][at]) for rule in RULES}}
+        for at, (group, case) in enumerate(corpus)
+    ]
+    figures = {"targets": targets, "scores": scores, "false discoveries": false, "cases": told}
+    kept = record.keep("noise", {"experiments": options.experiments, **figures})
+    print(_scores(scores), _faults(told), _level(false), _targets(targets), f"Kept in {kept}", sep="\n\n")
+
+
+def carried_out(rule: str, experiments: int, at: int) -> Reported:
+    """One case by one rule. The corpus is made anew in each process: what makes noise cannot be handed over."""
+    _, case = list(cases())[at]
+    return asyncio.run(RULES[rule](case, experiments))
+
+
+def targets_of(scores: Mapping[str, Mapping[str, float]], false: Told) -> Told:
+    better = {
+        f"{what}, less Diffy's": met(round(scores[OURS][what] - scores[THEIRS][what], 4), least=0.0)
+        for what in ("precision", "recall")
+    }
+    return {**better, "false discoveries, at the end": met(false["at_the_end"], most=false["level"])}
+
+
+def _case(told: Reported) -> Told:
+    right = {f"{field.place}: {field.kind}": at for field, at in sorted(told.fields.items()) if field in told.wrong}
+    return {
+        "right": right,
+        "false": sorted(f"{field.place}: {field.kind}" for field in told.fields.keys() - told.wrong),
+    }
+
+
+def _scores(scores: Scores) -> str:
+    columns = list(scores[ALL][OURS])
+    rows = [(f"{group}: {rule}", *each.values()) for group, rules in scores.items() for rule, each in rules.items()]
+    return table([("", *columns), *rows])
+
+
+def _faults(told: Sequence[Told]) -> str:
+    """What ours reports though it is noise, and the mutants that it misses."""
+    false = [f"{each['case']}: {', '.join(each[OURS]['false'])}" for each in told if each[OURS]["false"]]
+    missed = [each["case"] for each in told if each["group"] in (WRONG, SELDOMLY) and not each[OURS]["right"]]
+    return (
+        f"reported by ours, but noise: {'; '.join(false) or 'nothing'}\nmissed by ours: {', '.join(missed) or 'none'}"
+    )
+
+
+def _level(false: Told) -> str:
+    rows = [
+        (name, false[key], *false[f"{key}_interval"], false["level"])
+        for name, key in (("at the end", "at_the_end"), ("at the worst moment of each run", "at_its_worst"))
+    ]
+    return table([("false discoveries", "mean", "95 % from", "to", "level"), *rows])
+
+
+def _targets(told: Told) -> str:
+    rows = [(name, one["figure"], one["target"], "yes" if one["met"] else "NO") for name, one in told.items()]
+    return table([("target", "measured", "target", "met"), *rows])
+
+
+if __name__ == "__main__":
+    main()

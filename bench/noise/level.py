@@ -1,0 +1,69 @@
+"""How many of the fields that are proved, though they are noise, are false: simulated, to hold against the level."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Final
+
+from shadow.noise import LEVEL, Field, Fields, Look, Noise, Standing
+
+RATES: Final = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)  # how often each field of noise differs, on either side
+WORSE: Final = ((0.05, 0.5), (0.2, 0.6), (0.1, 1.0))  # how often in the control and in the candidate, which is wrong
+LOOKS: Final = 200
+QUANTILE: Final = 1.96
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """The false discoveries as a part of all, in the mean of the runs: at the end, and at the moment of each run that
+    looks worst, with 95 % intervals. `power`: the part of the fields that differ that was proved at the end."""
+
+    level: float
+    runs: int
+    at_the_end: float
+    at_the_end_interval: tuple[float, float]
+    at_its_worst: float
+    at_its_worst_interval: tuple[float, float]
+    power: float
+
+
+def simulated(runs: int, seed: int, *, alike: int = 3) -> Simulated:
+    """`alike`: how many fields of noise there are of each rate. All fields hang together: half of what makes one differ
+    makes all of them."""
+    chance = random.Random(seed)  # chance, not secrecy
+    ends, worsts, powers = zip(*(_run(chance, alike) for _ in range(runs)), strict=True)
+    return Simulated(LEVEL, runs, fmean(ends), _interval(ends), fmean(worsts), _interval(worsts), fmean(powers))
+
+
+def _run(chance: random.Random, alike: int) -> tuple[float, float, float]:
+    null = {Field(f"noise {rate} {number}", "value"): (rate, rate) for rate in RATES for number in range(alike)}
+    wrong = {Field(f"wrong {pair}", "value"): pair for pair in WORSE}
+    every, noise, worst = {**null, **wrong}, Noise(), 0.0
+    proved: Fields = frozenset()
+    for _ in range(LOOKS):
+        control, candidate = chance.random(), chance.random()
+        look = Look(
+            frozenset(each for each, (_, rate) in every.items() if _differs(chance, candidate, rate)),
+            frozenset(each for each, (rate, _) in every.items() if _differs(chance, control, rate)),
+        )
+        noise.hear(look)
+        if look.candidate ^ look.control:
+            proved = frozenset(each for each in every if noise.standing(each) is Standing.PROVED)
+            worst = max(worst, _false(proved, null.keys()))
+    return _false(proved, null.keys()), worst, len(proved & wrong.keys()) / len(wrong)
+
+
+def _differs(chance: random.Random, shared: float, rate: float) -> bool:
+    return (shared if chance.random() < 0.5 else chance.random()) < rate
+
+
+def _false(proved: Fields, null: Collection[Field]) -> float:
+    return sum(1 for each in proved if each in null) / max(1, len(proved))
+
+
+def _interval(values: tuple[float, ...]) -> tuple[float, float]:
+    half = QUANTILE * stdev(values) / len(values) ** 0.5
+    return max(0.0, fmean(values) - half), fmean(values) + half

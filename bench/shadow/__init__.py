@@ -1,0 +1,1 @@
+"""What users pay for being compared, whatever the candidate does."""

@@ -1,0 +1,82 @@
+"""What users ask in turn: proxies whose candidates do well or badly, one that shadows nothing, and those that join."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import servers
+from bench.machine import Cores
+from bench.patterns import routes
+from bench.processes import pinned
+from demo.service import LOOPBACK, Service, free_port
+
+OFF = "off"
+CASES = {OFF: "native", "on": "native", "hangs": "hangs", "crashes": "crashes", "pours": "pours"}  # what native does
+JOINED = {"joined": "native", "joined, hangs": "hangs"}
+DEADLINE = "1s"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    ours: Mapping[str, servers.Ours]
+    joined: Mapping[str, Service]
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Where users ask, by case."""
+        own = {case: ours.service.port for case, ours in self.ours.items()}
+        return {**own, **{case: service.port for case, service in self.joined.items()}}
+
+    def told(self) -> dict[str, dict[str, float]]:
+        """What the proxies say of what they have compared, by case."""
+        return {
+            case: {
+                f"{metric}{labels}": value
+                for metric in ("comparisons_total", "shadow_drops_total", "shadow_factor")
+                for labels, value in ours.counted(f"strangler_{metric}").items()
+                if value
+            }
+            for case, ours in self.ours.items()
+        }
+
+
+@contextmanager
+def staged(where: Cores, directory: Path) -> Iterator[Stage]:
+    with ExitStack() as running:
+
+        def side(name: str) -> int:
+            port = free_port()
+            command: list[str | Path] = [servers.PYTHON, "-m", "bench.shadow.side", str(port), name]
+            service = pinned(name, command, cores=[where.origin], port=port, directory=directory)
+            running.enter_context(servers.listening(service))
+            return port
+
+        legacy = side("legacy")
+        native = {name: side(name) for name in dict.fromkeys(CASES.values())}
+        ours = {}
+        for case, name in CASES.items():
+            config = _config(legacy, native[name], "0%" if case == OFF else "100%")
+            ours[case] = servers.strangler(case, config, cores=[where.measured], directory=directory)
+            running.enter_context(ours[case].service)
+        joined = {}
+        for case, name in JOINED.items():
+            port = free_port()
+            ports = (str(each) for each in (port, legacy, native[name]))
+            command: list[str | Path] = [servers.PYTHON, "-m", "bench.shadow.joined", *ports]
+            service = pinned("joined", command, cores=[where.measured], port=port, directory=directory)
+            joined[case] = running.enter_context(servers.listening(service))
+        yield Stage(ours, joined)
+
+
+def _config(legacy: int, native: int, shadow: str) -> dict[str, Any]:
+    return {
+        "legacy": {"url": f"http://{LOOPBACK}:{legacy}"},
+        "native": {"url": f"http://{LOOPBACK}:{native}"},
+        "log": {"access": False},
+        "shadow": {"deadline": DEADLINE},
+        "routes": [{**route, "shadow": shadow} if route["match"].startswith("GET ") else route for route in routes(10)],
+    }

@@ -1,0 +1,177 @@
+"""What the runner holds, and how much of it is under way at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from shadow.allowance import AT_ONCE, SHARE
+from shadow.compare import Rules
+from shadow.experiment import Experimenter, Limits
+from shadow.journal import MemoryJournal
+from shadow.runner import Runner
+from tests.shadow.answers import Ledger, answer, experiment, reply, running, side
+
+RULES = {"list": Rules.parse(["ignored"])}
+
+where = contextvars.ContextVar("where", default="nowhere")
+
+
+class Gate:
+    """A side that answers whom it lets through, and counts who waits."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.seen: list[str] = []
+        self._come, self._through = asyncio.Condition(), asyncio.Semaphore(0)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.seen.append(where.get())
+        async with self._come:
+            self.waiting += 1
+            self._come.notify_all()
+        await self._through.acquire()
+        self.waiting -= 1
+        await reply(send, b"{}")
+
+    async def come(self, count: int) -> None:
+        async with asyncio.timeout(20), self._come:
+            await self._come.wait_for(lambda: self.waiting == count)
+
+    def let_through(self, count: int) -> None:
+        for _ in range(count):
+            self._through.release()
+
+
+@asynccontextmanager
+async def gated(limits: Limits, pace: Callable[[], float]) -> AsyncIterator[tuple[Runner, Ledger, Gate]]:
+    ledger, gate = Ledger(), Gate()
+    sides = {"legacy": side({}), "native": gate}
+    experimenter = Experimenter(
+        sides, RULES, MemoryJournal(), limits, ledger.result, ledger.drop, lambda: 0.0, draw=lambda: 0.99
+    )
+    runner = Runner(experimenter, limits, ledger.drop, pace)
+    await runner.start()
+    try:
+        yield runner, ledger, gate
+    finally:
+        gate.let_through(1_000)
+        await runner.stop(10.0)
+
+
+async def test_as_many_are_under_way_as_the_pace_allows() -> None:
+    pace = 0.5
+    async with gated(Limits(concurrency=8), lambda: pace) as (runner, ledger, gate):
+        for _ in range(40):
+            runner.offer(experiment(answer({})))
+        await gate.come(4)
+        pace = 0.01
+        gate.let_through(10)
+        await ledger.finished(10)
+        await gate.come(1)  # never none
+        pace = 1.0
+        gate.let_through(1)
+        await ledger.finished(11)
+        await gate.come(8)
+        assert (runner.pending, ledger.drops) == (40 - 11 - 8, {})
+
+
+async def test_what_is_under_way_counts_among_the_bytes_held() -> None:
+    limits = Limits(concurrency=3, queue_bytes=10_000)
+    async with gated(limits, lambda: 1.0) as (runner, ledger, gate):
+        large = {"ignored": "x" * 3_000}
+        for _ in range(5):
+            runner.offer(experiment(answer(large)))
+        await gate.come(3)
+        assert (runner.pending, ledger.drops["queue_full"]) == (0, 2)
+        under_way = asyncio.all_tasks() - {asyncio.current_task()}
+        gate.let_through(3)
+        await asyncio.gather(*under_way)
+        for _ in range(3):
+            runner.offer(experiment(answer(large)))
+        assert ledger.drops["queue_full"] == 2  # there is room again
+        gate.let_through(3)
+        await ledger.finished(2 + 6)
+
+
+async def test_an_experiment_runs_in_the_context_of_the_runner_and_not_of_the_request() -> None:
+    where.set("at the start")
+    async with gated(Limits(), lambda: 1.0) as (runner, ledger, gate):
+        where.set("in a request")
+        runner.offer(experiment(answer({})))
+        gate.let_through(1)
+        await ledger.finished(1)
+        assert gate.seen == ["at the start"]
+
+
+@pytest.mark.parametrize(("control", "outcome"), [("legacy", None), ("native", "unchecked")])
+async def test_a_side_that_is_spared_is_asked_neither_as_candidate_nor_once_more(
+    control: str, outcome: str | None
+) -> None:
+    asked: list[str] = []
+
+    def listening(name: str, body: bytes) -> Any:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            asked.append(name)
+            await reply(send, body)
+
+        return app
+
+    candidate = "native" if control == "legacy" else "legacy"
+    sides = {"legacy": listening("legacy", b"1"), "native": listening("native", b"2")}
+    spared = [("list", "native")]
+    async with running(sides, spared=spared) as (runner, ledger, journal):
+        runner.offer(experiment(answer(3), control_side=control, candidate_side=candidate))
+        await ledger.finished(1)
+        assert ledger.outcomes == ([outcome] if outcome else [])
+        assert ledger.drops == ({} if outcome else {"spared": 1})
+        assert asked == (["legacy"] if outcome else [])
+        runner.offer(experiment(answer(3), route="show", control_side=control, candidate_side=candidate))
+        await ledger.until(lambda told: "mismatched" in told.outcomes)
+    assert "native" in asked
+    assert [found.route for found in await journal.latest(10)] == ["show"]
+
+
+async def test_where_everything_differs_the_sides_are_not_asked_four_times_as_often() -> None:
+    calls = 0
+
+    async def different(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal calls
+        calls += 1
+        await reply(send, b'{"id": 2}')
+
+    async with running({"legacy": side({"id": 1}), "native": different}) as (runner, ledger, _):
+        for number in range(1, 201):
+            runner.offer(experiment(answer({"id": 1})))
+            await ledger.finished(number)
+    assert set(ledger.outcomes) <= {"mismatched", "unchecked"}
+    assert (
+        calls <= 200 * (1 + SHARE) + AT_ONCE + 1
+    )  # the candidate is asked once each, and again for each that is confirmed
+
+
+async def test_whoever_hears_of_answers_is_told_which_sides_are_busy() -> None:
+    heard: list[bool] = []
+    busy = (b"X-Strangler-Busy", b"1")
+
+    async def strained(scope: Any, receive: Any, send: Any) -> None:
+        await reply(send, b"{}", busy)
+
+    async def at_ease(scope: Any, receive: Any, send: Any) -> None:
+        await reply(send, b"{}", (b"x-strangler-busy", b"0"))
+
+    async def silent(scope: Any, receive: Any, send: Any) -> None:
+        raise ConnectionResetError
+
+    for candidate, told in ((strained, [True]), (at_ease, [False]), (silent, [])):
+        heard.clear()
+        limits = {"native": candidate, "legacy": silent}
+        async with running(limits, on_answer=heard.append) as (runner, ledger, _):
+            runner.offer(experiment(answer({})))
+            await ledger.finished(1)
+        assert heard == told
