@@ -18,7 +18,7 @@ from flags.flag import Flag, Trip
 from flags.held import Held
 from flags.ledger import Ledger
 from flags.store import Store, Write
-from flags.window import Seconds, Window
+from flags.window import Cell, Counts, Seconds, Window
 
 ATTEMPTS = 5  # times that somebody else may change a flag first until we give way
 KEEP = 60  # seconds that counts outlive the window they are judged in: clocks differ, and answers come late
@@ -41,7 +41,7 @@ class Fleet:
         self.connected = False
         self._holdback = holdback
         self._store, self._held, self._worker, self._now = store, held, worker, now
-        self._own, self._untold = Ledger(), Ledger()
+        self._own, self._untold = Ledger(), dict[Cell, Counts]()
         self._talking = asyncio.Lock()
         self._complained = False
 
@@ -87,11 +87,12 @@ class Fleet:
     async def counts(self, window: Window, routes: Collection[str], first: int, last: int) -> Seconds:
         """The fleet's counts for the seconds from `first` to `last`; while the store is away, this worker's own."""
         self._own.forget(first)
-        self._untold.forget(first)
+        if self._untold:  # the store was away
+            self._untold = {cell: counts for cell, counts in self._untold.items() if cell[0] >= first}
         breath = Breath()
         while (taken := window.take(routes, BATCH)) is not None:
             self._own.put(taken)
-            self._untold.put(taken)
+            self._untold.update(taken)
             await breath.taken()
         if self.connected and routes:
             with suppress(StoreUnavailable), self._noting():
@@ -101,11 +102,11 @@ class Fleet:
 
     async def _tell(self, keep: int) -> None:
         """Tell the store what it has not heard; if that fails, all of it is said again."""
-        untold, breath = self._untold.cells(), Breath()
+        untold, breath = iter(self._untold.items()), Breath()
         while batch := dict(islice(untold, BATCH)):
             await self._store.report(self._worker, batch, keep)
             await breath.taken()
-        self._untold = Ledger()
+        self._untold = {}
 
     async def _converse(self) -> None:
         with self._noting():

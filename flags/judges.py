@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from flags.breath import Breath
 from flags.courses import Courses
 from flags.decide import in_force
 from flags.evidence.course import PATIENCE, Standards
-from flags.evidence.verdict import verdict
+from flags.evidence.verdict import lacks_subjects, verdict
 from flags.flag import WHOLE, Flag, Side
 from flags.rollback import Judge, Kind, Rule, Verdict, judge
 from flags.sums import Sums
 from flags.window import Seconds, Window
 
-EASE = 5  # seconds in which a route is asked once whose evidence can only have become better
+EASE = 5  # seconds in which a route is asked once whose evidence can only have become better, or not come to enough
+
+
+def undoubted(route: str) -> str:
+    """For who doubts nobody."""
+    return ""
 
 
 class Judges:
     """`own`: the judges of routes that do not go by the rule's, `slow_over` likewise; `holdbacks` what always stays on
-    legacy. `verdicts` are the latest of the routes judged."""
+    legacy. `verdicts` are the latest of the routes judged. `doubt`: why native is not to be called healthy on a route,
+    whatever it fails, or nothing: it is no reason to go back."""
 
     def __init__(
         self,
@@ -30,7 +36,9 @@ class Judges:
         slow_over: Mapping[str, float],
         window: Window,
         holdbacks: Mapping[str, int] = MappingProxyType({}),
+        doubt: Callable[[str], str] = undoubted,
     ) -> None:
+        self._doubt = doubt
         self.verdicts: Mapping[str, Verdict] = {}
         self._rule, self._own, self._slow_over, self._window = rule, own, slow_over, window
         self._holdbacks = holdbacks
@@ -54,9 +62,15 @@ class Judges:
             for route, first in since.items():
                 self._by[self._own.get(route, self._rule.judge)][route] = first
             self.verdicts = {route: told for route, told in self.verdicts.items() if route in since}
-        moved = {**await self._by_thresholds(seconds, last), **await self._by_evidence(seconds, flags, last)}
+        judged = {**await self._by_thresholds(seconds, last), **await self._by_evidence(seconds, flags, last)}
+        moved = {route: self._doubted(route, told) for route, told in judged.items()}
         self.verdicts = {**self.verdicts, **moved}
         return moved
+
+    def _doubted(self, route: str, told: Verdict) -> Verdict:
+        if told.kind is not Kind.HEALTHY or not (doubt := self._doubt(route)):
+            return told
+        return Verdict(Kind.INCONCLUSIVE, f"{told.words}; but {doubt}")
 
     async def _by_thresholds(self, seconds: Seconds, last: int) -> Mapping[str, Verdict]:
         sums, self._sums = self._sums, Sums()  # should this end midway, the next tick adds up afresh
@@ -86,7 +100,8 @@ class Judges:
             for side in Side:
                 self._window.tally(route, side).spent = course.remembered
             slow_over = self._slow_over.get(route, self._rule.slow_over)
-            told = verdict(course.find(last), self._standards, self._rule.min_requests, slow_over)
-            moved[route], course.cleared = told, told.kind is Kind.HEALTHY
+            found, least = course.find(last), self._rule.min_requests
+            moved[route] = told = verdict(found, self._standards, least, slow_over)
+            course.cleared = told.kind is Kind.HEALTHY or lacks_subjects(found, least, EASE)
             await breath.taken()
         return moved

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from flags.window import NONE, Cell, Cells, Counts, Key, Seconds
 
 
@@ -30,11 +28,11 @@ class Ledger:
         second, route, side = cell
         return self._seconds.get(second, {}).get((route, side), NONE)
 
-    def cells(self) -> Iterator[tuple[Cell, Counts]]:
-        """All that it holds."""
-        for second, counted in self._seconds.items():
-            for key, counts in counted.items():
-                yield (second, *key), counts
+    def copy(self) -> Ledger:
+        """Another one that holds the same."""
+        ledger = Ledger()
+        ledger._seconds = {second: dict(counted) for second, counted in self._seconds.items()}
+        return ledger
 
     def window(self, first: int, last: int) -> Seconds:
         """The seconds from `first` to `last`."""

@@ -26,7 +26,7 @@ class Counts:
 
     `subjects`: how many asked, without those that were failed before; `complaints`: of those that were failed, kept
     waiting or refused. Sums over several seconds leave the complaints out. `resting` are open, but wait for nothing
-    that is the side's to do: their users are still sending, or have the beginning of an answer.
+    that is the side's to do: their users are still sending, or take no more of an answer, or it flows.
     """
 
     asked: int = 0
@@ -102,10 +102,6 @@ class _Entry:
         self.asked = self.ok = self.failed = self.excluded = self.subjects = self.resting = 0
         self.complaints: set[int] | None = None  # made when needed: there may be a thousand entries a second
         self.moved = False
-
-    @property
-    def cell(self) -> Cell:
-        return self.second, *self.key
 
     @property
     def counts(self) -> Counts:
@@ -225,7 +221,8 @@ class Window:
 
     def cells(self) -> Cells:
         """All that is remembered."""
-        return {entry.cell: entry.counts for tally in self._tallies.values() for entry in tally.entries.values()}
+        entries = [entry for tally in self._tallies.values() for entry in tally.entries.values()]
+        return {(entry.second, *entry.key): entry.counts for entry in entries}
 
     def take(self, routes: Container[str], limit: int) -> Cells | None:
         """Of up to `limit` cells that moved those of `routes`, each as its full count so far; None when none is left.
@@ -238,7 +235,7 @@ class Window:
         taken, self._moved[-limit:] = self._moved[-limit:], []
         for entry in taken:
             entry.moved = False
-        return {entry.cell: entry.counts for entry in taken if entry.key[0] in routes}
+        return {(entry.second, *entry.key): entry.counts for entry in taken if entry.key[0] in routes}
 
     def forget(self, before: int) -> None:
         """Drop the seconds before `before`."""

@@ -6,7 +6,7 @@ No I/O, no clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flags.complaint import FAILED, LATE
 from flags.evidence.detector import STATUSES, Rule, Standard
@@ -37,10 +37,14 @@ class Standards:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is found of a route: of failures, and of each other kind of complaint that somebody had."""
+    """What is found of a route: of failures, and of each other kind of complaint that somebody had.
+
+    `pace`: the most subjects that asked native in any second that was not settled.
+    """
 
     failures: Finding
     others: Mapping[int, Finding]
+    pace: int = field(default=0, compare=False)
 
     @property
     def rule(self) -> Rule | None:
@@ -98,7 +102,7 @@ class Course:
         if failures.rule is None:
             others = {kind: strand.find(told, every) for kind, strand in self._others.items()}
         self._settle(told, now)
-        return Found(failures, others)
+        return Found(failures, others, max([native.subjects for _, native, _ in told], default=0))
 
     def _begin(self, kind: int) -> None:
         """From its first complaint on: before that, there was nothing to prove. Statuses without end have no part."""

@@ -31,6 +31,15 @@ def verdict(found: Found, standards: Standards, least: int, slow_over: float) ->
     return of_failures if of_failures.kind is Kind.INCONCLUSIVE else told.get(Kind.INCONCLUSIVE, of_failures)
 
 
+def lacks_subjects(found: Found, least: int, seconds: int) -> bool:
+    """Whether nobody has complained so far, and so many more seconds will not bring the `least` subjects that make a
+    verdict, if none brings more than the busiest did lately."""
+    total = found.failures.total
+    if total.native_failed or found.others:
+        return False
+    return 0 < total.native + seconds * found.pace < least  # of whom nobody has asked yet, nothing is known
+
+
 def _of_failures(finding: Finding, standard: Standard, least: int) -> Verdict:
     evidence, total = finding.evidence, finding.total
     above, worse = sum(evidence.above), evidence.worse_at(evidence.second)

@@ -78,8 +78,9 @@ class MemoryStore:
             self._listeners.discard(changed)
 
     async def report(self, worker: str, cells: Cells, keep: int) -> None:
-        part = self._parts.setdefault(worker, Ledger())
-        self._sum.put({cell: self._sum.get(cell).told(part.get(cell), counts) for cell, counts in cells.items()})
+        part = self._parts.get(worker) or self._begin(worker)
+        if part is not self._sum:
+            self._sum.put({cell: self._sum.get(cell).told(part.get(cell), counts) for cell, counts in cells.items()})
         part.put(cells)
         newest = max((second for second, _, _ in cells), default=0)
         for ledger in (self._sum, *self._parts.values()):
@@ -112,6 +113,13 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Nothing is held open."""
+
+    def _begin(self, worker: str) -> Ledger:
+        """A worker's part. As long as nobody else has one it is the sum, as where there are no workers but one."""
+        if len(self._parts) == 1:
+            self._parts = {first: self._sum.copy() for first in self._parts}
+        part = self._parts[worker] = Ledger() if self._parts else self._sum
+        return part
 
     def _write(self, route: str, flag: Flag | None, note: Note) -> None:
         """Without a flag only the record."""

@@ -22,7 +22,8 @@ class Site:
     """A route half of whose users are native's, second by second."""
 
     def __init__(self, rule: Rule = RULE, slow_over: Mapping[str, float] | None = None) -> None:
-        self.judges = Judges(rule, {}, slow_over or {}, Window())
+        self.doubt = ""
+        self.judges = Judges(rule, {}, slow_over or {}, Window(), doubt=lambda route: self.doubt)
         self.now, self.seconds = 1_000, dict[int, Second]()
         self.flags, self.since = {ROUTE: Flag(native=5_000)}, {ROUTE: 1_000}
 
@@ -44,6 +45,19 @@ async def test_a_route_that_does_well_is_asked_once_in_a_while_and_its_verdict_h
         pass
     found = [await site.serve() for _ in range(4 * EASE)]
     assert sum(told is not None for told in found) == 4
+    assert site.judges.verdicts[ROUTE].kind is Kind.HEALTHY
+
+
+async def test_who_does_well_and_answers_otherwise_is_not_called_healthy_and_is_not_sent_back() -> None:
+    site = Site()
+    site.doubt = "it answers otherwise"
+    for _ in range(5 * EASE):
+        await site.serve()
+    told = site.judges.verdicts[ROUTE]
+    assert (told.kind, told.words.endswith("; but it answers otherwise")) == (Kind.INCONCLUSIVE, True)
+    site.doubt = ""
+    for _ in range(EASE):
+        await site.serve()
     assert site.judges.verdicts[ROUTE].kind is Kind.HEALTHY
 
 
@@ -108,3 +122,22 @@ async def test_late_is_what_took_longer_than_the_route_may() -> None:
         told = await site.serve(*(complaint(LATE, 100 * site.now + place) for place in range(20)))
     assert told.words.startswith("native was slower than 2 s for ")
     assert told.words.endswith("(rule C)")
+
+
+async def test_a_route_that_lacks_subjects_is_asked_once_in_a_while_until_it_may_have_them() -> None:
+    site = Site()
+    found = [await site.serve(users=1) for _ in range(50)]
+    asked = [second for second, told in enumerate(found, 1) if told is not None]
+    assert asked[0] == 1
+    assert len([second for second in asked if second <= 50 - EASE]) <= 1 + 50 / EASE
+    near = [second for second in asked if second >= 50 - EASE]
+    assert near == list(range(near[0], 51))
+    assert [told.kind for told in found if told is not None][-1] is Kind.HEALTHY
+
+
+async def test_a_route_that_lacks_subjects_is_asked_at_once_when_one_complains_and_from_then_on() -> None:
+    site = Site()
+    for _ in range(EASE):
+        await site.serve(users=1)
+    assert await site.serve(1, users=1) is not None
+    assert [await site.serve(users=1) is not None for _ in range(EASE)] == [True] * EASE

@@ -16,7 +16,15 @@ def test_a_cell_has_the_counts_that_were_told_last() -> None:
     ledger.put({HERE: Counts(1), BESIDE: Counts(7)})
     ledger.put({HERE: Counts(2, 1)})
     assert (ledger.get(HERE), ledger.get(BESIDE), ledger.get(LATER)) == (Counts(2, 1), Counts(7), NONE)
-    assert dict(ledger.cells()) == {HERE: Counts(2, 1), BESIDE: Counts(7)}
+
+
+def test_a_copy_holds_the_same_and_goes_its_own_way() -> None:
+    ledger = Ledger()
+    ledger.put({HERE: Counts(1), LATER: Counts(7)})
+    copy = ledger.copy()
+    copy.put({HERE: Counts(2)})
+    assert (ledger.get(HERE), ledger.get(LATER)) == (Counts(1), Counts(7))
+    assert (copy.get(HERE), copy.get(LATER)) == (Counts(2), Counts(7))
 
 
 def test_a_second_is_another_object_if_and_only_if_it_moved() -> None:

@@ -10,7 +10,7 @@ from prometheus_client import Histogram as OfficialHistogram
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.exposition import Family, Histogram
+from proxy.exposition import Family, Histogram, row
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"))
 BOUNDS = (0.1, 1.0, 2.5)
@@ -77,6 +77,19 @@ def test_a_histogram_reads_like_the_official_one(seconds: list[float]) -> None:
     ours.labels("a", "native")
     theirs = [line for line in generate_latest(registry).decode().splitlines() if "_created" not in line]
     assert sorted(ours.text().splitlines()) == sorted(theirs)
+
+
+def test_what_has_moved_is_in_the_short_text_wherever_it_lies() -> None:
+    counter = Family("counter", "asked_total", "How often", "route")
+    together, apart = row(3), row(2)
+    laid = [counter.lay(together, place, name) for place, name in ((2, "a"), (0, "b"))] + [counter.lay(apart, 1, "c")]
+    own = [counter.labels(name) for name in "def"]
+    for number in (laid[1], own[1], own[2]):
+        number.inc()
+    together[1] = 7.0  # another family's
+    assert {s.labels["route"]: s.value for s in read(counter.moved()).samples} == {"b": 1.0, "e": 1.0, "f": 1.0}
+    laid[2].inc()
+    assert {s.labels["route"] for s in read(counter.moved()).samples} == {"b", "c", "e", "f"}
 
 
 def test_what_has_not_moved_is_left_out_of_the_short_text_unless_it_is_a_gauge() -> None:
