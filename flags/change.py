@@ -19,8 +19,8 @@ class Reach(enum.Enum):
 class Change:
     """One route's flag, before and after.
 
-    `followed`: its share is taken from Unleash. `kept`: this machine's disk has it, so that it outlives the process.
-    `held`: what of the route's subjects stays on legacy, whatever its share.
+    `followed`: its share is taken from Unleash. `kept`: whether this machine's disk has it, so that it outlives the
+    process; None if it was not asked to. `held`: what of the route's subjects stays on legacy, whatever its share.
     """
 
     route: str
@@ -28,7 +28,7 @@ class Change:
     after: Flag
     reach: Reach = Reach.FLEET
     followed: bool = False
-    kept: bool = False
+    kept: bool | None = None
     held: int = 0
 
     @property
@@ -38,8 +38,10 @@ class Change:
     @property
     def _where(self) -> str:
         place: str = self.reach.value
+        if self.kept is False:
+            place += "; this machine's disk did not take it in time"
         if self.reach is Reach.FLEET:
-            return place
+            return f"{place}: who starts again has it from Redis, or not at all" if self.kept is False else place
         if self.kept:
             return f"{place}; until then this machine's disk has it, over a restart too"
         ends = "proxy" if self.reach is Reach.PROXY else "process"

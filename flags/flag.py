@@ -85,6 +85,11 @@ class Flag:
             return self if self.tripped and not self.shadow else replace(self, native=0, shadow=0, trip=trip, step=None)
         return self if self.tripped else replace(self, native=0, trip=trip, step=None)
 
+    def trip_time(self, now: float) -> float:
+        """Of when a trip of it made `now` is: no older than the flag, though the clock may have been set back. To
+        others it would be out of date."""
+        return max(now, (self.generation + 1) / 1000)
+
     def next_generation(self, now: float) -> int:
         """The generation of a change made `now`: past this one, and no earlier than the clock.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec
 
 import structlog
@@ -19,10 +21,14 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class Kept:
-    """`latched` is None where no directory is named: then nothing is kept, and nothing found."""
+    """`latched` is None where no directory is named: then nothing is kept, and nothing found.
+
+    The disk has a thread of its own: nothing is written behind what others compute or look up, and all of it in turn.
+    """
 
     def __init__(self, latched: Latched | None, held: Held) -> None:
         self._latched, self._held = latched, held
+        self._disk = ThreadPoolExecutor(1, "rollbacks")
         self._untold: dict[str, Trip] = {}  # the store may not have heard of these; as they are called on disk
 
     def halt(self) -> None:
@@ -48,9 +54,12 @@ class Kept:
         """Those that it has heard of: flags that were changed after them are newer."""
         return self._latched.read(self._held.flags, told=True) if self._latched is not None else {}
 
-    async def keep(self, trips: Mapping[str, Trip]) -> bool:
-        """Whether the disk holds them now. One for `EVERY` route is one file: a thousand take longer than it may."""
-        if self._latched is None or not await _on_disk(self._latched.keep, trips):
+    async def keep(self, trips: Mapping[str, Trip]) -> bool | None:
+        """Whether the disk holds them now; None if none is asked to. One for `EVERY` route is one file: a thousand take
+        longer than it may."""
+        if self._latched is None:
+            return None
+        if not await _done(self._write(self._latched.keep, trips)):
             return False
         self._untold |= trips
         return True
@@ -60,21 +69,24 @@ class Kept:
         latches = self._held.latches
         waiting = latches.keys() | ({EVERY} if latches else ())
         told = {name: trip for name, trip in self._untold.items() if name not in waiting}
-        if told and self._latched is not None and await _on_disk(self._latched.keep, told, told=True):
+        if told and self._latched is not None and await _done(self._write(self._latched.keep, told, self._held.flags)):
             self._untold = {name: trip for name, trip in self._untold.items() if told.get(name) != trip}
 
     async def lift(self, route: str, at: float) -> None:
         """The route was reset."""
         self._untold.pop(route, None)
         if self._latched is not None:
-            await _on_disk(self._latched.lift, route, at)
+            await _done(asyncio.shield(self._write(self._latched.lift, route, at)))  # when the disk goes on, if not now
+
+    def _write(self, write: Callable[P, object], *arguments: P.args, **named: P.kwargs) -> Awaitable[object]:
+        return asyncio.get_running_loop().run_in_executor(self._disk, partial(write, *arguments, **named))
 
 
-async def _on_disk(write: Callable[P, object], *arguments: P.args, **named: P.kwargs) -> bool:
+async def _done(writing: Awaitable[object]) -> bool:
     """Whether it was written; a disk that hangs keeps nobody, and a trip holds in memory all the same."""
     try:
         async with asyncio.timeout(WITHIN):
-            await asyncio.to_thread(write, *arguments, **named)
+            await writing
     except OSError as error:  # TimeoutError is one
         log.error(
             "a rollback cannot be kept on disk: it holds until this process ends", error=str(error) or "no answer"

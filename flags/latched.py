@@ -22,11 +22,18 @@ SUFFIX = ".trip"
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """The last one on a route. No trip: it was reset. `told`: the store has heard of it."""
+    """The last one on a route. No trip: it was reset. `told`: the store has heard of it.
+
+    On every route: those that there were when it did; None while it has not, for then it is meant for any.
+    """
 
     at: float
     trip: Trip | None
     told: bool
+    routes: frozenset[str] | None = None
+
+    def speaks_of(self, route: str) -> bool:
+        return self.routes is None or route in self.routes
 
 
 class Latched:
@@ -41,16 +48,26 @@ class Latched:
         A file that cannot be read is one that it has not heard of: legacy is safe.
         """
         on_every = self._word(EVERY)
-        words = {route: _later(self._word(route), on_every) for route in routes}
+        words = {
+            route: _later(self._word(route), on_every if on_every and on_every.speaks_of(route) else None)
+            for route in routes
+        }
         return {
             route: word.trip for route, word in words.items() if word and word.trip is not None and word.told == told
         }
 
-    def keep(self, trips: Mapping[str, Trip], told: bool = False) -> float:
+    def keep(self, trips: Mapping[str, Trip], known: Iterable[str] | None = None) -> float:
         """Roll these routes back; `EVERY` stands for all of them, whatever they are called. As of when is returned: a
-        rollback is the last word even if the clock was set back, unless all that is new is that the store has it."""
-        last = -math.inf if told else self._last(trips)
-        words = {route: Word(max(trip.at, math.nextafter(last, math.inf)), trip, told) for route, trip in trips.items()}
+        rollback is the last word even if the clock was set back.
+
+        `known`: all that is new is that the store has heard of it, and these are the routes that there are.
+        """
+        last, all_of_them = (self._last(trips), None) if known is None else (-math.inf, frozenset(known))
+        after, told = math.nextafter(last, math.inf), known is not None
+        words = {
+            route: Word(max(trip.at, after), trip, told, all_of_them if route == EVERY else None)
+            for route, trip in trips.items()
+        }
         self._write(words)
         return max((word.at for word in words.values()), default=0.0)
 
@@ -72,7 +89,8 @@ class Latched:
         for route, word in words.items():
             with tempfile.NamedTemporaryFile("w", dir=self.directory, prefix="_new-", delete=False) as file:
                 trip = {"reason": word.trip and word.trip.reason, "who": word.trip and word.trip.who}
-                json.dump({"at": word.at, **trip, "told": word.told}, file)
+                of = {} if word.routes is None else {"routes": sorted(word.routes)}
+                json.dump({"at": word.at, **trip, "told": word.told, **of}, file)
                 file.flush()
                 os.fsync(file.fileno())
             Path(file.name).replace(self._path(route))
@@ -85,8 +103,9 @@ class Latched:
             at, reason = float(said["at"]), said["reason"]
             if not 0 <= at <= GENERATIONS / 1000:
                 raise ValueError(f"at: {at} is no time")
-            trip = None if reason is None else Trip(at, str(reason), str(said.get("who", "")))
-            return Word(at, trip, bool(said["told"]))
+            trip = None if reason is None else Trip(at, _sound(reason), _sound(said.get("who", "")))
+            routes = said.get("routes")
+            return Word(at, trip, bool(said["told"]), None if routes is None else frozenset(map(str, routes)))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -102,6 +121,11 @@ def _later(one: Word | None, other: Word | None) -> Word | None:
     if one is None or other is None:
         return one or other
     return one if one.at >= other.at else other
+
+
+def _sound(told: object) -> str:
+    """Without halves of characters, which could not be told again."""
+    return str(told).encode("utf-8", "replace").decode()
 
 
 def _written(path: Path) -> float:

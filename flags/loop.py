@@ -18,7 +18,7 @@ from flags.errors import Followed, UnknownRoute
 from flags.flag import Flag, Trip
 from flags.fleet import Fleet
 from flags.held import Held
-from flags.judges import Judges
+from flags.judges import Judges, undoubted
 from flags.kept import Kept
 from flags.latched import EVERY, Latched
 from flags.rollback import Judge, Kind, Rule, Verdict
@@ -39,7 +39,7 @@ class Loop:
     `on_change` hears of each route whose flag is another on this worker: before and after. `on_trip` hears of each
     trip that this worker made. `judges`: those of routes that do not go by the rule's, `slow_over` likewise.
     `latched`: where trips of this worker outlive it. `followed`: shares are taken from elsewhere, and nobody sets them
-    here.
+    here. `doubt`: why native is not to be called healthy on a route, whatever it fails, or nothing.
     """
 
     def __init__(
@@ -57,12 +57,13 @@ class Loop:
         on_change: Callable[[str, Flag, Flag], None] = lambda route, before, after: None,
         on_trip: Callable[[str, Trip], None] = lambda route, trip: None,
         followed: bool = False,
+        doubt: Callable[[str], str] = undoubted,
     ) -> None:
         self.window = Window()
         self._store, self._now, self._on_trip = store, now, on_trip
         self._followed = followed
         self._seconds: Seconds = {}
-        self._judges = Judges(rule, judges, slow_over, self.window, holdbacks)
+        self._judges = Judges(rule, judges, slow_over, self.window, holdbacks, doubt)
         self._holdbacks = holdbacks
         self._held = Held(routes, on_change)
         self._kept = Kept(latched, self._held)
@@ -242,5 +243,4 @@ class Loop:
 
 
 def _trip(flags: Iterable[Flag], now: float, reason: str, who: str) -> Trip:
-    """No older than what it trips, though the clock may have been set back: to others it would be out of date."""
-    return Trip(max([now, *((flag.generation + 1) / 1000 for flag in flags)]), reason, who)
+    return Trip(max((flag.trip_time(now) for flag in flags), default=now), reason, who)

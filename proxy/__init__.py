@@ -12,8 +12,11 @@ admin       the operators' port; `asked`, `told`, `refusals` beside it, `events`
 cli         `strangler …`; what its `commands` do, over `orders` to that port, and say, by `show` and `terminal`
 ramps       carries the routes' ramps on; `ramping` is their part of the operators' port
 mismatches  the operators' port's part about what the sides differ in; `mismatch_command` is the command's
+parities    how alike the sides answer; `compared` is its part of the operators' port, `parity_command` the command's
+replay      `strangler replay`: both sides asked what a file holds; `replay_command` is the command's
 load        what users send and legacy is asked, minute by minute, over all workers
 trips       tells the application that native tripped
 supervisor  several of these processes
+memory      what stays for good, in large pages
 app         the composition root: the only place that knows concrete classes
 """

@@ -29,6 +29,7 @@ from flags.store import Store
 from proxy import told
 from proxy.asked import MOST, body_of, count_of, generation_of, share_of, why_of
 from proxy.churn import Concern
+from proxy.compared import Compared
 from proxy.events import Events
 from proxy.mismatches import Mismatches
 from proxy.ramping import Ramping
@@ -64,11 +65,12 @@ class Admin:
         concerns: Callable[[], Iterable[Concern]] = tuple,
         *,
         ramping: Ramping,
+        compared: Compared,
     ) -> None:
         self._loop, self._store, self._seeds, self._siblings = loop, store, seeds, siblings
         self._mismatches = mismatches
         self._tokens, self._ready, self._native_ready, self._source = tokens, ready, native_ready, source
-        self._concerns, self._ramping = concerns, ramping
+        self._concerns, self._ramping, self._compared = concerns, ramping, compared
         self.events, self._hooks = Events(store, stopping), webhooks
 
     @property
@@ -82,6 +84,7 @@ class Admin:
                 Route("/flags", self._shown(self._status)),
                 Route("/flags/{route:path}/outlook", self._shown(self._outlook)),
                 *self._ramping.routes(self._shown, self._ordered),
+                *self._compared.routes(self._shown, self._ordered),
                 Route("/flags/{route:path}", self._ordered(self._set), methods=["PATCH"]),
                 Route("/flags/{route:path}/reset", self._ordered(self._reset), methods=["POST"]),
                 Route("/flags/{route:path}/rollback", self._ordered(self._rollback), methods=["POST"]),
@@ -136,7 +139,7 @@ class Admin:
     def _route_status(self, route: str, flag: Flag) -> dict[str, Any]:
         verdict, here = self._loop.verdicts.get(route), route in self._loop.latches
         found = {"onThisWorkerOnly": here, "verdict": told.verdict(verdict), **self._ramping.status(route)}
-        return {"route": route, **told.flag(flag), **found}
+        return {"route": route, **told.flag(flag), **found, "parity": self._compared.status(route)}
 
     async def _set(self, request: Request) -> Response:
         order = await body_of(request, {"share", "shadow", "generation", "why"})

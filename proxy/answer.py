@@ -96,7 +96,7 @@ class Kept:
 class Answer:
     """`send`, with status and progress noted. What is `held` reaches nobody, so that another answer can be given.
 
-    `resting` hears when it begins.
+    `resting` hears of what the user gets, and while he takes no more.
     """
 
     __slots__ = ("_judge", "_recorder", "_resting", "_send", "complete", "discarded", "held", "started", "status")
@@ -120,12 +120,18 @@ class Answer:
         if message["type"] == "http.response.start":
             self._head(message)
         if self.held:
-            return
+            return None
         if self._recorder is not None:
             self._recorder.feed(message)
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self.complete = True
-        await self._send(message)
+        if self._resting is None:
+            return await self._send(message)
+        self._resting.gets(full=True)
+        try:
+            return await self._send(message)  # as soon as there is room for it
+        finally:
+            self._resting.goes_on()
 
     def _head(self, message: Message) -> None:
         self.status = message["status"]
@@ -133,8 +139,6 @@ class Answer:
             self.discarded = any(name.lower() == DISCARDED and value == b"1" for name, value in message["headers"])
         self.held = self._judge is not None and not self._judge(self)
         self.started = not self.held
-        if self._resting is not None and self.started:
-            self._resting.begins()
 
 
 def refusal(side: str, failure: SideFailed | ClientStalled, request_id: str) -> tuple[int, list[Header], bytes]:

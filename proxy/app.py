@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
 
-from flags.flag import BLOCKED, Flag, Side, Trip
+from flags.flag import Flag, Side, Trip
 from proxy.access import Access
 from proxy.admin import Admin, Tokens
 from proxy.books import Books
@@ -27,6 +26,7 @@ from proxy.judged import slow_over
 from proxy.line import Line
 from proxy.local import obeying
 from proxy.logs import AccessLog, log_change, log_in_any_case
+from proxy.memory import gather
 from proxy.metrics import Metrics, States
 from proxy.native import Embedded
 from proxy.peers import Peers
@@ -35,11 +35,21 @@ from proxy.relay import Relay
 from proxy.router import Router
 from proxy.routes import RouteTable
 from proxy.server import Server, settle
+from proxy.shadowing import runner_of
 from proxy.siblings import NoSiblings, Siblings, Supervised
 from proxy.sides import Sides, fallbacks
 from proxy.signature import Secret
 from proxy.source import states_of, told_of, unleash_of
-from proxy.stores import first_flags, loop_of, mismatches_of, ramping_of, stores, webhooks_of
+from proxy.stores import (
+    compared_of,
+    first_flags,
+    loop_of,
+    mismatches_of,
+    parities_of,
+    ramping_of,
+    stores,
+    webhooks_of,
+)
 from proxy.subject import Subject
 from proxy.tasks import Tasks
 from proxy.tls import Certificate
@@ -48,10 +58,7 @@ from proxy.tunnels import Tunnels
 from proxy.values import read_secret
 from proxy.watchdog import NOBODY_REPLACES, STANDS_STILL, Stall, Watchdog
 from proxy.ways import Ways
-from shadow.ask import Sign
-from shadow.experiment import Experimenter
-from shadow.experiment import Limits as ShadowLimits
-from shadow.runner import Runner
+from shadow.pacer import Pacer
 
 log = structlog.get_logger()
 FADE_EVERY = 60.0  # seconds
@@ -68,16 +75,19 @@ class Strangler:
         self.metrics = Metrics(names)
         self.stopping, self._replaced, self._drain = asyncio.Event(), False, config.drain
         self._store, self._journal, self._redis = stores(config)
-        self._state = config.admin.state
+        self.parities = parities_of(config, self._redis, self.metrics)
+        self._state, self._yields = config.admin.state, config.shadow.yields
         self._trips = Trips(config.trips.redis, config.trips.key) if config.trips.redis else None
-        self.loop = loop_of(config, self._store, self._changed, self._tripped)
+        self.loop = loop_of(config, self._store, self._changed, self._tripped, self.parities.doubt)
         self.unleash = unleash_of(config, self.loop)
         self.sides = Sides.of(config, self.tasks)
         self.legacy, self.native, self.pools = self.sides.legacy, self.sides.native, self.sides.pools
         self._seeds = {route.name: Flag(native=route.share, shadow=route.shadow) for route in config.routes}
         peers = Peers(config.trusted_proxies)
         forwarding = Forwarding(peers, Secret(read_secret(config.secret)) if config.secret else None)
-        self.runner = self._runner(config, forwarding.signed)
+        self.pacer = Pacer(lambda: self.books.lateness.turn(), self.metrics.paced)
+        shadowing = self._journal, self.metrics, forwarding.signed, self.pacer, self.parities
+        self.runner = runner_of(config, self.sides.candidates, *shadowing)
         self.books = Books(slow_over(config), self.loop.window, self.metrics, self.runner)
         subject = Subject(config.subject)
         self.subjects = Watch(subject.sources)
@@ -89,6 +99,7 @@ class Strangler:
             self.unleash.chooses if self.unleash else nobody,
             self.subjects.saw,
             config.holdbacks,
+            lambda: self.pacer.factor,
         )
         self.places, bounds = fallbacks(config, self.legacy.pool)
         router = Router(decide, self.legacy, self.native, bounds, self.places, self.books)
@@ -107,31 +118,15 @@ class Strangler:
         others = Supervised(line, pulse, self.loop, self.metrics) if line and pulse else None
         self.siblings: Siblings = others or NoSiblings(self.metrics)
         self.watchdog = Watchdog(config.watchdog, self._stalled)
-        ramping, self.ramps, self.loads = ramping_of(config, self._store, self.loop, self.metrics, states[1])
+        compared = compared_of(config, self.parities, self.loop, self._store)
+        raised = self._store, self.loop, self.metrics, states[1], compared
+        ramping, self.ramps, self.loads = ramping_of(config, *raised)
         self.webhooks = webhooks_of(config, self._store, self._redis, self.metrics)
         mismatches = mismatches_of(config, self._journal, self.loop, self._store)
         asked = self.siblings, mismatches, Tokens(config.admin.tokens), self.stopping, self.webhooks
-        self.admin = Admin(self.loop, self._store, self._seeds, *asked, *states, ramping=ramping).app
+        self.admin = Admin(self.loop, self._store, self._seeds, *asked, *states, ramping=ramping, compared=compared).app
         watched = (lambda: self.loop.snapshot), (lambda: self.loop.verdicts), self.pools, self._states()
         self.metrics.watch(*watched, config.holdbacks)
-
-    def _runner(self, config: Config, sign: Sign) -> Runner:
-        def dropped(route: str, reason: str) -> None:
-            self.metrics.drops.labels(route, reason).inc()
-
-        limits = ShadowLimits(**config.shadow.model_dump())
-        experimenter = Experimenter(
-            sides=self.sides.candidates,
-            rules={route.name: route.rules for route in config.routes},
-            journal=self._journal,
-            limits=limits,
-            on_result=lambda route, side, outcome: self.metrics.compared.labels(route, side, outcome).inc(),
-            on_drop=dropped,
-            now=time.time,
-            sign=sign,
-            on_ignored=self.metrics.covered,
-        )
-        return Runner(experimenter, limits, dropped)
 
     def _states(self) -> States:
         """What is read at each scrape."""
@@ -140,6 +135,7 @@ class Strangler:
             "native_ready": ("1 while native takes requests", lambda: self.native.ready),
             "fallbacks_open": ("Requests that legacy is asked in native's place", lambda: self.places.taken),
             "shadow_queue": ("Experiments waiting", lambda: self.runner.pending),
+            "shadow_factor": ("The part of the shadow share that is asked at this moment", lambda: self.pacer.factor),
             "shadow_strays": ("Shadow requests that ignore their cancellation", lambda: self.runner.strays),
             "tasks": ("Tasks of this worker", lambda: len(self.tasks)),
             "subject_concerns": ("Sources of subjects that churn or collapse", lambda: len(self.subjects.concerns())),
@@ -162,8 +158,10 @@ class Strangler:
     async def _working(self) -> AsyncIterator[None]:
         self.native.start()
         await self.runner.start()
+        if self._yields:
+            self.tasks.start(self.pacer.run())
         self.tasks.start(self.loop.run())
-        for watch in (self.ramps, self.loads, self._trips, self.unleash, *self.webhooks):
+        for watch in (self.ramps, self.loads, self.parities, self._trips, self.unleash, *self.webhooks):
             if watch is not None:
                 self.tasks.start(watch.run())
         self.tasks.start(self._fading())
@@ -194,6 +192,7 @@ class Strangler:
             for server in servers:
                 await server.serving.wait()
             settle()
+            self.tasks.start(asyncio.to_thread(gather))
             self.siblings.ready(self._drain, self.watchdog.limit)
             await self.stopping.wait()
             for server, task in zip(servers, serving, strict=True):
@@ -240,11 +239,8 @@ class Strangler:
 
     def _changed(self, route: str, before: Flag, after: Flag) -> None:
         log_change(route, before, after)
-        blocked = after.trip is not None and after.trip.reason == BLOCKED and not before.tripped
-        if blocked and self._trips is not None:  # whoever could have told of this trip is killed
-            self._trips.made()
+        if after.tripped and not before.tripped and self._trips is not None:
+            self._trips.made()  # on every worker, and at the start of one: whoever made the trip may be gone
 
     def _tripped(self, route: str, trip: Trip) -> None:
         self.metrics.trips.labels(route).inc()
-        if self._trips is not None:
-            self._trips.made()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from flags.flag import GENERATIONS
@@ -28,6 +29,18 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise BadUsage(message, self.format_usage())
+
+
+def text(given: str) -> str:
+    """What is no UTF-8 is shown as such: an order is not to fail for the words that go with it."""
+    return given.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def directory(given: str) -> Path:
+    """One that is there: what is written to another would be read by nobody."""
+    if not given or not Path(given).is_dir():
+        raise argparse.ArgumentTypeError(f'"{text(given)}" is no directory here; name the one that admin.state names')
+    return Path(given)
 
 
 def percent(text: str) -> str:

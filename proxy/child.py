@@ -22,11 +22,11 @@ from proxy.sockets import Doors
 class Child:
     """A fresh interpreter that runs the command this process was started with, so that it finds new code and settings.
 
-    `stalled` hears which routes are to blame for it standing still.
+    `stalled` hears which routes are to blame for it standing still, each with of when its trip is at the earliest.
     `ready` is set once it takes requests. `ended` is its exit code, or below 0 the signal that ended it.
     """
 
-    def __init__(self, worker: int, doors: Doors, stalled: Callable[[list[str]], None]) -> None:
+    def __init__(self, worker: int, doors: Doors, stalled: Callable[[dict[str, float]], None]) -> None:
         loop = asyncio.get_running_loop()
         self._ours, theirs = socket.socketpair()
         self._ours.setblocking(False)

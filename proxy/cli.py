@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flags.flag import Side
-from proxy import arguments, commands, mismatch_command, terminal
+from proxy import arguments, commands, mismatch_command, parity_command, replay_command, terminal
 from proxy.arguments import BadUsage, Parser
 from proxy.faults import ConfigError
 from proxy.orders import OrderFailed
@@ -86,22 +86,24 @@ def _parser() -> argparse.ArgumentParser:
     share = order("set", commands.move, "Give native a share of a route's users. Legacy answers the rest.")
     shadow = order("shadow", commands.move, "Ask the other side too, for a share of a route's requests, and compare.")
     for moved, key in ((share, "share"), (shadow, "shadow")):
-        moved.add_argument("route", metavar="ROUTE")
+        moved.add_argument("route", type=arguments.text, metavar="ROUTE")
         moved.add_argument("share", metavar="PERCENT", type=arguments.percent, help="such as 5%% or 0.05%%")
         moved.set_defaults(key=key)
         _add_what_is_meant(moved)
     rollback = order("rollback", commands.rollback, "Send a route, or all of them, back to legacy until a reset.")
     _add_what_to_roll_back(rollback)
     reset = order("reset", commands.reset, "Lift a trip. The share stays 0 until you raise it.")
-    reset.add_argument("route", metavar="ROUTE")
+    reset.add_argument("route", type=arguments.text, metavar="ROUTE")
     _add_what_is_meant(reset)
     _add_way_up(order("ramp", commands.ramp, "Raise native's share step by step, each earned by healthy evidence."))
     order("seed", commands.seed, "Write the configured shares of routes that the store has no flag for yet.")
     order("events", commands.events, "Tell of each change of a flag as it happens, until you press Ctrl-C.")
     audit = order("audit", commands.audit, "Show who changed which flag, when and why; the latest first.")
     mismatch_command.add(order("mismatches", mismatch_command.run, "Show, resolve or mute what the sides differ in."))
+    parity_command.add(order("parity", parity_command.run, "Show how alike the sides answer on a route, as a number."))
+    replay_command.add(command("replay", replay_command.run, "Ask both sides what a file holds, and compare."))
     order("webhooks", commands.webhooks, "Show what webhooks were told of trips and resets, and what they never took.")
-    audit.add_argument("route", nargs="?", metavar="ROUTE", help="only this route's")
+    audit.add_argument("route", type=arguments.text, nargs="?", metavar="ROUTE", help="only this route's")
     audit.add_argument("--count", type=arguments.count, default=20, help="how many at most (20)")
     return parser
 
@@ -109,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_what_to_show(status: argparse.ArgumentParser) -> None:
     what = status.add_mutually_exclusive_group()
     about = "only this route, with how soon its judge would notice a defect, and how often it errs"
-    what.add_argument("route", nargs="?", metavar="ROUTE", help=about)
+    what.add_argument("route", type=arguments.text, nargs="?", metavar="ROUTE", help=about)
     what.add_argument("--watch", action="store_true", help="draw it anew at each change, and each second")
 
 
@@ -127,7 +129,7 @@ def _add_force(force: argparse.ArgumentParser) -> None:
 
 
 def _add_way_up(ramp: argparse.ArgumentParser) -> None:
-    ramp.add_argument("route", metavar="ROUTE")
+    ramp.add_argument("route", type=arguments.text, metavar="ROUTE")
     ramp.add_argument(
         "shares", nargs="*", metavar="PERCENT", type=arguments.step, help="such as 1 5 25 50 100; without: the status"
     )
@@ -137,6 +139,8 @@ def _add_way_up(ramp: argparse.ArgumentParser) -> None:
     ramp.add_argument(
         "--min-requests", metavar="N", type=arguments.count, default=1000, help="of native's at each share (1000)"
     )
+    about = "mismatches that may be left, proved with 99 %% confidence before each step, such as 0.1%%; needs shadowing"
+    ramp.add_argument("--parity", metavar="PERCENT", type=arguments.step, help=about)
     ramp.add_argument("--dry-run", action="store_true", help="only show how soon a defect would be noticed at each")
     turns = ramp.add_mutually_exclusive_group()
     for turn, about in (
@@ -156,12 +160,12 @@ def _add_what_is_meant(order: argparse.ArgumentParser, which: str = "the flag") 
         type=arguments.generation,
         help=f"only if {which} is still of this generation, as `strangler status --json` told it",
     )
-    order.add_argument("--why", default="", help="the reason, for those who look at it later")
+    order.add_argument("--why", type=arguments.text, default="", help="the reason, for those who look at it later")
 
 
 def _add_what_to_roll_back(rollback: argparse.ArgumentParser) -> None:
     which = rollback.add_mutually_exclusive_group(required=True)
-    which.add_argument("route", nargs="?", metavar="ROUTE")
+    which.add_argument("route", type=arguments.text, nargs="?", metavar="ROUTE")
     which.add_argument("--all", action="store_true", help="every route")
     rollback.add_argument(
         "--local",
@@ -172,10 +176,10 @@ def _add_what_to_roll_back(rollback: argparse.ArgumentParser) -> None:
     rollback.add_argument(
         "--state",
         metavar="DIRECTORY",
-        type=Path,
+        type=arguments.directory,
         help="--local with this directory instead of admin.state: no file is read",
     )
-    rollback.add_argument("--why", default="", help="the reason, for those who look at it later")
+    rollback.add_argument("--why", type=arguments.text, default="", help="the reason, for those who look at it later")
 
 
 if __name__ == "__main__":

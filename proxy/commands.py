@@ -213,6 +213,8 @@ def _begin_ramp(options: argparse.Namespace, orders: Orders, path: str) -> int:
     if not options.json:
         terminal.line(told, show.prospects(told), as_json=False)
     order = {"shares": options.shares, "hold": options.hold, "minRequests": options.min_requests}
+    if options.parity is not None:
+        order["parity"] = options.parity
     begun = orders.ask("POST", path, {**order, **_meant(options)})
     return _say({**told, **begun}, show.ramp(begun), options)
 

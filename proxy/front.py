@@ -180,6 +180,7 @@ class Front(Pipelined):
         scope = self._scope(method, version, target, outgoing.headers(version))
         scope["strangler.request_id"], scope["strangler.client"] = outgoing.request_id, client
         scope["strangler.decided"], scope["strangler.words"] = decided, words
+        scope["strangler.marked"] = outgoing.marked
         scope["headers"] += ways.forwarding.passed_on(scope, words)
         invites = version != "1.0" and Request(method, b"", headers).awaits_invitation
         self._receiving = cycle = asgi_cycle(self, self, scope, invites=invites, keep_alive=keep_alive)

@@ -21,7 +21,7 @@ from proxy.metrics import Metrics
 EVERY = 10.0  # seconds between two looks
 LOOKS = 30  # over which a route's rate is taken
 LATE = 3  # minutes of which other workers may have more to say
-ANSWERED = ("matched", "ignored", "unconfirmed")  # comparisons; a mismatch may be that legacy refused
+ANSWERED = ("matched", "ignored", "noise", "unconfirmed")  # comparisons; a mismatch may be that legacy refused
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -81,6 +81,11 @@ def words(directory: Path, route: str | None, taken: Mapping[int, bool]) -> str:
     told = f"{kept}. {len(done)} of {len(taken)} processes here go by it ({', '.join(done) or 'none'})"
     if not hanging:
         return told
+    if route is not None:
+        return (
+            f"{told}. {', '.join(hanging)} said nothing of it: either it hangs, or it knows no route of that name "
+            "(`strangler routes` lists them). --all needs no name"
+        )
     return (
         f"{told}. {', '.join(hanging)} did not answer: what hangs decides nothing, and goes by the rollback as soon as "
         f"it runs again. If users wait for it: kill -9 {' '.join(hanging)}"

@@ -20,19 +20,26 @@ Told = Mapping[str, Any]
 USAGE = "usage: strangler mismatches [ROUTE | show ID | resolve ID | mute ID | export ID] [options]\n"
 ACTS = {"resolve": "resolved", "mute": "muted"}
 VERBS = frozenset({"show", "export", *ACTS})
-BELONGS = {"count": None, "all": None, "for_": "mute", "output": "export"}  # an option's verb; None: the list
+# An option's verb; None: the list.
+BELONGS = {"count": None, "all": None, "unconfirmed": None, "for_": "mute", "output": "export"}
+UNTURNED = frozenset({"open", "unconfirmed"})
 COUNT = 20
+NONE = "No mismatch is open. Those that are muted, resolved or unconfirmed: strangler mismatches --all"
 _HEAD = ("ID", "ROUTE", "FIELD", "KIND", "REQUESTS", "LAST", "STATE")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.usage = USAGE.removeprefix("usage: ").strip()
     parser.add_argument("words", nargs="*", metavar="ROUTE", help="only this route's; or what to do with the one of ID")
-    parser.add_argument("--all", action="store_true", default=None, help="those that are muted or resolved, too")
+    parser.add_argument("--all", action="store_true", default=None, help="those of every state")
+    about = "those that were seen, but could not be confirmed: what changes, and what fails now and then"
+    parser.add_argument("--unconfirmed", action="store_true", default=None, help=about)
     parser.add_argument("--count", type=arguments.count, help=f"how many at most ({COUNT})")
     about = f"mute it for so long, at most {LONGEST}d ({MUTED}d)"
     parser.add_argument("--for", dest="for_", metavar="TIME", type=_time, help=about)
-    parser.add_argument("--why", default="", help="why it is resolved or muted, for those who look at it later")
+    parser.add_argument(
+        "--why", type=arguments.text, default="", help="why it is resolved or muted, for those who look at it later"
+    )
     parser.add_argument(
         "--output", metavar="FILE", type=Path, help="write the exported test here; a directory: under its own name"
     )
@@ -74,9 +81,12 @@ def _meant(options: argparse.Namespace) -> tuple[str | None, str | None]:
 
 
 def _list(options: argparse.Namespace, orders: Orders, route: str | None) -> int:
-    asked = {"count": str(options.count or COUNT), "state": "all" if options.all else "open"}
+    if options.all and options.unconfirmed:
+        raise BadUsage("--all and --unconfirmed are two lists", USAGE)
+    state = "all" if options.all else "unconfirmed" if options.unconfirmed else "open"
+    asked = {"count": str(options.count or COUNT), "state": state}
     told = orders.ask("GET", "/mismatches", None, None, **asked, **({"route": route} if route else {}))
-    terminal.say(told, listed(told), as_json=options.json)
+    terminal.say(told, listed(told, state), as_json=options.json)
     return 0
 
 
@@ -97,9 +107,9 @@ def _export(options: argparse.Namespace, told: Told) -> int:
     return 0
 
 
-def listed(told: Told) -> str:
+def listed(told: Told, state: str = "open") -> str:
     if not told["mismatches"]:
-        return "No mismatch is open. Those that are muted or resolved: strangler mismatches --all"
+        return "Nothing is unconfirmed." if state == "unconfirmed" else NONE
     return columns([_HEAD, *map(_row, told["mismatches"])])
 
 
@@ -111,12 +121,12 @@ def _row(told: Told) -> tuple[str, ...]:
 def _state(told: Told) -> str:
     act = told["act"]
     if act is None:
-        return "open"
+        return str(told["state"])
     by = f"by {act['who']}, {moment(act['at'])}: {act['why']}"
     if told["reopened"] is not None:
-        return f"open again since {moment(told['reopened'])}; resolved {by}"
-    if told["state"] == "open":
-        return f"open; muted until {moment(act['until'])} {by}"
+        return f"{told['state']} again since {moment(told['reopened'])}; resolved {by}"
+    if told["state"] in UNTURNED:
+        return f"{told['state']}; muted until {moment(act['until'])} {by}"
     return f"muted until {moment(act['until'])} {by}" if told["state"] == "muted" else f"resolved {by}"
 
 

@@ -41,6 +41,8 @@ class Orders:
         self._patience = patience
         token = os.environ.get("STRANGLER_TOKEN") or _first_token(tokens)
         if token:
+            if not token.isascii():
+                raise OrderFailed("nothing changed: the token has characters that no token has (STRANGLER_TOKEN)")
             self._headers["authorization"] = f"Bearer {token}"
 
     def ask(

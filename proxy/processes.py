@@ -18,6 +18,7 @@ from proxy.contradictions import Values
 from proxy.faults import ConfigError, Fault
 from proxy.line import Line
 from proxy.logs import configure
+from proxy.memory import gather
 from proxy.native import import_app
 from proxy.post import Post
 from proxy.pulse import Pulse
@@ -96,6 +97,7 @@ def serve_native(name: str, sock: socket.socket, drain: float = DRAIN) -> None:
     app = import_app(name)
     configure()
     settle()
+    gather()
     reasons: list[str] = []
 
     async def told(scope: Scope, receive: Receive, send: Send) -> None:

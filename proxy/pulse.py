@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-LONGEST = 1 << 16
+LONGEST = 1 << 17
 
 
 class Pulse:
@@ -19,11 +19,11 @@ class Pulse:
     def beat(self) -> None:
         self._say(None)
 
-    def stalled(self, routes: Sequence[str]) -> None:
-        """The event loop stands still, and these are to blame."""
+    def stalled(self, routes: Mapping[str, float]) -> None:
+        """The event loop stands still, and these are to blame; each with of when its trip is at the earliest."""
         self._say(routes)
 
-    def _say(self, told: Sequence[str] | None) -> None:
+    def _say(self, told: Mapping[str, float] | None) -> None:
         with suppress(OSError):  # nobody listens, or not fast enough
             self._sock.send(json.dumps(told).encode())
 
@@ -36,9 +36,13 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return ends
 
 
-def felt(sock: socket.socket) -> Iterator[list[str] | None]:
-    """What has come since: None for a beat, or the routes that are to blame for a stall. EOFError: there is no more."""
+def felt(sock: socket.socket) -> Iterator[dict[str, float] | None]:
+    """What has come since: None for a beat, or the routes that are to blame for a stall. EOFError: there is no more.
+
+    While workers are replaced one by one the ends may be of two versions: an earlier one names the routes alone.
+    """
     with suppress(BlockingIOError, ConnectionResetError):
         while message := sock.recv(LONGEST):
-            yield json.loads(message)
+            told = json.loads(message)
+            yield dict.fromkeys(told, 0.0) if isinstance(told, list) else told
         raise EOFError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -12,10 +13,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from flags.decide import in_force
+from flags.flag import WHOLE
 from flags.loop import Loop
 from flags.outlook import outlook
 from flags.prospect import DEFECTS, Prospect, prospect
-from flags.ramp import Ramp, State
+from flags.ramp import MOST_STEPS, Ramp, State
 from flags.rollback import Rule
 from proxy.asked import Body, body_of, generation_of, why_of
 from proxy.load import Loads
@@ -31,10 +33,19 @@ Told = dict[str, Any]
 
 
 class Ramping:
-    """`rules`: by what each route is judged."""
+    """`rules`: by what each route is judged. `comparable` refuses a route of which no parity can be asked."""
 
-    def __init__(self, loop: Loop, ramps: Ramps, loads: Loads, rules: Mapping[str, Rule]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        ramps: Ramps,
+        loads: Loads,
+        rules: Mapping[str, Rule],
+        comparable: Callable[[str], None] = lambda route: None,
+    ) -> None:
         self._loop, self._ramps, self._loads, self._rules = loop, ramps, loads, rules
+        self._comparable = comparable
+        self._forecasts = ThreadPoolExecutor(1, "forecasts")  # what else waits for threads does not wait behind these
 
     def routes(self, shown: Callable[[Handler], Handler], ordered: Callable[[Handler], Handler]) -> Sequence[Route]:
         path = "/flags/{route:path}/ramp"
@@ -60,7 +71,8 @@ class Ramping:
         flag, rate, held = self._loop.get(route), self._loads.rate(route), self._loop.holdback(route)
         if not rate or not flag.native or flag.tripped:
             return None
-        found = await asyncio.to_thread(outlook, flag.native, held, rate, self._rules[route])
+        asked = flag.native, held, rate, self._rules[route]
+        found = await asyncio.get_running_loop().run_in_executor(self._forecasts, outlook, *asked)
         return {
             "rate": found.rate,
             "judge": found.judge.value,
@@ -77,25 +89,28 @@ class Ramping:
         self._loop.get(route)
         ramp = self._ramps.ramps.get(route)
         shares = _shares(said.split(",")) if said is not None else ramp.shares if ramp is not None else ()
+        prospects = asyncio.get_running_loop().run_in_executor(self._forecasts, self._prospects, route, shares)
         return JSONResponse(
             {
                 "route": route,
                 "ramp": self._told(route, ramp) if ramp is not None else None,
                 "rate": self._loads.rate(route),
-                "prospects": await asyncio.to_thread(self._prospects, route, shares),
+                "prospects": await prospects,
                 "capacity": self.capacity(),
             }
         )
 
     async def _begin(self, request: Request) -> Response:
-        order = await body_of(request, {"shares", "hold", "minRequests", "generation", "why"})
+        order = await body_of(request, {"shares", "hold", "minRequests", "parity", "generation", "why"})
         said = order.get("shares")
         if not isinstance(said, list):
             raise HTTPException(400, 'shares: a list such as ["1%", "5%", "25%"]')
-        way = _shares(said), _hold(order), _requests(order)
+        way, parity = (_shares(said), _hold(order), _requests(order)), _parity(order)
         route, meant = request.path_params["route"], (request.state.holder.name, why_of(order), generation_of(order))
+        if parity:
+            self._comparable(route)
         try:
-            ramp = await self._ramps.begin(route, *way, *meant)
+            ramp = await self._ramps.begin(route, *way, *meant, parity=parity)
         except ValueError as fault:
             raise HTTPException(400, f"shares: {fault}") from None
         return self._done(request, ramp)
@@ -120,6 +135,7 @@ class Ramping:
             "step": ramp.step + 1,
             "hold": ramp.hold,
             "minRequests": ramp.min_requests,
+            "parity": ramp.parity,
             "by": ramp.by,
             "at": ramp.at,
             "generation": ramp.generation,
@@ -141,6 +157,8 @@ def _prospect(found: Prospect, holdback: int) -> Told:
 
 
 def _shares(said: Sequence[object]) -> list[int]:
+    if len(said) > MOST_STEPS:
+        raise HTTPException(400, f"shares: a ramp has 1 to {MOST_STEPS} shares")
     try:
         return [parse_share(share) for share in said]
     except ValueError as fault:
@@ -152,6 +170,19 @@ def _hold(order: Body) -> float:
         return duration(order.get("hold", HOLD))
     except ValueError as fault:
         raise HTTPException(400, f"hold: {fault}") from None
+
+
+def _parity(order: Body) -> int:
+    """The mismatches that are allowed, in basis points; 0: nobody asks."""
+    if "parity" not in order:
+        return 0
+    try:
+        points = parse_share(order["parity"])
+    except ValueError as fault:
+        raise HTTPException(400, f"parity: {fault}") from None
+    if not 0 < points < WHOLE:
+        raise HTTPException(400, "parity: more than 0%, which nothing proves, and less than 100%, which says nothing")
+    return points
 
 
 def _requests(order: Body) -> int:

@@ -14,6 +14,7 @@ from flags.flag import Side
 from proxy.access import Record
 from proxy.exchange import Exchange
 from proxy.request import Request
+from proxy.resting import Resting
 from proxy.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class User(Protocol):
 class Observer(Protocol):
     def opened(self, route: str, decision: Decision, second: int) -> None: ...
 
-    def rests(self, route: str, decision: Decision, second: int, rests: bool) -> None: ...
+    def resting(self, route: str, decision: Decision, second: int) -> Resting: ...
 
     def closed(self, exchange: Exchange) -> None: ...
 

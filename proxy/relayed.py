@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
 
 from flags.flag import Side
 from proxy.answer import refusal_on_wire
@@ -80,6 +79,7 @@ class Relayed(Upload):
     # The user's connection
 
     def go_on(self) -> None:
+        self._rests().goes_on()
         if self._connection is not None:
             self._connection.go_on()
 
@@ -145,7 +145,7 @@ class Relayed(Upload):
         if self.complete and not self.response_complete:
             self._finish(keep=self.keep_alive)
         elif self._framed is not None and not self.complete:
-            self._rests().begins()
+            self._rests().gets(full=self._user.full)
 
     def fail(self, failure: StranglerError) -> None:
         self.answered()
@@ -160,8 +160,7 @@ class Relayed(Upload):
         resting = self._resting
         if resting is None:
             asked = self._asked
-            tell = partial(self._relay.observer.rests, asked.route, asked.decision, self._second)
-            resting = self._resting = Resting(tell)
+            resting = self._resting = self._relay.observer.resting(asked.route, asked.decision, self._second)
         return resting
 
     def _may_ask_again(self, broken: Broken) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import partial
+from math import inf
 from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,7 +28,8 @@ class Observer(Protocol):
 
     def opened(self, route: str, decision: Decision, second: int) -> None: ...
 
-    def rests(self, route: str, decision: Decision, second: int, rests: bool) -> None: ...
+    def resting(self, route: str, decision: Decision, second: int) -> Resting:
+        """Who hears whether it is the user who is waited for."""
 
     def closed(self, exchange: Exchange) -> None: ...
 
@@ -41,8 +42,8 @@ class _Unheard:
     def opened(self, route: str, decision: Decision, second: int) -> None:
         return
 
-    def rests(self, route: str, decision: Decision, second: int, rests: bool) -> None:
-        return
+    def resting(self, route: str, decision: Decision, second: int) -> Resting:
+        return Resting(lambda rests: None, inf)
 
     def closed(self, exchange: Exchange) -> None:
         return
@@ -71,15 +72,15 @@ class Router:
             scope.get("strangler.forces", ()),
         )
         scope["strangler.route"] = name
-        observer = self.observer
-        if "shadow" in scope.get("strangler.words", ()):
-            decision, observer = replace(decision, shadow=False), UNHEARD
+        observer = UNHEARD if "shadow" in scope.get("strangler.words", ()) else self.observer
+        if decision.shadow and scope.get("strangler.marked"):  # whoever has marked it compares it, our secret or not
+            decision = replace(decision, shadow=False)
         second, started = int(time.time()), time.perf_counter()
         observer.opened(name, decision, second)
 
         bounds = self.bounds
         recorder = Recorder(bounds.compare) if decision.shadow and scope["method"] in SAFE else None
-        resting = Resting(partial(observer.rests, name, decision, second)) if decision.primary is Side.LEGACY else None
+        resting = observer.resting(name, decision, second) if decision.primary is Side.LEGACY else None
         keep = bounds.keep if decision.primary is Side.NATIVE else bounds.compare if recorder else 0
         kept, answer = Kept(receive, keep, resting), Answer(send, recorder, resting)
         asked, failure, left = decision.primary, None, False

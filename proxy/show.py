@@ -29,6 +29,7 @@ def status(told: Mapping[str, Any]) -> str:
         )
     for share, routes in _held_back(told["routes"]).items():
         lines.append(f"{share}: {', '.join(routes)}.")
+    lines += [f"{each['route']}: {each['parity']['words']}." for each in told["routes"] if each.get("parity")]
     lines += [ramp(route) for route in told["routes"] if route.get("ramp")]
     if told["capacity"]["unproved"]:
         lines.append(f"{_capital(told['capacity']['words'])}. See the runbook before everything has to go back.")
@@ -109,7 +110,8 @@ def prospects(told: Mapping[str, Any]) -> str:
 
 def outlook(told: Mapping[str, Any]) -> str:
     """One route, and what may be expected of its judge."""
-    return f"{columns([_HEAD, _route(told)])}\n{expected(told)}"
+    parity = f"{_capital(told['parity']['words'])}.\n" if told.get("parity") else ""
+    return f"{columns([_HEAD, _route(told)])}\n{parity}{expected(told)}"
 
 
 def expected(told: Mapping[str, Any]) -> str:

@@ -102,7 +102,8 @@ class Supervised:
         self._pulse.beat()
 
     def stalled(self, stall: Stall) -> None:
-        self._pulse.stalled(stall.routes)
+        flags = self._loop.snapshot
+        self._pulse.stalled({route: flags[route].trip_time(0.0) for route in stall.routes if route in flags})
 
     async def leave(self) -> None:
         with suppress(TimeoutError):

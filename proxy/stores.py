@@ -12,6 +12,7 @@ import structlog
 from redis.asyncio import Redis
 
 from flags.flag import Flag, Trip
+from flags.judges import undoubted
 from flags.latched import Latched
 from flags.loop import Loop
 from flags.store import Store
@@ -19,18 +20,22 @@ from flags.store.client import connect
 from flags.store.memory import MemoryStore
 from flags.store.place import Place
 from flags.store.redis import RedisStore
+from proxy.compared import Compared
 from proxy.deliveries import Deliveries, MemoryDeliveries, RedisDeliveries
 from proxy.judged import rule_of, rules_of, slow_over
 from proxy.load import Loads
 from proxy.metrics import Metrics
 from proxy.mismatches import Mismatches
+from proxy.parities import Parities, digest_of
 from proxy.ramping import Ramping
 from proxy.ramps import Ramps
 from proxy.sections import Config
 from proxy.values import read_secret
 from proxy.webhooks import Hook, Webhook
+from shadow.eligibility import SAFE
 from shadow.excerpt import Shown
 from shadow.journal import Journal, MemoryJournal, RedisJournal
+from shadow.tallies import MemoryTallies, RedisTallies
 
 log = structlog.get_logger()
 REACHED_WITHIN = 1.0  # seconds; whoever calls bounds each call as a whole
@@ -51,13 +56,25 @@ def this_run() -> str:
 
 
 def ramping_of(
-    config: Config, store: Store, loop: Loop, metrics: Metrics, ready: Callable[[], bool]
+    config: Config, store: Store, loop: Loop, metrics: Metrics, ready: Callable[[], bool], compared: Compared
 ) -> tuple[Ramping, Ramps, Loads]:
     """Ramps, what they are carried on by, and what is known of the load that a rollback would bring. `ready`: whether
     native takes requests."""
-    ramps = Ramps(store, loop, followed=config.unleash.url is not None, ready=ready)
+    ramps = Ramps(store, loop, followed=config.unleash.url is not None, ready=ready, alike=compared.alike)
     loads = Loads(store, this_run(), metrics, [route.name for route in config.routes])
-    return Ramping(loop, ramps, loads, rules_of(config)), ramps, loads
+    return Ramping(loop, ramps, loads, rules_of(config), compared.check), ramps, loads
+
+
+def parities_of(config: Config, client: Redis | None, metrics: Metrics) -> Parities:
+    role = config.shadow.role
+    digests = {route.name: digest_of(route, role) for route in config.routes}
+    tallies = MemoryTallies() if client is None else RedisTallies(client, digests, this_run())
+    return Parities(tallies, metrics.parity, role, allowed=config.shadow.max_mismatches)
+
+
+def compared_of(config: Config, parities: Parities, loop: Loop, store: Store) -> Compared:
+    writes = [route.name for route in config.routes if route.route.method not in SAFE]
+    return Compared(parities, loop, store, writes)
 
 
 def mismatches_of(config: Config, journal: Journal, loop: Loop, store: Store) -> Mismatches:
@@ -91,6 +108,7 @@ def loop_of(
     store: Store,
     on_change: Callable[[str, Flag, Flag], None],
     on_trip: Callable[[str, Trip], None],
+    doubt: Callable[[str], str] = undoubted,
 ) -> Loop:
     """This worker's."""
     return Loop(
@@ -104,6 +122,7 @@ def loop_of(
         latched=Latched(config.admin.state) if config.admin.state else None,
         on_change=on_change,
         on_trip=on_trip,
+        doubt=doubt,
         followed=config.unleash.url is not None,
     )
 

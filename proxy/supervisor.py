@@ -212,8 +212,8 @@ class Supervisor:
         self._ended = kept(added([self._ended, child.counts]))
         self._tell()
 
-    def _stalled(self, routes: Iterable[str]) -> None:
-        self._trips |= {(route, time.time(), BLOCKED, "the watchdog") for route in routes}
+    def _stalled(self, routes: Mapping[str, float]) -> None:
+        self._trips |= {(route, max(time.time(), at), BLOCKED, "the watchdog") for route, at in routes.items()}
         self._tell()
 
     def _hear(self, child: Child, told: Mapping[str, Any]) -> None:

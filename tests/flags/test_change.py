@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from flags.change import Change, Reach
@@ -101,3 +103,12 @@ def test_what_the_disk_has_is_not_said_to_be_lost(reach: Reach) -> None:
     words = Change("messages.create", Flag(native=500), TRIPPED, reach, kept=True).words
     assert "this machine's disk has it, over a restart too" in words
     assert "lost" not in words
+
+
+@pytest.mark.parametrize("reach", Reach)
+def test_what_the_disk_did_not_take_is_said_wherever_it_holds(reach: Reach) -> None:
+    change = Change("messages.create", Flag(native=500), TRIPPED, reach)
+    asked, refused = change.words, replace(change, kept=False).words
+    assert f"{reach.value}; this machine's disk did not take it in time" in refused
+    assert "disk did not" not in asked
+    assert ("should this" in refused) == ("should this" in asked) == (reach is not Reach.FLEET)

@@ -150,5 +150,5 @@ def test_that_the_store_has_heard_of_a_rollback_does_not_bring_it_back_after_its
     latched, trip = Latched(tmp_path), Trip(START, "by hand")
     latched.keep({EVERY: trip})
     latched.lift(ROUTE, START - HOUR)
-    latched.keep({EVERY: trip}, told=True)
+    latched.keep({EVERY: trip}, [ROUTE, OTHER])
     assert latched.read([ROUTE, OTHER], told=True) == {OTHER: trip}

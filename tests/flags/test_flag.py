@@ -24,6 +24,11 @@ steps = st.none() | st.integers(0, GENERATIONS)
 flags = st.builds(Flag, shares, shares, trips, st.integers(0, GENERATIONS), sources, steps)
 
 
+@pytest.mark.parametrize(("now", "at"), [(8.0, 8.0), (5.0, 7.001)], ids=["a clock that is right", "set back"])
+def test_a_trip_is_no_older_than_the_flag_that_it_is_of(now: float, at: float) -> None:
+    assert Flag(generation=7_000).trip_time(now) == at
+
+
 def murmur3_32(data: bytes, seed: int = 0) -> int:
     """MurmurHash3_x86_32, from its published description and independently of the library in use."""
 

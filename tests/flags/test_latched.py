@@ -42,6 +42,16 @@ def test_every_route_is_rolled_back_whatever_it_is_called(latched: Latched) -> N
     )
 
 
+def test_once_the_store_has_heard_of_it_a_rollback_of_every_route_is_one_of_those_that_there_were(
+    latched: Latched,
+) -> None:
+    trip = Trip(12.5, "by hand")
+    latched.keep({EVERY: trip})
+    latched.keep({EVERY: trip}, ROUTES)
+    assert latched.read([*ROUTES, "one.that.comes.later"], told=True) == dict.fromkeys(ROUTES, trip)
+    assert latched.read([*ROUTES, "one.that.comes.later"], told=False) == {}
+
+
 def test_a_route_that_was_reset_is_held_neither_by_its_own_rollback_nor_by_that_of_all(latched: Latched) -> None:
     own, all_ = Trip(1.0, "its own"), Trip(2.0, "of all")
     latched.keep({"things.list": own, EVERY: all_})
@@ -122,3 +132,9 @@ def test_a_disk_that_takes_nothing_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         Latched(tmp_path / "file").keep({EVERY: Trip(1.0, "by hand")})
+
+
+def test_words_that_could_not_be_told_again_are_mended_as_they_are_read(latched: Latched) -> None:
+    latched.keep({"a": Trip(1.0, "St\udcf6rung", "Z\udcf6e")})
+    trip = latched.read(["a"], told=False)["a"]
+    assert (trip.reason, trip.who) == ("St?rung", "Z?e")

@@ -11,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
+from demo.service import free_port
 from flags.capacity import Load
 from flags.errors import StoreUnavailable
 from flags.flag import Flag, Side, encode
@@ -18,7 +19,7 @@ from flags.ramp import Ramp, State
 from flags.store import Store, ramps
 from flags.store.redis import BEAT, RedisStore
 from flags.window import Counts
-from tests.contract.redis_process import RedisProcess, free_port
+from tests.contract.redis_process import RedisProcess
 from tests.flags.workers import NOTE
 
 ROUTE = "messages.create"

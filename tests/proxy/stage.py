@@ -20,6 +20,8 @@ from proxy.server import Server, listen
 from tests.fidelity.wire import PATIENCE
 
 NOWHERE = "http://127.0.0.1:1"  # where nobody listens
+# What is given up here hangs: this machine may be busy. A test of giving up says how soon.
+PATIENT = {"legacy": {"connect": "30s", "wait": "30s"}, "native": {"connect": "30s", "wait": "30s", "budget": "30s"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,12 @@ class Stage:
 async def staged(*, ways: Mapping[str, Any] | None = None, **sections: Any) -> AsyncIterator[Stage]:
     """The whole composition with this configuration, but for the operators' port, and for what replaces its `ways`.
 
-    Nobody is held back, unless it says so.
+    Nobody is held back, and shadow work yields to nothing, unless it says so.
     """
-    config = Config.model_validate({"legacy": {"url": NOWHERE}, "log": {"access": False}, "holdback": 0, **sections})
+    given = {"legacy": {"url": NOWHERE}, "log": {"access": False}, "holdback": 0, **sections}
+    sides = {side: {**knobs, **given[side]} for side, knobs in PATIENT.items() if side in given}
+    shadow = {"yields": False, **given.get("shadow", {})}
+    config = Config.model_validate({**given, **sides, "shadow": shadow})
     strangler = Strangler(config)
     sock = listen(Address("127.0.0.1", 0), "listen")
     port: int = sock.getsockname()[1]

@@ -21,9 +21,11 @@ from flags.store import Store
 from flags.store.memory import MemoryStore
 from flags.store.redis import RedisStore
 from proxy.admin import Admin, Tokens
+from proxy.compared import Compared
 from proxy.load import Loads
 from proxy.metrics import Metrics
 from proxy.mismatches import Mismatches
+from proxy.parities import Parities
 from proxy.ramping import Ramping
 from proxy.ramps import Ramps
 from proxy.siblings import NoSiblings, Siblings, Silent
@@ -33,6 +35,7 @@ from proxy.webhooks import Webhook
 from shadow.compare import Difference, Kind
 from shadow.journal import Journal, MemoryJournal, RedisJournal
 from shadow.mismatch import Finding, Mismatch
+from shadow.tallies import MemoryTallies
 
 ROUTES = ["things.list", "things.show"]
 SEEDS = {"things.list": Flag(native=500, shadow=1_000), "things.show": Flag()}
@@ -49,6 +52,7 @@ class Port:
         ready: bool = True,
         siblings: Siblings | None = None,
         webhooks: Sequence[Webhook] = (),
+        tallies: MemoryTallies | None = None,
     ) -> None:
         self.store, self.stopping, self.now = store or MemoryStore(), asyncio.Event(), 100.0
         rule, metrics = Rule(30, 50, 0.05, 0.02), Metrics(ROUTES)
@@ -57,11 +61,14 @@ class Port:
         rules = {ROUTES[0]: {"ignore": ("data.at",)}}
         mismatches = Mismatches(journal or MemoryJournal(), self.loop, self.store, rules, now=lambda: self.now)
         asked = self.siblings, mismatches, Tokens(tokens), self.stopping, webhooks
-        self.ramps = Ramps(self.store, self.loop)
         loads = Loads(self.store, "worker", metrics, ROUTES)
-        ramping = Ramping(self.loop, self.ramps, loads, dict.fromkeys(ROUTES, rule))
         states = (lambda: ready), (lambda: False)
-        self.admin = Admin(self.loop, self.store, SEEDS, *asked, *states, ramping=ramping)
+        self.tallies = tallies or MemoryTallies()
+        self.parities = Parities(self.tallies, metrics.parity, now=lambda: self.now)
+        compared = Compared(self.parities, self.loop, self.store, ROUTES[1:], now=lambda: self.now)
+        self.ramps = Ramps(self.store, self.loop, alike=compared.alike)
+        ramping = Ramping(self.loop, self.ramps, loads, dict.fromkeys(ROUTES, rule), compared.check)
+        self.admin = Admin(self.loop, self.store, SEEDS, *asked, *states, ramping=ramping, compared=compared)
         transport = httpx.ASGITransport(self.admin.app)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9901")
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -127,22 +128,78 @@ def test_what_was_usual_is_known_while_legacy_is_hardly_asked(ledger: Ledger) ->
     assert ledger.counts(Side.NATIVE) == Counts(asked=2, excluded=2)
 
 
+def answered(ledger: Ledger, seconds: float, times: int = 100, **told: Any) -> None:
+    """By legacy, which users waited for so long."""
+    ledger.book(*[replace(SERVED, decision=LEGACY, asked_last=Side.LEGACY, waited=seconds, **told)] * times)
+
+
+def test_legacy_is_late_where_it_takes_longer_than_it_has_of_late(ledger: Ledger) -> None:
+    answered(ledger, 0.1)
+    assert ledger.books.lateness.turn() is None  # nobody knows yet what is usual
+    ledger.books.fade()
+    answered(ledger, 0.1)
+    assert ledger.books.lateness.turn() == 0.0
+    answered(ledger, 0.1, 50)
+    answered(ledger, 0.3, 50)
+    assert ledger.books.lateness.turn() == 0.5
+
+
+def test_what_is_usual_follows_slowly(ledger: Ledger) -> None:
+    answered(ledger, 0.1, 1_000)
+    ledger.books.fade()
+    minutes = 0
+    while True:
+        answered(ledger, 0.3, 1_000)
+        late = ledger.books.lateness.turn()
+        if not late:
+            break
+        assert late == 1.0
+        minutes += 1
+        ledger.books.fade()
+    assert 10 < minutes < 60  # then it is no longer news
+
+
+def test_users_whom_legacy_has_let_down_found_it_late_too_but_make_nothing_usual(ledger: Ledger) -> None:
+    answered(ledger, 0.1)
+    ledger.books.fade()
+    answered(ledger, 30.0, 50, failure="timeout", status=504)
+    answered(ledger, 5.0, 50, left=True, status=0)
+    assert ledger.books.lateness.turn() == 1.0
+    ledger.books.fade()
+    answered(ledger, 0.2)
+    assert ledger.books.lateness.turn() == 1.0
+
+
+def test_a_native_that_is_slow_makes_no_legacy_late(ledger: Ledger) -> None:
+    answered(ledger, 0.1)
+    ledger.books.fade()
+    ledger.book(*[replace(SERVED, waited=30.0)] * 200)
+    assert ledger.books.lateness.turn() is None
+
+
+def test_a_route_that_is_seldom_asked_has_nothing_that_is_usual(ledger: Ledger) -> None:
+    answered(ledger, 0.1, 99)
+    ledger.books.fade()
+    answered(ledger, 9.0, 99)
+    assert ledger.books.lateness.turn() is None
+
+
 def test_legacy_keeps_nobody_waiting_who_is_still_sending(ledger: Ledger) -> None:
     for _ in range(2):
         ledger.books.opened("read", LEGACY, 7)
-    ledger.books.rests("read", LEGACY, 7, rests=True)
+    resting = ledger.books.resting("read", LEGACY, 7)
+    resting.sends(True)
     sending = ledger.counts(Side.LEGACY)
     assert sending is not None
     assert (sending.open, sending.waiting) == (2, 1)
-    ledger.books.rests("read", LEGACY, 7, rests=False)
+    resting.sends(False)
     assert ledger.counts(Side.LEGACY) == Counts(asked=2, subjects=1)
 
 
-@pytest.mark.parametrize("decision", [NATIVE, replace(LEGACY, subject=None)], ids=["native's", "nobody's evidence"])
-def test_of_what_is_no_evidence_about_legacy_nobody_notes_that_it_rests(ledger: Ledger, decision: Decision) -> None:
-    ledger.books.opened("read", decision, 7)
+def test_of_what_is_nobodys_evidence_nobody_notes_that_it_rests(ledger: Ledger) -> None:
+    ledger.books.opened("read", LEGACY, 7)
     before = ledger.window.cells()
-    ledger.books.rests("read", decision, 7, rests=True)
+    ledger.books.resting("read", replace(LEGACY, subject=None), 7).sends(True)
     assert ledger.window.cells() == before
 
 

@@ -18,6 +18,7 @@ from flags.window import NONE, Counts
 from tests.fidelity.cases import TE, answer, length
 from tests.fidelity.origin import OK
 from tests.fidelity.wire import Close, Gone, Hear, Script, Signals, Tell, Until, Whole, connected
+from tests.proxy.slow import taking
 from tests.proxy.stage import Stage, eventually, staged
 from tests.proxy.ways import ROUTES, WAYS, before_legacy, booked, on
 
@@ -158,19 +159,34 @@ def waits(stage: Stage, *, waiting: int, resting: int) -> bool:
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_legacy_keeps_nobody_waiting_who_is_still_sending_or_is_being_answered(way: str) -> None:
-    signals = Signals()
-    script: Script = (Until(b"abc"), Whole(), Hear("asked"), HALF, Hear("told"), b"whole")
-    async with before_legacy(script, signals=signals, stage={"routes": JUDGED}) as (stage, _):
+async def test_legacy_keeps_nobody_waiting_who_is_still_sending_or_whose_answer_flows(way: str) -> None:
+    signals, slow_over = Signals(), 0.3
+    script: Script = (Until(b"abc"), Whole(), HALF, Hear("seen"), b"w", Hear("told"), b"hole")
+    routes = [{**route, "slow_over": f"{slow_over}s"} for route in JUDGED]
+    async with before_legacy(script, signals=signals, stage={"routes": routes}) as (stage, _):
         async with connected(stage.port) as user:
             await user.send(on(way, "POST /things", length(6), body=b"abc"))
             await eventually(lambda: waits(stage, waiting=0, resting=1))
             await user.send(b"def")
-            await eventually(lambda: waits(stage, waiting=1, resting=0))
-            signals["asked"].set()
+            await user.until(lambda: user.raw.endswith(b"half"))
+            asyncio.get_running_loop().call_later(1.2 * slow_over, signals["seen"].set)
+            await eventually(lambda: waits(stage, waiting=1, resting=0))  # this may be all that legacy will ever say
             await eventually(lambda: waits(stage, waiting=0, resting=1))
+            await eventually(lambda: waits(stage, waiting=1, resting=0))  # it has fallen silent
             signals["told"].set()
             await eventually(lambda: bool(booked(stage, "write")))
+        assert window(stage)["write", Side.LEGACY] == Counts(asked=1, ok=1, subjects=1)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_legacy_keeps_nobody_waiting_who_takes_no_more_of_his_answer(way: str) -> None:
+    large, routes = 64 << 20, [{**route, "slow_over": "1h"} for route in JUDGED]
+    script: Script = (Whole(), answer("200 OK", length(large), body=bytes(large)))
+    async with before_legacy(script, stage={"routes": routes}) as (stage, _), taking(stage) as user:
+        user.ask(on(way, "POST /things", length(0)))
+        await eventually(lambda: waits(stage, waiting=0, resting=1))
+        await user.take(large)
+        await eventually(lambda: bool(booked(stage, "write")))
         assert window(stage)["write", Side.LEGACY] == Counts(asked=1, ok=1, subjects=1)
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fidelity.origin import Origin, running_origin
+from tests.fidelity.wire import Script, Whole
 from tests.proxy.stage import Stage, eventually, settled, staged
 
 MARK = b"x-strangler-shadow"
+REFUSED: Script = (Whole(), b"HTTP/1.1 503 No\r\nX-Strangler-Shadow: refused\r\nContent-Length: 0\r\n\r\n")
 READ = {"name": "read", "match": "GET /x", "shadow": "100%"}
 
 
@@ -79,6 +82,16 @@ async def test_a_comparison_is_neither_compared_nor_counted_again_by_the_proxy_b
         assert chain.counted() == 0
 
 
+async def test_what_has_become_of_its_shadow_is_told_to_the_proxy_in_front_and_to_no_user(secret: Path) -> None:
+    async with chained("100%", secret, secret) as chain:
+        chain.legacy.begin(REFUSED)
+        response = await chain.first.user.get("/x")
+        assert MARK.decode() not in response.headers
+        labels = {"route": "read", "candidate": "legacy", "outcome": "unanswered"}
+        await eventually(lambda: chain.first.metric("comparisons_total", **labels) == 1)
+        assert MARK.decode() not in (await chain.second.user.get("/x")).headers
+
+
 async def test_users_requests_are_compared_and_counted_by_both(secret: Path) -> None:
     async with chained("0%", secret, secret) as chain:
         await chain.first.user.get("/x")
@@ -87,11 +100,25 @@ async def test_users_requests_are_compared_and_counted_by_both(secret: Path) -> 
         assert chain.counted() == 1
 
 
-async def test_without_a_shared_secret_a_comparison_is_a_request_like_any_other(secret: Path, another: Path) -> None:
+async def test_without_a_shared_secret_a_comparison_is_counted_but_not_compared_again(
+    secret: Path, another: Path
+) -> None:
     for secrets in ((secret, another), (secret, None), (None, secret), (None, None)):
         async with chained("100%", *secrets) as chain:
             await chain.first.user.get("/x")
             await compared(chain)
-            await eventually(lambda chain=chain: len(chain.native.received) == 1)  # type: ignore[misc]  # of this round
             assert [came.values(MARK) for came in chain.legacy.received] == [[]]
+            assert await settled(partial(lambda chain: len(chain.native.received), chain)) == 0
             assert chain.counted() == 1
+
+
+async def test_a_mark_from_outside_reaches_no_side_and_only_keeps_its_request_from_being_compared(secret: Path) -> None:
+    async with chained("0%", secret, secret) as chain:
+        for spelled in ("X-Strangler-Shadow", "x-strangler-shadow"):
+            assert (await chain.second.user.get("/x", headers={spelled: "forged"})).text == "ok"
+        assert [came.values(MARK) for came in chain.legacy.received] == [[], []]
+        assert await settled(lambda: len(chain.native.received)) == 0
+        assert chain.counted() == 2
+        assert (await chain.second.user.get("/x", headers={"X_Strangler_Shadow": "forged"})).text == "ok"
+        await eventually(lambda: len(chain.native.received) == 1)  # that is no mark
+        assert all(not any(b"trangler" in name for name, _ in came.headers) for came in chain.legacy.received)

@@ -22,7 +22,7 @@ from tests.e2e.proxies import ROOT, STRANGLER, Proxy, environment, running, stra
 
 COMMANDS = [
     *("serve", "check", "handlers", "routes", "status", "set", "shadow", "rollback", "reset", "seed", "mismatches"),
-    *("force", "audit", "events", "webhooks", "ramp"),
+    *("force", "audit", "events", "webhooks", "ramp", "parity", "replay"),
 ]
 ORDERS = [
     ["status"],
@@ -39,6 +39,7 @@ ORDERS = [
     ["webhooks"],
     ["ramp", "things.list"],
     ["ramp", "things.list", "--pause"],
+    ["parity", "things.list"],
 ]
 DONE, REFUSED, WRONG = 0, 1, 2
 SOUND = f"""
@@ -117,11 +118,15 @@ def test_every_command_has_help_with_its_options_and_the_exit_codes(command: str
         (["rollback", "things.list", "--all"], "not allowed with"),
         (["rollback", "--local"], "ROUTE --all"),
         (["rollback", "--all", "--state"], "expected one argument"),
+        (["rollback", "--all", "--state", ""], '"" is no directory here'),
+        (["rollback", "--all", "--state", "nowhere"], '"nowhere" is no directory here'),
         (["reset"], "ROUTE"),
         (["ramp"], "ROUTE"),
         (["ramp", "things.list", "101"], "outside 0–100 %"),
         (["ramp", "things.list", "5", "--hold", "10"], "has no unit"),
         (["ramp", "things.list", "5", "--min-requests", "0"], "not a number above 0"),
+        (["ramp", "things.list", "5", "--parity", "101"], "outside 0–100 %"),
+        (["parity"], "ROUTE"),
         (["ramp", "things.list", "--pause", "--resume"], "not allowed with"),
         (["status", "things.list", "--watch"], "not allowed with"),
         (["mismatches", "--count", "0"], "not a number above 0"),
@@ -448,6 +453,17 @@ def test_a_ramp_shows_what_it_brings_begins_and_is_turned(proxy: Proxy) -> None:
     told = proxy.order("ramp", "things.show", "1", "100", "--json").json
     assert (told["ramp"]["hold"], told["ramp"]["minRequests"], told["prospects"]) == (600.0, 1000, [])
     proxy.order("ramp", "things.show", "--abort")
+    told = proxy.order("ramp", "things.show", "1", "--parity", "0.1").out
+    assert "mismatches of 0.1 % at most: nothing has been compared, so shadow it" in told
+    proxy.order("ramp", "things.show", "--abort")
+
+
+def test_parity_is_told_and_counted_anew(proxy: Proxy) -> None:
+    assert proxy.order("parity", "things.show").out == "things.show: nothing has been compared.\n"
+    reset = proxy.order("parity", "things.show", "--reset", "--why", "release 12").out
+    assert reset == "things.show: comparisons are counted anew from now on.\n"
+    assert "its comparisons are counted anew, by" in proxy.order("audit", "things.show", "--count", "1").out
+    assert proxy.strangler("parity", "nowhere").code == REFUSED
     proxy.order("set", "things.show", "0%")
 
 

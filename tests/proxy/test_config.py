@@ -69,7 +69,7 @@ legacy: {url: http://rails:3000, connect: 500ms, queue: 0}
 native: {app: handlers.app:app, url: http://native:3100, budget: 2s, keep: 64KiB, fallbacks: 12.5%}
 subject: [header:X-User, address]
 trusted_proxies: [10.0.0.0/8, "2001:db8::/32", 192.0.2.7]
-shadow: {body: 1MiB}
+shadow: {body: 1MiB, role: "jwt:role"}
 rollback: {max_error_rate: 2.5%}
 routes:
   - {name: a, match: "GET   /a/{id}", share: 5%, shadow: 0.05%, group: g, ignore: [data.updatedAt, "data[*].id"],
@@ -87,7 +87,7 @@ routes:
     assert (config.native.keep, config.native.fallbacks) == (64 * 1024, 1_250)
     assert config.subject == (Source("header", "X-User"), Source("address"))
     assert config.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"), ip_network("192.0.2.7/32"))
-    assert config.shadow.body == 1024**2
+    assert (config.shadow.body, str(config.shadow.role)) == (1024**2, "jwt:role")
     assert config.rollback.max_error_rate == 0.025
     (route,) = config.routes
     assert (route.match, route.share, route.shadow, route.group) == ("GET /a/{id}", 500, 5, "g")
@@ -286,6 +286,8 @@ WRONG: list[tuple[str, object, str]] = [
     ("trusted_proxies[0]", "office", "is no network"),
     ("shadow.concurrency", 1.5, "must be a whole number"),
     ("shadow.body", "256KB", "use B, KiB, MiB or GiB"),
+    ("shadow.role", "address", "says nothing of a role"),
+    ("shadow.role", "role", "is no subject"),
     ("rollback.window", "10ms", "counted by the second"),
     ("rollback.max_error_rate", 0.05, "has no unit; write 0.05%"),
     ("rollback.max_excess", "101%", "outside 0–100 %"),
@@ -542,7 +544,9 @@ def related(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one) or {one, other} == {"admin.listen", "admin.tokens"}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60, deadline=None
+)
 @given(st.lists(st.sampled_from(WRONG), min_size=2, max_size=6, unique_by=lambda wrong: wrong[0]))
 def test_several_wrong_values_are_several_faults(file: Path, wrong: list[tuple[str, object, str]]) -> None:
     chosen: list[tuple[str, object, str]] = []
@@ -740,7 +744,7 @@ def test_a_variable_written_wrongly_is_a_fault(file: Path, text: str) -> None:
 @given(value=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
 @example(value="~")
 @example(value="null")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 def test_a_variable_is_never_read_as_yaml(file: Path, value: str) -> None:
     file.write_text("legacy: {url: http://rails}\nsubject: ['header:${NAME}']\nlisen: ${NAME}\n", "utf-8")
     with pytest.raises(ConfigError) as refused:
@@ -749,7 +753,7 @@ def test_a_variable_is_never_read_as_yaml(file: Path, value: str) -> None:
 
 
 @given(st.binary() | st.text().map(str.encode))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 def test_no_file_makes_it_raise_anything_else(file: Path, content: bytes) -> None:
     assert faults(file, content)
 

@@ -237,11 +237,11 @@ async def test_the_clock_stops_when_the_head_has_come() -> None:
     signals = Signals()
     script = (Whole(), answer("200 OK", b"Content-Length: 2"), Hear("late"), b"ok")
     async with connection_to(script, signals=signals) as (connection, _):
-        reply = ask(connection, first_byte=0.05)
+        reply = ask(connection, first_byte=0.3)
         connection.expect_answer()
         await reply.head()
         passed = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.06, passed.set)
+        asyncio.get_running_loop().call_later(0.35, passed.set)
         await passed.wait()
         signals["late"].set()
         assert await whole(reply) == b"ok"
@@ -336,7 +336,7 @@ async def test_an_answer_may_take_only_so_long_in_all() -> None:
     signals = Signals()
     drops = [step for number in range(100) for step in (Hear(str(number)), b"1\r\nx\r\n")]
     async with connection_to((Whole(), answer("200 OK", TE), *drops), signals=signals) as (connection, _):
-        reply, numbers = ask(connection, total=0.1), iter(range(100))
+        reply, numbers = ask(connection, total=0.3), iter(range(100))
 
         async def read_drops() -> None:
             for number in numbers:

@@ -8,7 +8,7 @@ import pytest
 from flags import flag as flags
 from flags.decide import Decision, Reason
 from flags.flag import WHOLE, Flag, Side
-from proxy.decider import Decider, unwatched
+from proxy.decider import Decider, never_yielding, unwatched
 from proxy.exchange import UNMATCHED
 from proxy.forcing import Force
 from proxy.headers import Header
@@ -25,9 +25,11 @@ def decider(
     ready: bool = True,
     chooses: Callable[[str, str, str], bool] = lambda *_: False,
     saw: Callable[[int, int, str], None] = unwatched,
+    pace: Callable[[], float] = never_yielding,
 ) -> Decider:
     subject = Subject([Source("header", "x-user")])
-    return Decider(TABLE, {"read": flag, "list": Flag()}.__getitem__, subject, lambda: ready, chooses, saw)
+    flags = {"read": flag, "list": Flag()}
+    return Decider(TABLE, flags.__getitem__, subject, lambda: ready, chooses, saw, pace=pace)
 
 
 def decide(flag: Flag, path: bytes = b"/things/1", *headers: Header, ready: bool = True) -> tuple[str, Decision]:
@@ -66,6 +68,19 @@ def test_a_part_of_the_requests_is_shadowed() -> None:
 def test_no_chance_is_taken_where_all_or_none_are_shadowed(shadow: int, shadowed: bool) -> None:
     ask = decider(Flag(shadow=shadow))
     assert {ask("GET", b"/things/1", [], CLIENT)[1].shadow for _ in range(100)} == {shadowed}
+
+
+@pytest.mark.parametrize(("shadow", "pace"), [(WHOLE, 0.25), (WHOLE // 2, 0.5), (WHOLE // 4, 1.0)])
+def test_of_what_is_to_be_shadowed_a_part_is_while_shadow_work_yields(shadow: int, pace: float) -> None:
+    ask = decider(Flag(shadow=shadow), pace=lambda: pace)
+    shadowed = Counter(ask("GET", b"/things/1", [], CLIENT)[1].shadow for _ in range(2000))
+    assert 350 < shadowed[True] < 650
+
+
+def test_who_demands_a_side_is_shadowed_no_more_than_others_while_shadow_work_yields() -> None:
+    ask, forces = decider(Flag(shadow=WHOLE), pace=lambda: 0.25), [Force(Side.NATIVE, frozenset(), 2**40, "anna")]
+    shadowed = Counter(ask("GET", b"/things/1", [], CLIENT, forces)[1].shadow for _ in range(2000))
+    assert 350 < shadowed[True] < 650
 
 
 def test_a_native_that_takes_no_requests_is_given_none() -> None:

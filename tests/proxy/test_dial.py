@@ -103,11 +103,11 @@ async def test_who_answered_while_our_own_loop_stood_still_is_not_late(authority
     pair = authority.sign("good-still", "DNS:localhost", "IP:127.0.0.1")
     async with tls_origin(pair, "localhost") as (origin, secured):
         address = secured if tls else at(origin)
-        dial = Dial("legacy", [address], connect=0.1, ca=authority.own.certificate)
+        dial = Dial("legacy", [address], connect=0.4, ca=authority.own.certificate)
         async with asyncio.TaskGroup() as tasks:
             calls = [tasks.create_task(called(dial)) for _ in range(20)]
             await asyncio.sleep(0)
-            stand_still(0.3)
+            stand_still(0.6)
         assert [call.result() for call in calls] == [[address]] * 20
         assert dial.up == {str(address): True}
 

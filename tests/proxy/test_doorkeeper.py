@@ -153,7 +153,7 @@ async def test_a_request_that_is_about_to_come_when_the_server_stops_is_served(p
 
 
 async def test_the_time_for_a_header_ends_with_the_header() -> None:
-    async with behind_a_balancer(HERE, patience=0.05) as entry, connected(entry.port) as user:
+    async with behind_a_balancer(HERE, patience=0.3) as entry, connected(entry.port) as user:
         await user.send(LINE)
         async with connected(entry.port) as other:  # whose time begins later
             await other.until(lambda: False)

@@ -166,7 +166,7 @@ async def test_one_who_takes_nothing_does_not_keep_its_place() -> None:
 
 async def test_what_another_worker_changes_is_told_and_nothing_is_missed_while_redis_hangs() -> None:
     with redis_process() as server:
-        mine, theirs = RedisStore(server.url(), limit=0.1), RedisStore(server.url())
+        mine, theirs = RedisStore(server.url(), limit=0.5), RedisStore(server.url())
         async with serving(Site(mine, beat=0.05)) as client, listening(client) as stream:
             other = Site(theirs)
             await other.change(native=100)

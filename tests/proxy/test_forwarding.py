@@ -169,6 +169,20 @@ def test_words_that_no_proxy_of_ours_has_signed_end_here(secret: Secret | None, 
     assert own(inner["headers"]) == []
 
 
+@pytest.mark.parametrize(
+    ("came", "marked"),
+    [
+        (asked_by_another_proxy(), True),
+        (scope((b"X-Strangler-Shadow", b"forged")), True),
+        (scope((b"x_strangler_shadow", b"forged")), False),
+        (scope((b"x-strangler-other", b"1")), False),
+        (scope(), False),
+    ],
+)
+def test_what_is_said_to_be_of_a_comparison_is_told_be_it_true_or_not(came: Scope, marked: bool) -> None:
+    assert Forwarding(Peers([]))(came)["strangler.marked"] is marked
+
+
 def test_an_underscore_slips_nothing_past_a_signature() -> None:
     inner = Forwarding(Peers([]), SECRET)(asked_by_another_proxy((b"x_strangler_shadow", b"forged")))
     assert (b"x_strangler_shadow", b"forged") not in inner["headers"]

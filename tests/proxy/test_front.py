@@ -439,7 +439,7 @@ async def test_who_is_refused_can_read_why_though_more_was_sent(stage: Stage) ->
 @pytest.fixture
 async def hasty(origin: Origin) -> AsyncIterator[Stage]:
     """A proxy that loses its patience with users at once."""
-    patience = Patience(idle=0.1, head=0.1, parting=0.1, linger=0.1, reader=0.1)
+    patience = Patience(idle=0.3, head=0.3, parting=0.3, linger=0.3, reader=0.3)
     async with staged(legacy={"url": f"http://127.0.0.1:{origin.port}"}, ways={"patience": patience}) as stage:
         yield stage
 
@@ -469,7 +469,7 @@ async def test_a_head_that_waits_for_its_turn_has_its_time_from_then_on(hasty: S
     origin.begin((Whole(), Hear("go"), *OK), OK, signals=signals)
     async with connected(hasty.port) as user:
         await user.send(ask("GET /x") + b"GET /y HTTP/1.1\r\n")
-        asyncio.get_running_loop().call_later(0.2, signals["go"].set)
+        asyncio.get_running_loop().call_later(0.5, signals["go"].set)
         await user.until(lambda: b"ok" in user.raw)
         await user.send(b"Host: example.test\r\n\r\n")
         await user.until(lambda: user.raw.count(b"ok") == 2)
@@ -506,7 +506,7 @@ async def narrowed(stage: Stage) -> Front:
 
 @pytest.mark.parametrize("size", [HIGH_WATER, 8 * HIGH_WATER])
 async def test_who_is_answered_early_has_time_to_read_the_answer(size: int, origin: Origin) -> None:
-    patience = Patience(linger=0.05, reader=0.5)
+    patience = Patience(linger=0.05, reader=1.0)
     origin.begin((Until(b"abc"), answer("413 Too Large", length(size), body=bytes(size)), Gone()))
     async with (
         staged(legacy={"url": f"http://127.0.0.1:{origin.port}"}, ways={"patience": patience}) as stage,

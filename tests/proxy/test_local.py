@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from flags.store.memory import MemoryStore
 from proxy.local import BY_HAND, TAKE, obeying, roll_back, words
 from proxy.presence import presence
 from tests.flags.workers import NOTE
+from tests.proxy.stage import eventually
+from tests.proxy.threads import all_threads_busy
 
 ROUTES = ["things.list", "things.show"]
 HALF = Flag(native=5_000)
@@ -76,6 +79,12 @@ async def test_a_process_that_hangs_is_named(tmp_path: Path) -> None:
     assert f"kill -9 {os.getpid()}" in words(tmp_path, None, told)
 
 
+def test_who_says_nothing_of_one_route_may_not_know_it_and_is_not_to_be_killed(tmp_path: Path) -> None:
+    told = words(tmp_path, "things.lst", {7: False})
+    assert "7 said nothing of it" in told
+    assert "kill" not in told
+
+
 async def test_where_no_proxy_runs_the_next_one_goes_by_it(tmp_path: Path) -> None:
     assert "No proxy runs here" in words(tmp_path, None, ordered(tmp_path))
     loop = await looping(tmp_path)
@@ -111,11 +120,12 @@ async def test_a_rollback_by_the_operators_port_is_kept_too(tmp_path: Path) -> N
 
 
 async def test_of_the_only_route_a_rollback_is_kept_as_its_own(tmp_path: Path) -> None:
-    for word, others in (("things.list", set[str]()), (EVERY, {"things.show"})):
+    for word in ("things.list", EVERY):
         directory = tmp_path / word
         loop = Loop(MemoryStore(), ROUTES[:1], RULE, "worker", latched=Latched(directory))
         await (loop.rollback_all("x") if word == EVERY else loop.rollback("things.list", "x"))
-        assert set(Latched(directory).read(ROUTES, told=True)) == {"things.list", *others}
+        assert set(Latched(directory).read(ROUTES, told=True)) == {"things.list"}
+        assert [path.name for path in directory.glob("*.trip")] == [f"{word}.trip"]
 
 
 class Away(MemoryStore):
@@ -207,8 +217,41 @@ async def test_a_disk_that_takes_nothing_keeps_no_rollback_from_holding(tmp_path
     (tmp_path / "file").write_text("")
     loop = await looping(tmp_path / "file")
     change = await loop.rollback("things.list", "what was seen")
-    assert not change.kept
+    assert change.kept is False
+    assert "on every worker; this machine's disk did not take it in time" in change.words
     assert tripped(loop) == {"things.list"}
+
+
+async def test_a_rollback_is_written_whatever_else_waits_for_threads(tmp_path: Path) -> None:
+    loop = await looping(tmp_path)
+    with all_threads_busy():
+        assert (await loop.rollback("things.list", "what was seen")).kept
+
+
+class Hanging(Latched):
+    """Keeps nothing before it is let go on."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.hangs = threading.Event()
+
+    def keep(self, trips: Mapping[str, Trip], known: Iterable[str] | None = None) -> float:
+        self.hangs.wait()
+        return super().keep(trips, known)
+
+
+async def test_a_reset_while_the_disk_hangs_is_its_last_word(tmp_path: Path) -> None:
+    disk = Hanging(tmp_path)
+    loop = Loop(MemoryStore(), ROUTES, RULE, "worker", latched=disk)
+    await loop.refresh()
+    try:
+        assert (await loop.rollback("things.list", "what was seen")).kept is False
+        await loop.reset("things.list")
+    finally:
+        disk.hangs.set()
+    await eventually(lambda: bool(list(tmp_path.glob("*.trip"))))
+    await eventually(lambda: not Latched(tmp_path).read(ROUTES, told=False))
+    assert Latched(tmp_path).read(ROUTES, told=True) == {}
 
 
 async def test_a_store_restored_from_before_the_rollback_does_not_bring_native_back(tmp_path: Path) -> None:
@@ -227,7 +270,7 @@ async def test_without_a_directory_nothing_is_obeyed_and_no_signal_taken() -> No
     with obeying(None, loop):
         assert signal.getsignal(TAKE) == before
     assert loop.take_latched() == 0.0
-    assert (await loop.rollback("things.list", "x")).kept is False
+    assert (await loop.rollback("things.list", "x")).kept is None
 
 
 @pytest.mark.parametrize(

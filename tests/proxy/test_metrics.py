@@ -18,6 +18,7 @@ from proxy.exchange import UNMATCHED, Exchange
 from proxy.fallback import REASONS
 from proxy.metrics import COMPARED, DROPS, FAILURES, STATUSES, Metrics
 from proxy.pool import Limits, Pool
+from shadow.yielding import Cause, Pace
 from tests.proxy.process import PROCESS, without_process
 
 SERVED = Exchange("read", Decision(Side.NATIVE, False, Reason.SHARE), 1, 0.5, 200, Side.NATIVE)
@@ -144,6 +145,22 @@ def test_what_the_process_uses_is_told_too(told: Callable[[Metrics], bytes], met
     assert found["process_open_fds"] == len(os.listdir("/proc/self/fd"))
     assert found["process_max_fds"] == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     assert found["process_virtual_memory_bytes"] > found["process_resident_memory_bytes"] > 0
+
+
+def test_why_shadow_work_yields_is_told_of_every_cause_there_is(metrics: Metrics) -> None:
+    def told() -> dict[str, float]:
+        return {
+            dict(labels)["cause"]: value
+            for (name, labels), value in series(metrics).items()
+            if name == "strangler_shadow_yielding"
+        }
+
+    quiet = {cause.value: 0.0 for cause in Cause}
+    assert told() == quiet
+    metrics.paced(Pace(0.5, frozenset({Cause.LEGACY_SLOW})))
+    assert told() == {**quiet, "legacy_slow": 1.0}
+    metrics.paced(Pace(0.55))
+    assert told() == quiet
 
 
 def test_flags_pools_and_states_are_read_at_each_scrape(metrics: Metrics) -> None:

@@ -58,6 +58,7 @@ def typed(told: Mapping[str, Any], *words: str) -> tuple[int, Answering]:
         ([], {"count": "20", "state": "open"}),
         (["things.show", "--count", "5"], {"count": "5", "state": "open", "route": "things.show"}),
         (["show", "--all"], {"count": "20", "state": "all", "route": "show"}),
+        (["things.show", "--unconfirmed"], {"count": "20", "state": "unconfirmed", "route": "things.show"}),
     ],
 )
 def test_the_list_asks_for_what_is_open_unless_all_are_wanted(words: list[str], query: dict[str, str]) -> None:
@@ -103,6 +104,7 @@ def test_each_is_one_line_of_the_list() -> None:
     assert line == "0123456789ab  things.show  data[*].name  value   37        2023-11-14 22:14:20 UTC  open"
     assert "(whole)       status" in whole
     assert "No mismatch is open" in listed({"mismatches": []})
+    assert listed({"mismatches": []}, "unconfirmed") == "Nothing is unconfirmed."
 
 
 @pytest.mark.parametrize(
@@ -118,6 +120,11 @@ def test_each_is_one_line_of_the_list() -> None:
             "muted until 2023-11-14 22:16:40 UTC by Ben, 2023-11-14 22:15:00 UTC: known",
         ),
         ({"act": BY_BEN}, "open; muted until 2023-11-14 22:16:40 UTC by Ben, 2023-11-14 22:15:00 UTC: known"),
+        ({"state": "unconfirmed"}, "unconfirmed"),
+        (
+            {"state": "unconfirmed", "act": BY_ANNA, "reopened": 1_700_000_160.0},
+            "unconfirmed again since 2023-11-14 22:16:00 UTC; resolved by Anna, 2023-11-14 22:15:00 UTC: deployed",
+        ),
     ],
 )
 def test_what_was_made_of_it_is_said_with_by_whom_and_why(more: dict[str, Any], words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,23 @@ async def test_the_open_ones_are_listed_the_one_seen_last_first(port: Port, jour
     assert await listed(port) == [(LIST, "status"), (SHOW, "value"), (LIST, "value")]
     assert await listed(port, f"?route={LIST}&count={10 * MOST}") == [(LIST, "status"), (LIST, "value")]
     assert await listed(port, "?count=1") == [(LIST, "status")]
+
+
+async def test_what_could_not_be_confirmed_is_listed_apart_and_can_be_shown_and_resolved(
+    port: Port, journal: Journal
+) -> None:
+    await journal.record(replace(finding(LIST, 1), confirmed=False))
+    await journal.record(finding(SHOW, 2))
+    assert await listed(port) == [(SHOW, "value")]
+    assert await listed(port, "?state=unconfirmed") == [(LIST, "value")]
+    assert await listed(port, "?state=all") == [(SHOW, "value"), (LIST, "value")]
+    path = f"/mismatches/{identity(LIST, 'data.name', 'value', confirmed=False)}"
+    status, told = await port.ask("GET", path)
+    assert (status, told["state"], told["samples"][0]["target"]) == (200, "unconfirmed", "/1")
+    await port.ask("PATCH", path, json={"state": "resolved"})
+    assert await listed(port, "?state=unconfirmed") == []
+    await journal.record(replace(finding(LIST, 3), confirmed=False))
+    assert await listed(port, "?state=unconfirmed") == [(LIST, "value")]
 
 
 async def test_one_is_shown_with_its_requests_and_what_may_be_known_of_both_answers(
@@ -160,7 +178,7 @@ async def test_what_is_not_kept_is_404_and_a_state_that_is_none_400(port: Port) 
         status, told = await port.ask(method, path, json={"state": "resolved"} if method == "PATCH" else None)
         assert status == 404, path
     status, told = await port.ask("GET", "/mismatches?state=new")
-    assert (status, "state: one of open, muted, resolved, all" in told["error"]) == (400, True)
+    assert (status, "state: one of open, unconfirmed, muted, resolved, all" in told["error"]) == (400, True)
     assert (await port.ask("GET", "/audit"))[1] == {"audit": []}
 
 

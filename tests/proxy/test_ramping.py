@@ -19,6 +19,7 @@ from proxy.ramping import Ramping
 from proxy.ramps import Ramps
 from proxy.refusals import answered
 from tests.proxy.test_admin import ROUTES, Port
+from tests.proxy.threads import all_threads_busy
 
 ROUTE = ROUTES[0]
 PATH = f"/flags/{ROUTE}/ramp"
@@ -93,6 +94,7 @@ async def test_an_order_says_why_and_for_which_it_is_meant_and_the_audit_tells_o
         ({"generation": "5"}, "generation: the whole number"),
         ({"shares": "1%"}, "shares: a list"),
         ({"shares": []}, "a ramp has 1 to 100 shares"),
+        ({"shares": ["1%"] * 101}, "shares: a ramp has 1 to 100 shares"),
         ({"shares": ["0%"]}, "above 0 %"),
         ({"shares": ["1"]}, 'shares: "1" has no unit'),
         ({"shares": [1]}, "shares: "),
@@ -143,6 +145,8 @@ async def test_a_route_without_one_and_without_traffic_has_nothing_to_tell(port:
     assert (status, told["ramp"], told["rate"], told["prospects"]) == (200, None, None, [])
     status, told = await port.ask("GET", PATH, params={"shares": "1%,5"})
     assert (status, 'shares: "5" has no unit' in told["error"]) == (400, True)
+    status, told = await port.ask("GET", PATH, params={"shares": ",".join(["1%"] * 101)})
+    assert (status, told["error"]) == (400, "shares: a ramp has 1 to 100 shares")
 
 
 async def test_before_the_move_it_is_told_how_soon_a_defect_would_be_noticed_at_each_share() -> None:
@@ -156,7 +160,8 @@ async def test_before_the_move_it_is_told_how_soon_a_defect_would_be_noticed_at_
     ramping = Ramping(loop, Ramps(store, loop), loads, dict.fromkeys(ROUTES, rule))
     transport = httpx.ASGITransport(Starlette(routes=ramping.routes(answered, answered)))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        told = (await client.get(PATH, params={"shares": "25%,100%"})).json()
+        with all_threads_busy():
+            told = (await client.get(PATH, params={"shares": "25%,100%"})).json()
     assert told["rate"] == pytest.approx(20.0)
     quarter, whole = told["prospects"]
     assert (quarter["share"], quarter["inForce"], whole["share"], whole["inForce"]) == (2_500, 2_500, WHOLE, 9_800)

@@ -275,7 +275,7 @@ async def test_who_takes_nothing_of_an_answer_for_too_long_is_given_up(way: str,
 @both_ways
 async def test_who_takes_little_but_takes_it_is_not_given_up(way: str) -> None:
     raw = answer("200 OK", length(BIG), body=bytes(BIG))
-    ways = {"patience": Patience(reader=0.4)}
+    ways = {"patience": Patience(reader=0.7)}
     async with before_legacy((Whole(), raw), stage={"ways": ways}) as (stage, _), taking(stage) as user:
         user.ask(on(way, "GET /things/1"))
         await user.take(BIG, pauses=8)

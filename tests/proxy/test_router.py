@@ -70,6 +70,11 @@ async def test_without_a_native_side_everything_goes_to_legacy() -> None:
         assert booked(stage, "read", "legacy") == {"ok": 1}
 
 
+def hurried(native: str) -> dict[str, str]:
+    """What a native that hangs is given up by. Any other may take its time, on a busy machine."""
+    return {"budget": "100ms"} if native == "hangs" else {}
+
+
 FAILURES = [("fails", "5xx"), ("discards", "5xx"), ("raises", "exception"), ("hangs", "timeout"), ("ends", "broken")]
 
 
@@ -77,7 +82,7 @@ FAILURES = [("fails", "5xx"), ("discards", "5xx"), ("raises", "exception"), ("ha
 async def test_a_safe_request_that_native_fails_is_answered_by_legacy_and_counted_against_native(
     native: str, kind: str
 ) -> None:
-    async with with_native(native, budget="100ms") as (stage, origin):
+    async with with_native(native, **hurried(native)) as (stage, origin):
         response = await stage.user.get("/things/1")
         assert (response.status_code, response.text) == (200, "legacy")
         assert len(origin.received) == 1
@@ -98,7 +103,7 @@ async def test_a_safe_request_that_native_fails_is_answered_by_legacy_and_counte
     ],
 )
 async def test_a_write_that_native_fails_is_not_asked_again(native: str, status: int, body: str) -> None:
-    async with with_native(native, budget="100ms") as (stage, origin):
+    async with with_native(native, **hurried(native)) as (stage, origin):
         response = await stage.user.post("/things", content=b"abc")
         assert (response.status_code, response.text[: len(body)]) == (status, body)
         assert origin.received == []
@@ -168,7 +173,7 @@ async def test_when_both_sides_fail_the_user_hears_of_legacy_and_native_is_blame
 
 
 async def test_legacy_s_users_do_not_notice_that_native_hangs() -> None:
-    async with with_native("hangs", budget="1s") as (stage, _), asyncio.TaskGroup() as tasks:
+    async with with_native("hangs", budget="3s") as (stage, _), asyncio.TaskGroup() as tasks:
         hanging = [tasks.create_task(stage.user.get(f"/things/{number}")) for number in range(20)]
         await eventually(lambda: len(stage.server.server_state.tasks) == len(hanging))
         for _ in range(20):
@@ -211,10 +216,10 @@ async def test_a_safe_request_is_compared_with_its_body_or_not_at_all() -> None:
 
 async def test_the_budget_does_not_run_while_native_waits_for_the_user() -> None:
     head = ask("POST /things", b"Content-Length: 6")
-    async with with_native("answers", budget="50ms") as (stage, _), connected(stage.port) as user:
+    async with with_native("answers", budget="300ms") as (stage, _), connected(stage.port) as user:
         await user.send(head + b"abc")
         passed = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.15, passed.set)
+        asyncio.get_running_loop().call_later(0.4, passed.set)
         await passed.wait()
         await user.send(b"def")
         await user.until(lambda: b"POST /things abcdef" in user.raw)
@@ -327,7 +332,7 @@ async def with_remote(*native: Script, share: str = "100%", **more: Any) -> Asyn
     ids=["closes", "hangs", "answers 503"],
 )
 async def test_a_remote_native_that_fails_a_safe_request_is_stood_in_for(script: Script, kind: str) -> None:
-    async with with_remote(script, budget="100ms") as (stage, legacy, _):
+    async with with_remote(script, **hurried("hangs" if kind == "timeout" else "")) as (stage, legacy, _):
         assert (await stage.user.get("/things/1")).text == "legacy"
         assert len(legacy.received) == 1
         assert stage.metric("failures_total", route="read", side="native", kind=kind) == 1

@@ -85,6 +85,14 @@ def test_a_ramp_that_is_under_way_and_a_way_back_that_is_not_proved_stand_below_
     assert back == f"L{words[1:]}. See the runbook before everything has to go back."
 
 
+def test_what_comparisons_prove_stands_below_the_routes_and_beside_the_one_that_is_asked_about() -> None:
+    words = "mismatches ≤ 0.12 % (99 %): 3 of 8 120 compared"
+    *_, parity = lines(route("a", parity={"words": words}), route("b", parity=None))
+    assert parity == f"a: {words}."
+    _, _, parity, _ = show.outlook(route(inForce=0, outlook=None, parity={"words": words})).splitlines()
+    assert parity == f"M{words[1:]}."
+
+
 def asked(**told: Any) -> dict[str, Any]:
     noticed = [
         {"defect": 0.01, "seconds": None, "failed": None},

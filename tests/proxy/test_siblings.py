@@ -170,8 +170,21 @@ async def test_its_supervisor_feels_its_pulse_and_what_blocks_it_though_the_line
     worker.siblings.beat()
     for routes in ((), ("things.list", "things.show")):
         await asyncio.to_thread(worker.siblings.stalled, Stall(routes, "a stack"))
-    assert list(felt(worker.wrist)) == [None, [], ["things.list", "things.show"]]
+    assert list(felt(worker.wrist)) == [None, {}, {"things.list": 0.001, "things.show": 0.001}]
     assert list(felt(worker.wrist)) == []
+
+
+async def test_what_blocks_it_is_no_older_than_the_flag_though_the_clock_was_set_back(worker: Worker) -> None:
+    worker.loop.adopt({"things.list": Trip(9.0, "by hand")})
+    flag = worker.loop.get("things.list")
+    await asyncio.to_thread(worker.siblings.stalled, Stall(("things.list", "gone"), "a stack"))
+    (told,) = felt(worker.wrist)
+    assert told == {"things.list": flag.trip_time(0.0)}
+
+
+async def test_a_worker_of_an_earlier_version_names_the_routes_that_block_it_alone(worker: Worker) -> None:
+    worker.pulse.send(b'["things.list"]')
+    assert list(felt(worker.wrist)) == [{"things.list": 0.0}]
 
 
 async def test_a_pulse_that_nobody_feels_keeps_nobody(worker: Worker) -> None:

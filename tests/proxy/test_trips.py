@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from demo.stack import start_redis
 from proxy.app import Strangler
+from proxy.local import roll_back
 from tests.proxy.test_app import EMBEDDED, configured
 
 KEY = "cache:epoch:native"
@@ -45,3 +46,21 @@ async def test_a_redis_that_is_away_is_told_of_the_trip_when_it_is_back(tmp_path
                 await eventually(lambda: any("could not be told" in record["event"] for record in logs))
             server.service.resume()
             await eventually(lambda: int(redis.get(KEY) or 0) >= 1)
+
+
+async def test_a_rollback_that_this_machine_s_disk_holds_is_told_at_the_start_too(tmp_path: Path) -> None:
+    server = start_redis(tmp_path)
+    trips = f"trips: {{redis: '{server.url()}', key: '{KEY}'}}\nadmin: {{listen: 127.0.0.1:0, state: {tmp_path}/state}}"
+    with server.service, Redis.from_url(server.url(), decode_responses=True) as redis:
+        roll_back(tmp_path / "state", None, "a test")
+        async with Strangler(configured(tmp_path, EMBEDDED, trips)).running():
+            await eventually(lambda: redis.get(KEY) == "1")
+
+
+async def test_a_rollback_by_a_signal_is_told(tmp_path: Path) -> None:
+    server = start_redis(tmp_path)
+    trips = f"trips: {{redis: '{server.url()}', key: '{KEY}'}}\nadmin: {{listen: 127.0.0.1:0, state: {tmp_path}/state}}"
+    with server.service, Redis.from_url(server.url(), decode_responses=True) as redis:
+        async with Strangler(configured(tmp_path, EMBEDDED, trips)).running():
+            await asyncio.to_thread(roll_back, tmp_path / "state", "things.list", "a test")
+            await eventually(lambda: redis.get(KEY) == "1")

@@ -284,7 +284,7 @@ async def test_a_sender_that_was_thought_dead_leaves_it_to_the_other() -> None:
 async def test_a_webhook_is_served_over_an_absence_of_redis() -> None:
     async with listening() as listener:
         with redis_process() as server:
-            store = RedisStore(server.url(), limit=0.1)
+            store = RedisStore(server.url(), limit=5.0)
             async with Redis.from_url(server.url(), socket_timeout=None) as client, asyncio.timeout(30):
                 flow = Flow(store, RedisDeliveries(client), listener.url)
                 await flow.look()
