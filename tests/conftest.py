@@ -1,12 +1,14 @@
-"""Real services, started when a test first asks for one and shared by all tests that ask."""
+"""Real services, started when a test first asks for one and shared by all tests that ask; and how hypothesis runs."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from demo.service import Service, ServiceError
 from demo.stack import (
@@ -20,6 +22,12 @@ from demo.stack import (
     start_sidekiq,
 )
 from demo.unleash import node_and_npm, start_unleash
+
+# How long an example takes says something about the machine, and nothing about what is tested. In CI the examples are
+# the same each time, so that red means the change; whoever runs the tests at home, or the soaks, meets new ones.
+for name, same in (("home", False), ("ci", True)):
+    settings.register_profile(name, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=same)
+settings.load_profile("ci" if os.environ.get("CI") else "home")
 
 
 @pytest.fixture(scope="session")

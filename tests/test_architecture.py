@@ -26,6 +26,12 @@ OWNERS = {
 }
 
 
+NETWORKS = {
+    *["aiohttp", "aiosmtplib", "ftplib", "http.client", "httpx", "requests", "smtplib", "socket", "subprocess"],
+    *["urllib.request", "urllib3", "websockets"],
+}
+
+
 def _name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -67,6 +73,16 @@ def test_modules_and_functions_stay_short_enough_to_read(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_every_module_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), f"{_name(path)} has no docstring"
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parent.name == "handlers"], ids=_name)
+def test_a_handler_reaches_outside_by_what_it_is_given_alone(path: Path) -> None:
+    """A shadow is given what lets it do nothing but read."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    named = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
+    named |= {node.module or "" for node in imports if isinstance(node, ast.ImportFrom)}
+    assert not named & NETWORKS, f"{_name(path)} has a way outside of its own: let `resources` hold it"
 
 
 def test_the_router_fits_on_a_few_screens() -> None:

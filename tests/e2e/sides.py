@@ -48,7 +48,7 @@ async def deployable(scope: Scope, receive: Receive, send: Send) -> None:
 async def dawdling(scope: Scope, receive: Receive, send: Send) -> None:
     """Native that takes its time."""
     if scope["type"] == "http":
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
     await native(scope, receive, send)
 
 

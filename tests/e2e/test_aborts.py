@@ -323,7 +323,7 @@ def uncollected() -> Iterator[None]:
         gc.enable()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_users_who_leave_are_forgotten() -> None:
     uvloop.run(leaving(5_000))
 

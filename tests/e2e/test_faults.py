@@ -89,7 +89,7 @@ def test_an_operator_can_roll_back_while_redis_is_away(tmp_path: Path, origin: s
 
 def test_a_legacy_that_hangs_or_is_gone_is_told_of_and_found_again_when_it_is_back(tmp_path: Path) -> None:
     with start_side("legacy", tmp_path) as legacy:
-        settings = {"legacy": {"url": legacy.url, "first_byte": "100ms"}, "routes": ROUTES}
+        settings = {"legacy": {"url": legacy.url, "first_byte": "2s"}, "routes": ROUTES}
         with running(tmp_path, settings) as proxy:
             assert side(proxy) == "legacy"
             legacy.pause()
@@ -112,7 +112,7 @@ def problem(proxy: Proxy) -> tuple[int, str]:
 
 @pytest.mark.parametrize("native", ["failing", "hanging"])
 def test_a_native_that_fails_fails_no_reader(native: str, tmp_path: Path, origin: str) -> None:
-    settings = config(origin, native=native, budget="50ms")
+    settings = config(origin, native=native, budget="50ms" if native == "hanging" else "30s")
     with running(tmp_path, settings) as proxy:
         until(proxy, lambda: proxy.metric("strangler_native_ready") == 1)
         proxy.order("set", "things.list", "100%")

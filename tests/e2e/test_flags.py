@@ -190,14 +190,14 @@ def test_users_whom_native_fails_prove_it_and_one_of_them_does_not(
     ("native", "reason"),
     [
         ("refusing", r"native answered 401 to \d+ of \d+ subjects, legacy to \d+ of \d+; e-value .* \(rule D: 401\)"),
-        ("dawdling", r"native was slower than 50 ms for \d+ of \d+ subjects, legacy for \d+ of .* \(rule C\)"),
+        ("dawdling", r"native was slower than 150 ms for \d+ of \d+ subjects, legacy for \d+ of .* \(rule C\)"),
     ],
 )
 def test_users_whom_native_refuses_or_keeps_waiting_prove_it_too(
     native: str, reason: str, tmp_path: Path, origin: str, flags_redis: str
 ) -> None:
     settings = config(origin, flags_redis, {"app": f"tests.e2e.sides:{native}"})
-    with running(tmp_path, settings | {"rollback": {"slow_over": "50ms"}}) as proxy:
+    with running(tmp_path, settings | {"rollback": {"slow_over": "150ms"}}) as proxy:
         until(proxy, lambda: proxy.metric("strangler_native_ready") == 1)
         proxy.order("set", "things.list", "25%")
 

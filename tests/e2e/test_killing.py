@@ -83,7 +83,7 @@ def many_deaths(site: Site, team: Team) -> None:
 @pytest.mark.parametrize(
     "deaths",
     [
-        pytest.param(some_deaths, marks=pytest.mark.timeout(300)),
+        pytest.param(some_deaths, marks=pytest.mark.timeout(600)),
         pytest.param(many_deaths, marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
     ],
 )

@@ -139,6 +139,7 @@ def test_an_order_that_could_reach_nobody_is_refused(tmp_path: Path, origin: str
 def test_a_file_in_the_middle_of_an_edit_stops_nobody_who_names_the_directory(text: str, tmp_path: Path) -> None:
     path = tmp_path / "edited.yaml"
     path.write_text(text)
+    (tmp_path / "state").mkdir()
     told = strangler("rollback", "--all", "--local", "--state", tmp_path / "state", "--config", path)
     assert told.code == 0, told.err
     assert "No proxy runs here with this directory" in told.out

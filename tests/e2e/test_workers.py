@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 import httpx
 import pytest
+from redis import Redis
 
 from demo.service import LOOPBACK, free_port
+from flags.flag import WHOLE, Flag, encode
+from flags.store.layout import FLAGS
 from proxy.supervisor import READY_WITHIN
 from tests.contract.redis_process import RedisProcess, redis_process
 from tests.e2e.load import BUSY, FRESH, LAST, SELDOM, loading
@@ -145,7 +148,7 @@ def connections_served(proxy: Proxy, count: int, request: bytes = LAST) -> int:
     with ExitStack() as users:
         opened = [users.enter_context(socket.create_connection((LOOPBACK, proxy.service.port))) for _ in range(count)]
         for user in opened:
-            user.settimeout(10)
+            user.settimeout(30)
             user.sendall(request)
         return sum(user.recv(1 << 16).startswith(b"HTTP/1.1 200") for user in opened)
 
@@ -154,11 +157,14 @@ def test_a_worker_that_stands_still_is_replaced_and_legacy_answers_what_blocked_
     tmp_path: Path, origin: str, flags_redis: str
 ) -> None:
     blocking = {"app": "tests.e2e.sides:blocking"}
+    ahead = encode(Flag(native=WHOLE, generation=int((time() + 600) * 1000)))  # by a clock that was set back since
+    with Redis.from_url(flags_redis) as store:
+        store.hset(FLAGS, "things.list", ahead)
     with (
         workers(tmp_path, origin, flags_redis, native=blocking, watchdog="1s") as proxy,
         ThreadPoolExecutor(1) as users,
     ):
-        proxy.order("set", "things.list", "100%")
+        until(proxy, lambda: proxy.metric("strangler_native_ready") == 1)
         blocked = users.submit(ask_until_cut_off, proxy)
         until(proxy, lambda: "the event loop stands still" in proxy.service.log.read_text())
         assert connections_served(proxy, 20, LAST.replace(b"/things", b"/others")) == 20
@@ -166,6 +172,7 @@ def test_a_worker_that_stands_still_is_replaced_and_legacy_answers_what_blocked_
         blocked.result(30)
         until(proxy, lambda: sides(proxy) == {"legacy"})
         assert "blocked the event loop" in proxy.route("things.list")["trip"]["reason"]
+        assert len(pids(proxy)) == 3
         told = next(record for record in proxy.logged() if record["event"].startswith("the event loop stands still"))
         assert told["routes"] == ["things.list"]
         assert "time.sleep(" in told["stack"]
@@ -238,7 +245,7 @@ def test_a_worker_that_is_frozen_hides_no_counts_of_its_own_and_is_replaced(
 ) -> None:
     with workers(tmp_path, origin, flags_redis, watchdog="1s") as proxy:
         for _ in range(20):
-            httpx.get(f"{proxy.url}/things").raise_for_status()
+            httpx.get(f"{proxy.url}/things", timeout=30).raise_for_status()
         until(proxy, lambda: proxy.metric("strangler_requests_total") == 20)
         frozen = pids(proxy)[0]
         os.kill(frozen, signal.SIGSTOP)
@@ -373,7 +380,7 @@ def test_a_rollback_reaches_every_worker_while_redis_is_away(tmp_path: Path, ori
 
 def sides(proxy: Proxy) -> set[str]:
     """Who answers, on so many connections that every worker is asked."""
-    return {httpx.get(f"{proxy.url}/things").json()["side"] for _ in range(40)}
+    return {httpx.get(f"{proxy.url}/things", timeout=30).json()["side"] for _ in range(40)}
 
 
 @pytest.mark.soak

@@ -16,14 +16,15 @@ from tests.fidelity.rules import CLAIMS, FORWARDING, HOP_BY_HOP, Seen
 from tests.fidelity.run import played
 from tests.fidelity.wire import Signals, connected
 
-QUIET = 1.0  # seconds of silence after which a connection is said to hang
+QUIET, STALLED = 2.0, 5.0  # seconds after which a connection that is silent is said to hang, and a case to stall
 
 
 async def told(case: Case, direct: Seen, port: int, origin: Origin) -> str:
     """How a case looks through a proxy, next to how it looks without it."""
     words: list[str] = []
     try:
-        words += differences(direct, await played(case, port, origin), case)
+        async with asyncio.timeout(STALLED):
+            words += differences(direct, await played(case, port, origin), case)
     except* TimeoutError:
         words.append("stalls")
     except* Malformed:

@@ -37,7 +37,9 @@ QUESTIONS = [
 MANY = pytest.mark.parametrize(
     "number", [3_000, pytest.param(200_000, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
 )
-EXAMPLES = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 class Target:

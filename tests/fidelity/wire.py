@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-PATIENCE = 5.0  # seconds until a script that waits in vain fails its test
+PATIENCE = 30.0  # seconds until a script that waits in vain fails its test, however busy the machine
 
 
 @dataclass(frozen=True, slots=True)
