@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 SHARE: Final = 0.05  # of a route's comparisons: where everything differs, legacy hardly has more to do than elsewhere
-AT_ONCE: Final = 60.0  # that a route may have saved up: twenty new differences, each confirmed three times
+AT_ONCE: Final = 20.0  # that a route may have saved up: all of those of a route that seldom differs
 
 
 class Allowance:
