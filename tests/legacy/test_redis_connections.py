@@ -67,7 +67,14 @@ def secured(directory: Path) -> Iterator[Mapping[str, str]]:
 
 def said(script: str, environment: Mapping[str, str]) -> str:
     """What a process prints that has Rails' own pools of connections, and nothing else of it."""
-    command = ["ruby", "-r", "redis", "-r", "connection_pool", "-r", "./config/initializers/redis.rb", "-e", script]
+    files = [
+        "redis",
+        "connection_pool",
+        "active_support/all",
+        "./app/services/shadow.rb",
+        "./config/initializers/redis.rb",
+    ]
+    command = ["ruby", *(word for file in files for word in ("-r", file)), "-e", script]
     patient = {"CACHE_WAIT": "5"}  # this machine may be busy
     done = subprocess.run(
         command, cwd=LEGACY, env=os.environ | environment | patient, capture_output=True, text=True, timeout=60
