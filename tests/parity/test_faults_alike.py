@@ -232,7 +232,6 @@ def test_a_session_whose_connection_is_lost_before_redis_has_answered_goes_on_ov
     there: Faulty, side: str
 ) -> None:
     with Redis.from_url(there.application.redis_url, decode_responses=True) as client:
-
         there.sides.ask(side, SIGNED_IN)  # over a connection that lives: one loss is survived, not two in a row
 
         def ask(case: Case) -> dict[str, Any]:
