@@ -111,15 +111,18 @@ class _Secured(Connection):
 
 
 class _Led(Connection):
-    """To whichever server is the master when it is made; found not to be, it is closed, and the next one asks again."""
+    """To whichever server is the master when it is made; found not to be, it is closed, and the next one goes where the
+    server says that the keys have gone, or else asks again."""
 
     def __init__(self, *, lead: _Lead, **options: Any) -> None:
         super().__init__(**options)
         self._lead = lead
+        self._moved: Server | None = None
 
     async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
         if not self.is_connected:
-            self.host, self.port = await self._lead.master()
+            moved, self._moved = self._moved, None
+            self.host, self.port = moved or await self._lead.master()
         await super().connect_check_health(check_health, retry_socket_connect)
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:
@@ -135,6 +138,8 @@ class _Led(Connection):
             return await super().read_response(*arguments, **options)
         except (MovedError, ReadOnlyError) as error:
             await self.disconnect(nowait=True)
+            if isinstance(error, MovedError):  # others may hear of it later
+                self._moved = error.host or self.host, error.port
             raise Lost(f"{_shown((self.host, self.port))} is no longer the master") from error
 
 

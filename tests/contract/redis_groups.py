@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from redis import Redis
 from redis.crc import key_slot
@@ -144,9 +145,10 @@ class Cluster:
     authority: Authority
     pair: Pair
 
-    def url(self) -> str:
-        asked = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
-        return f"rediss+cluster://{asked}?{tls_query(self.authority, self.pair)}"
+    def url(self, *asked: RedisProcess) -> str:
+        """`asked`: who says where keys are, else all."""
+        named = ",".join(f"127.0.0.1:{node.port}" for node in asked or self.nodes)
+        return f"rediss+cluster://{named}?{tls_query(self.authority, self.pair)}"
 
     def client(self, node: RedisProcess) -> Redis:
         """Of one node, which it leaves for no other."""
@@ -155,12 +157,25 @@ class Cluster:
         return Redis(host="127.0.0.1", port=node.port, ssl=True, ssl_ca_certs=trusted, decode_responses=True, **files)
 
     def move(self, key: str, taker: RedisProcess) -> None:
-        """The slot of this key, of which there is nothing."""
-        with self.client(taker) as client:
-            id = client.execute_command("CLUSTER MYID")
-        for node in self.nodes:
-            with self.client(node) as client:
-                client.execute_command("CLUSTER SETSLOT", key_slot(key.encode()), "NODE", id)
+        """The slot of this key, of which there is nothing, as redis-cli moves one; return once every node knows."""
+        slot, id = key_slot(key.encode()), self._ask(taker, "CLUSTER MYID")
+        # Imported, the slot gets an epoch of its own: else a node may believe again what the holder said before.
+        self._ask(taker, "CLUSTER SETSLOT", slot, "IMPORTING", self._ask(self._holder(slot), "CLUSTER MYID"))
+        for node in (taker, *self.nodes):
+            self._ask(node, "CLUSTER SETSLOT", slot, "NODE", id)
+        eventually(lambda: all(self._said_by(node, slot) == taker.port for node in self.nodes), "every node knows")
+
+    def _holder(self, slot: int) -> RedisProcess:
+        return next(node for node in self.nodes if self._said_by(node, slot) == node.port)
+
+    def _said_by(self, node: RedisProcess, slot: int) -> int:
+        """The port of whoever holds this slot, as this node says."""
+        ranges = self._ask(node, "CLUSTER SLOTS")
+        return next(port for first, last, (_, port, *_), *_ in ranges if first <= slot <= last)
+
+    def _ask(self, node: RedisProcess, *command: str | int) -> Any:
+        with self.client(node) as client:
+            return client.execute_command(*command)
 
     @property
     def holder(self) -> RedisProcess:
@@ -184,6 +199,7 @@ def clustered() -> Iterator[Cluster]:
         for number, node in enumerate(nodes):
             first, last = -(-number * SLOTS // 3), -(-(number + 1) * SLOTS // 3) - 1
             with cluster.client(node) as client:
+                client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
                 client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
                 client.execute_command("CLUSTER MEET", "127.0.0.1", nodes[0].port, buses[0])
         for node in nodes:

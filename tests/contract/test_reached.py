@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -111,19 +111,45 @@ async def test_a_server_that_is_no_cluster_is_said_to_be_none(contract_redis: st
 
 
 async def test_a_slot_that_another_node_takes_over_is_followed_there(clustered_redis: Cluster) -> None:
-    holder = clustered_redis.holder
-    taker = next(node for node in clustered_redis.nodes if node is not holder)
     async with emptied(clustered_redis.url()), store_at(clustered_redis.url()) as store:
         await store.flags()
-        clustered_redis.move(FLAGS, taker)
-        try:
+        with elsewhere(clustered_redis) as taker:
             await store.change(ROUTE, 0, Flag(native=500, generation=1), NOTE)
             with clustered_redis.client(taker) as client:
                 assert client.hkeys(FLAGS) == [ROUTE]
                 client.flushdb()
-        finally:
-            clustered_redis.move(FLAGS, holder)
         assert await store.flags() == {}
+
+
+async def test_a_slot_is_followed_where_its_old_node_says_though_nobody_else_says_anything(
+    clustered_redis: Cluster,
+) -> None:
+    holder = clustered_redis.holder
+    *_, third = (node for node in clustered_redis.nodes if node is not holder)
+    async with emptied(clustered_redis.url()), store_at(clustered_redis.url(third)) as store:
+        await store.flags()
+        with elsewhere(clustered_redis) as taker:
+            assert taker is not third
+            third.pause()
+            try:
+                await store.change(ROUTE, 0, Flag(native=500, generation=1), NOTE)
+            finally:
+                third.resume()
+            with clustered_redis.client(taker) as client:
+                assert client.hkeys(FLAGS) == [ROUTE]
+                client.flushdb()
+
+
+@contextmanager
+def elsewhere(cluster: Cluster) -> Iterator[RedisProcess]:
+    """Our keys are another node's."""
+    holder = cluster.holder
+    taker = next(node for node in cluster.nodes if node is not holder)
+    cluster.move(FLAGS, taker)
+    try:
+        yield taker
+    finally:
+        cluster.move(FLAGS, holder)
 
 
 @pytest.fixture
