@@ -7,32 +7,34 @@ has a name and attributes, and its value is its own affair unless a rule asks fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Final
 
+from .encodings import content_encodings
 from .observation import Observation
-from .paths import HEADERS
+from .paths import HEADERS, bounded
 from .result import Found, Kind
 from .rules import Rules
 
 COOKIES: Final = b"set-cookie"
-EPOCH: Final = "1970"  # the year by which a cookie is taken back
+WEAK: Final = b"W/"
 HIDDEN: Final = "…"
 
 Meaning = Callable[[list[bytes]], object]
 
 
-def differences(control: Observation, candidate: Observation, rules: Rules) -> Iterator[Found]:
+def differences(control: Observation, candidate: Observation, rules: Rules, now: float = 0.0) -> Iterator[Found]:
+    """`now`: in seconds since 1970, for answers that have no date."""
     for name in sorted(rules.headers):
         if name == COOKIES:
-            yield from _cookies(control, candidate, rules)
-        # An ETag speaks of the bytes: where they differ it tells nothing new, and ignored fields would show up in it.
-        # Where they are the same it is compared as strongly as can be: by a weak one nothing can be resumed (RFC 9110,
-        # 13.1.5), so that to a client it is not the same as the strong one of the same name.
-        elif name != b"etag" or (control.body and control.body == candidate.body):
-            a, b = control.values(name), candidate.values(name)
-            if a != b and (meaning := MEANING.get(name, _listed))(a) != meaning(b):
-                shown = [value.decode("latin-1") for value in a], [value.decode("latin-1") for value in b]
-                yield Found(Kind.HEADER, *shown, _path(name.decode()), rules.ignored_headers.get(name))
+            yield from _cookies(control, candidate, rules, now)
+            continue
+        a, b = control.values(name), candidate.values(name)
+        meaning = _etag(control, candidate) if name == b"etag" else MEANING.get(name, _listed)
+        if a != b and meaning(a) != meaning(b):
+            shown = [value.decode("latin-1") for value in a], [value.decode("latin-1") for value in b]
+            yield Found(Kind.HEADER, *shown, _path(name.decode()), rules.ignored_headers.get(name))
 
 
 def parameters(value: bytes) -> list[str]:
@@ -54,12 +56,28 @@ def _set(values: list[bytes]) -> object:
     return sorted(part.strip().lower() for part in b",".join(values).split(b",") if part.strip())
 
 
+def _etag(control: Observation, candidate: Observation) -> Meaning:
+    """By what two ETags are held against each other.
+
+    They speak of the bytes. Where these are the same they are compared as strongly as can be: by a weak one nothing can
+    be resumed (RFC 9110, 13.1.5). Where they differ their values tell nothing new, and ignored fields would show up in
+    them; but that there is one, and whether it is weak, matters there, too. Who compresses an answer may weaken it.
+    """
+    if control.body and control.body == candidate.body:
+        return _listed
+    if control.status != candidate.status:
+        return lambda values: None
+    if content_encodings(control) != content_encodings(candidate):
+        return bool
+    return lambda values: [value.strip().startswith(WEAK) for value in values]
+
+
 MEANING: Final[Mapping[bytes, Meaning]] = {b"content-type": _content_type, b"cache-control": _set, b"vary": _set}
 
 
-def _cookies(control: Observation, candidate: Observation, rules: Rules) -> Iterator[Found]:
+def _cookies(control: Observation, candidate: Observation, rules: Rules, now: float) -> Iterator[Found]:
     """By name: whether it is set, with which attributes, and its value where the rules say so."""
-    a, b = _jar(control, rules.cookies), _jar(candidate, rules.cookies)
+    a, b = (_jar(each, rules.cookies, _date(each, now)) for each in (control, candidate))
     whole = rules.ignored_headers.get(COOKIES)
     for name in sorted(a.keys() | b.keys()):
         there, back = a.get(name), b.get(name)
@@ -69,24 +87,39 @@ def _cookies(control: Observation, candidate: Observation, rules: Rules) -> Iter
             yield Found(kind, there, back, _path(f"{COOKIES.decode()}.{name}"), rule)
 
 
-def _jar(seen: Observation, shown: frozenset[str]) -> dict[str, str]:
+def _jar(seen: Observation, shown: frozenset[str], now: float) -> dict[str, str]:
     """Each cookie as far as it is compared. The last of a name is the one that a browser keeps."""
     jar = {}
     for line in seen.values(COOKIES):
         pair, *attributes = line.decode("latin-1").split(";")
         name, _, value = (part.strip() for part in pair.partition("="))
-        told = sorted(filter(None, map(_attribute, attributes)))
+        told = sorted(filter(None, (_attribute(each, now) for each in attributes)))
         jar[name] = "; ".join([f"{name}={value if name in shown else HIDDEN}", *told])
     return jar
 
 
-def _attribute(text: str) -> str:
+def _attribute(text: str, now: float) -> str:
     """A cookie's attribute. When it expires differs from one answer to the next, but not whether it does, or has."""
     name, equals, value = (part.strip() for part in text.partition("="))
     if name.lower() == "expires":
-        return "expires=past" if EPOCH in value else "expires"
+        at = _moment(value)
+        return "expires" if at is None or at > now else "expires=past"
     return f"{name.lower()}{equals}{value if name.lower() == 'path' else value.lower()}"
 
 
+def _date(seen: Observation, now: float) -> float:
+    """When an answer was given."""
+    told = [_moment(value.decode("latin-1")) for value in seen.values(b"date")[:1]]
+    return next((at for at in told if at is not None), now)
+
+
+def _moment(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
 def _path(name: str) -> str:
-    return f"{HEADERS}.{name}"
+    return bounded(f"{HEADERS}.{name}")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
+import marshal
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final
 
 from .literals import canonical
 from .paths import Pattern
 from .result import Effort
+from .rules import Place
 
 ID: Final = "id"  # what objects in lists are told apart by, unless a rule says otherwise
+PLAIN: Final = 2  # the last of marshal's formats that refers to nothing it has written before
 NONE: Final = -1  # the place of an element that has no counterpart
 
 
@@ -46,9 +48,12 @@ def by_key(a: list[Any], b: list[Any], key: Pattern, effort: Effort) -> Alignmen
     return _aligned(*_comparable(there, back, effort), (there, back))
 
 
-def by_worth(a: list[Any], b: list[Any], effort: Effort) -> Alignment:
-    """Each by its equal; those that have none by their turn."""
-    found = _aligned(*_comparable(a, b, effort), (a, b))
+def by_worth(a: list[Any], b: list[Any], element: Place | None, effort: Effort) -> Alignment:
+    """Each by its equal, but for what rules cover in an `element`; those that have none by their turn."""
+    told = _comparable(a, b, effort) if element is None else _uncovered(a, b, element, effort)
+    found = _aligned(*told, (a, b))
+    if len(found.pairs) == len(a):  # the candidate has none that is left over
+        return found
     left = iter([y for x, y in found.pairs if x == NONE])
     pairs = [(x, next(left, NONE) if y == NONE else y) for x, y in found.pairs if x != NONE]
     return Alignment((*pairs, *((NONE, y) for y in left)), found.order)
@@ -75,21 +80,25 @@ def frozen(value: Any, effort: Effort) -> Hashable:
     return canonical(value) if isinstance(value, bytes) else value
 
 
-def _comparable(a: list[Any], b: list[Any], effort: Effort) -> tuple[list[Hashable], list[Hashable]]:
+def _comparable(a: Sequence[Any], b: Sequence[Any], effort: Effort) -> tuple[Sequence[Hashable], Sequence[Hashable]]:
     """What tells values apart, of two lists. Most that are worth the same are written alike, which is seen sooner."""
     effort.spend(len(a) + len(b))
     there, back = _written(a), _written(b)
-    alike = set(there) & set(back)
+    counts, others = Counter(there), Counter(back)
+    if dict(counts) == dict(others):  # a Counter's own comparison looks every count up in Python
+        return there, back
+    alone = {text for text in counts | others if counts[text] != others[text]}
     return (
-        [text if text in alike else _worth(value, effort) for text, value in zip(there, a, strict=True)],
-        [text if text in alike else _worth(value, effort) for text, value in zip(back, b, strict=True)],
+        [_worth(value, effort) if text in alone else text for text, value in zip(there, a, strict=True)],
+        [_worth(value, effort) if text in alone else text for text, value in zip(back, b, strict=True)],
     )
 
 
-def _written(values: list[Any]) -> list[Hashable]:
+def _written(values: Sequence[Any]) -> list[Hashable]:
+    """Each value as bytes, which are the same only for the same values with their keys in the same order."""
     try:
-        return list(map(repr, values))
-    except RecursionError:
+        return [marshal.dumps(value, PLAIN) for value in values]
+    except ValueError:  # one nests deeper than that goes
         return [object() for _ in values]
 
 
@@ -98,6 +107,58 @@ def _worth(value: Any, effort: Effort) -> Hashable:
         return (frozen(value, effort),)  # not to be taken for a text
     except RecursionError:  # it nests deeper than anyone means: nothing is its equal
         return object()
+
+
+def _uncovered(a: list[Any], b: list[Any], element: Place, effort: Effort) -> tuple[list[Hashable], list[Hashable]]:
+    """What tells elements apart but for what rules cover in them. Those that are alike so far are told by what may be
+    close in them: by its rank, or by itself where one side has more of them."""
+    there, back = ([_bared(each, element, effort) for each in side] for side in (a, b))
+    counts, others = (Counter([rest for rest, _ in side]) for side in (there, back))
+    even = {rest for rest, count in counts.items() if others[rest] == count}
+    return _ranked(there, even), _ranked(back, even)
+
+
+def _ranked(told: Sequence[tuple[Hashable, tuple[Any, ...]]], even: set[Hashable]) -> list[Hashable]:
+    alike: dict[Hashable, list[int]] = {}
+    for at, (rest, _) in enumerate(told):
+        alike.setdefault(rest, []).append(at)
+    keys: list[Hashable] = list(told)
+    for rest in alike.keys() & even:
+        for rank, at in enumerate(sorted(alike[rest], key=lambda at: told[at][1])):
+            keys[at] = rest, rank
+    return keys
+
+
+def _bared(value: Any, place: Place, effort: Effort) -> tuple[Hashable, tuple[Any, ...]]:
+    """A value without what rules cover in it, and what in it may be close to another one."""
+    near: list[Any] = []
+    try:
+        return _bare(value, place, near, effort), tuple(near)
+    except RecursionError:
+        return object(), ()
+
+
+def _bare(value: Any, place: Place | None, near: list[Any], effort: Effort) -> Hashable:
+    if place is None:
+        return frozen(value, effort)
+    if place.ignored is not None:
+        return None
+    if isinstance(value, dict):
+        effort.spend(len(value))
+        kept = [(key, place.step(key)) for key in sorted(value)]
+        return tuple([(key, _bare(value[key], x, near, effort)) for key, x in kept if x is None or x.ignored is None])
+    if isinstance(value, list):
+        effort.spend(len(value))
+        if place.unordered is not None:  # what is close in it tells nothing, in whatever order that comes
+            parts = Counter([_bare(each, place.step(NONE), [], effort) for each in value])
+            return frozenset(parts.items())
+        return tuple([_bare(each, place.step(at), near, effort) for at, each in enumerate(value)])
+    if place.alias is not None:
+        return (type(value),)
+    if (told := place.near(value)) is not None:
+        near.append(told[1])
+        return (told[0],)
+    return frozen(value, effort)
 
 
 def _ids(values: list[Any]) -> list[Any]:
@@ -124,11 +185,11 @@ def _at(value: Any, key: Pattern) -> Any:
 def _aligned(
     there: Sequence[Hashable], back: Sequence[Hashable], shown: tuple[Sequence[Any], Sequence[Any]]
 ) -> Alignment:
-    waiting: dict[Hashable, deque[int]] = {}
-    for at, each in enumerate(back):
-        waiting.setdefault(each, deque()).append(at)
-    pairs = [(at, found.popleft() if (found := waiting.get(each)) else NONE) for at, each in enumerate(there)]
+    waiting: dict[Hashable, list[int]] = {}
+    for at in range(len(back) - 1, -1, -1):
+        waiting.setdefault(back[at], []).append(at)
+    pairs = [(at, found.pop() if (found := waiting.get(each)) else NONE) for at, each in enumerate(there)]
     met = [y for _, y in pairs if y != NONE]
-    left = sorted(at for places in waiting.values() for at in places)
-    moved = any(x > y for x, y in pairwise(met))
+    left = sorted([at for places in waiting.values() for at in places]) if len(met) < len(back) else []
+    moved = met != sorted(met)
     return Alignment((*pairs, *((NONE, at) for at in left)), shown if moved else None)

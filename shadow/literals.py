@@ -27,7 +27,9 @@ def worth_the_same(a: bytes, b: bytes) -> bool:
     """Of two numbers of one type: 0.10 is 0.1, and -0 is 0."""
     if a == b:
         return True
-    return {a, b} == _ZEROS if is_integer(a) else canonical(a) == canonical(b)
+    if is_integer(a):
+        return {a, b} == _ZEROS
+    return (value := decimal(a)) is not None and value == decimal(b)
 
 
 def canonical(number: bytes) -> Hashable:

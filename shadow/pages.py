@@ -7,75 +7,93 @@ look at a character more than a few times.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from html import unescape
 from typing import Final
 
-RAW: Final = ("script", "style", "textarea", "title")  # they hold no tags, and are one token with what they hold
-AS_WRITTEN: Final = frozenset({"script", "style", "textarea", "pre"})  # their white space is shown, or means something
+RAW: Final = ("script", "style", "textarea", "title")  # what they hold is no tags, whatever it looks like
+START: Final = "!---->"  # what a page begins with has no tag before it: it follows a comment that says nothing
 
-SHORT: Final = 64  # characters of a tag that may be remembered
-DEEPEST: Final = 256  # elements in each other; what nests deeper counts as lying side by side
-
-# What pages have most of comes first. An attribute with a < or > in its value ends its tag early, on both sides alike.
-_RAW_TOKENS: Final = "|".join(rf"<{name}\b[^<>]*>.*?(?=</{name}|\Z)" for name in RAW)
-_TOKEN: Final = re.compile(
-    rf"[^<]+|</[a-z][^<>]*>|<(?!(?:{'|'.join(RAW)})\b)[a-z][^<>]*>|<!--.*?(?:-->|\Z)|{_RAW_TOKENS}|<![^<>]*>|<",
-    re.IGNORECASE | re.DOTALL,
-)
-_TAG: Final = re.compile(r"<([a-z][^\s/<>]*)([^<>]*)>", re.IGNORECASE)
+_COMMENT, _COMMENT_END = "!--", "-->"
+# An attribute with a < in its value ends its tag early, on both sides alike.
+_TAG: Final = re.compile(r"(/?[a-zA-Z][^ \t\n\f\r/<>]*)([^<>]*)>")
+_QUOTING: Final = re.compile(r"""(/?[a-zA-Z][^ \t\n\f\r/<>]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>""")
+# The beginning of what may hold a < that opens nothing.
+_WHOLE: Final = re.compile(rf"<(?:{_COMMENT}|((?i:{'|'.join(RAW)}))(?=[ \t\n\f\r/>])[^<>]*>)", re.ASCII)
+_CLOSING: Final = {name: re.compile(rf"</(?i:{name})", re.ASCII) for name in RAW}
 _ATTRIBUTE: Final = re.compile(r"""([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+)))?""")
-_SPACE: Final = re.compile(r"[ \t\n\f\r]+")
-_VOID: Final = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
-_INLINE: Final = frozenset(
+_SPACE: Final = " \t\n\f\r"
+_SPACES: Final = re.compile(rf"[{_SPACE}](?:[{_SPACE}]+|(?<! ))")  # but a single blank
+_INLINE_ELEMENTS: Final = frozenset(
     {"a", "abbr", "b", "bdi", "bdo", "br", "button", "cite", "code", "data", "del", "dfn", "em", "i", "img", "input"}
     | {"ins", "kbd", "label", "mark", "output", "q", "s", "samp", "select", "small", "span", "strong", "sub", "sup"}
     | {"time", "u", "var", "wbr", "svg"}
 )
+_INLINE: Final = _INLINE_ELEMENTS | {f"/{name}" for name in _INLINE_ELEMENTS}
+_FLAGS: Final = frozenset(  # attributes that are set by being there
+    {"allowfullscreen", "async", "autofocus", "autoplay", "checked", "controls", "default", "defer", "disabled"}
+    | {"formnovalidate", "hidden", "inert", "ismap", "itemscope", "loop", "multiple", "muted", "nomodule", "novalidate"}
+    | {"open", "playsinline", "readonly", "required", "reversed", "selected"}
+)
+_SHOWS_SPACE: Final = re.compile("<pre", re.IGNORECASE)
 
 
 def cut(page: str) -> list[str]:
-    """The page's tags, comments and texts, as they are written."""
-    return _TOKEN.findall(page)
+    """The page parted at every `<`, which is left out; comments and elements that hold no tags stay whole."""
+    pieces, since = [START], 0
+    while whole := _WHOLE.search(page, since):
+        _part(pieces, page[since : whole.start()])
+        since = _end(page, whole)
+        pieces.append(page[whole.start() + 1 : since])
+    _part(pieces, page[since:])
+    return pieces
 
 
-def name(token: str) -> str:
-    """A tag's name, with a slash before it where it closes; nothing for anything else."""
-    return _short(token) if len(token) <= SHORT else _name(token)
+def _end(page: str, whole: re.Match[str]) -> int:
+    """Where a comment or an element that holds no tags ends: with the page, if nothing ends it."""
+    if whole[1]:
+        closing = _CLOSING[whole[1].lower()].search(page, whole.end())
+        return closing.start() if closing else len(page)
+    at = page.find(_COMMENT_END, whole.end())
+    return len(page) if at < 0 else at + len(_COMMENT_END)
 
 
-def _name(token: str) -> str:
-    if token.startswith("</"):
-        return token[1:-1].rstrip().lower()
-    found = _TAG.match(token)
-    return found[1].lower() if found else ""
+def _part(pieces: list[str], text: str) -> None:
+    """Add what follows the last piece."""
+    first, *rest = text.split("<")
+    pieces[-1] += first
+    pieces += rest
 
 
-_short: Final = lru_cache(1024)(_name)  # a page has few kinds of tags, and thousands of each
+def read(piece: str) -> tuple[str, str, str]:
+    """A tag's name, with a slash before it where it closes, its attributes as they are written, and the text after it,
+    or what the element holds if that is no tags. A comment and a bare `<` have no name."""
+    if tag := _TAG.match(piece):
+        if tag[2].count('"') % 2 or tag[2].count("'") % 2:  # it may have ended within a value
+            tag = _QUOTING.match(piece) or tag
+        return tag[1].lower(), tag[2], piece[tag.end() :]
+    if piece.startswith(_COMMENT):
+        return "", "", piece[len(_COMMENT) :].partition(_COMMENT_END)[2]
+    if piece.startswith("!"):  # it begins a line, and is compared as a text
+        kind, closed, text = piece.partition(">")
+        return "", "", f"<{kind}{closed}{text.lstrip(_SPACE)}"
+    return "", "", f"<{piece}"
 
 
-def is_comment(token: str) -> bool:
-    return token.startswith("<!--")
-
-
-def attributes(token: str) -> Mapping[str, str]:
-    """Those of a tag. The first of a name holds, as in browsers; a class is a set, and a flag is set by its name."""
-    tag = _TAG.match(token)
+def attributes(written: str) -> Mapping[str, str]:
+    """Those of a tag. The first of a name holds, as in browsers; a class is a set; a flag may be set by its name."""
     found: dict[str, str] = {}
-    for written, *values in _ATTRIBUTE.findall(tag[2]) if tag else ():
-        key, value = written.lower(), unescape("".join(values))
+    for named, double, single, bare in _ATTRIBUTE.findall(written):
+        key, value = named.lower(), unescape(double or single or bare)
         if key == "class":
             value = " ".join(sorted(set(value.split())))
-        found.setdefault(key, "" if value.lower() == key else value)
+        found.setdefault(key, "" if key in _FLAGS and value.lower() == key else value)
     return found
 
 
-def held(token: str) -> str:
+def held(name: str, text: str) -> str:
     """What an element without tags in it holds, as it is shown or run."""
-    tag = _TAG.match(token)
-    text = token[tag.end() :] if tag else ""
-    match name(token):
+    match name:
         case "title":
             return closed(text, "", "")
         case "textarea":
@@ -86,47 +104,27 @@ def held(token: str) -> str:
 
 def closed(text: str, before: str, after: str) -> str:
     """A text as it is shown between two tags: white space is one blank, and none beside what begins a line."""
-    text = _SPACE.sub(" ", unescape(text))
-    if before.lstrip("/") not in _INLINE:
+    text = _SPACES.sub(" ", unescape(text) if "&" in text else text)
+    if before not in _INLINE:
         text = text.removeprefix(" ")
-    return text if after.lstrip("/") in _INLINE else text.removesuffix(" ")
+    return text if after in _INLINE else text.removesuffix(" ")
 
 
-class Open:
-    """The elements that are open, the outermost first: their names, and their tags as they are written."""
-
-    __slots__ = ("_ends", "names", "tokens")
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.tokens: list[str] = []
-        self._ends = [""]  # what closes each of them, as most write it; no token is nothing
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def pass_by(self, tokens: Iterable[str]) -> None:
-        names, written, ends = self.names, self.tokens, self._ends
-        for token in tokens:
-            if token == ends[-1]:
-                del names[-1], written[-1], ends[-1]
-            elif token[0] == "<":
-                self._pass(token)
-
-    def _pass(self, token: str) -> None:
-        tag = name(token)
-        if tag.startswith("/"):
-            if tag[1:] in self.names:
-                at = len(self.names) - 1 - self.names[::-1].index(tag[1:])
-                del self.names[at:], self.tokens[at:], self._ends[at + 1 :]
-        elif tag and tag not in _VOID and tag not in RAW and not token.endswith("/>") and len(self.names) < DEEPEST:
-            self.names.append(tag)
-            self.tokens.append(token)
-            self._ends.append(f"</{tag}>")
+def shows_space(page: str) -> bool:
+    """Whether there may be an element on the page in which any white space is shown."""
+    return _SHOWS_SPACE.search(page) is not None
 
 
-def segments(token: str) -> list[str]:
+def alike(piece: str, other: str) -> bool:
+    """Whether two pieces are the same but for how much white space they end with, in which none is shown. Sooner told
+    than what they are, and between two templates of one page the most frequent."""
+    bare = piece.rstrip(_SPACE)
+    return len(bare) not in (len(piece), len(other)) and bare == other.rstrip(_SPACE) and read(piece)[0] not in RAW
+
+
+def segments(piece: str) -> list[str]:
     """How an element is named in a path: by its tag, and by its id or name if it has one."""
-    told = attributes(token)
+    name, written, _ = read(piece)
+    told = attributes(written) if written else {}
     mark = told.get("id") or told.get("name")
-    return [name(token), mark] if mark else [name(token)]
+    return [name, mark] if mark else [name]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -41,14 +41,17 @@ class Tolerance:
     relative: Decimal = Decimal(0)  # of the larger of the two
 
     def covers(self, a: Any, b: Any) -> bool:
-        x, y = _number(a), _number(b)
-        if type(a) is not type(b) or x is None or y is None:
+        if type(a) is not type(b) or (x := _number(a)) is None or (y := _number(b)) is None:
             return False
         try:
             apart = abs(x - y)
             return apart <= self.absolute or apart <= self.relative * max(abs(x), abs(y))
         except ArithmeticError:  # an exponent that no computer holds
             return False
+
+    def measured(self, value: Any) -> tuple[object, Any] | None:
+        number = _number(value)
+        return None if number is None else (type(value), number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,13 @@ class Timestamp:
     within: float  # seconds
 
     def covers(self, a: Any, b: Any) -> bool:
-        x, y = _moment(a), _moment(b)
-        return x is not None and y is not None and x[0] == y[0] and abs(x[1] - y[1]) <= self.within + ROUNDING
+        if (x := _moment(a)) is None or (y := _moment(b)) is None or x[0] != y[0]:
+            return False
+        apart: float | timedelta = x[1] - y[1]  # type: ignore[operator]  # written alike, they are of one type
+        return abs(apart.total_seconds() if isinstance(apart, timedelta) else apart) <= self.within + ROUNDING
+
+    def measured(self, value: Any) -> tuple[object, Any] | None:
+        return _moment(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +105,21 @@ class Place:
         """What holds one step further down. What no rule names is not remembered: it comes from outside."""
         key: Segment = segment
         if segment not in self.names:
-            if isinstance(segment, str):
+            if None not in self.names:
                 return None
             key = None
         if key not in self._known:
-            alike = (None, key) if isinstance(key, int) else (key,)
+            alike = (None, key)
             left = [(rest[1:], rule) for rest, rule in self._next if rest[0] in alike]
             self._known[key] = Place(left) if left else None
         return self._known[key]
+
+    def near(self, value: Any) -> tuple[object, Any] | None:
+        """How a value is written that may be close to another one here, and what it is worth."""
+        for rule in self._close:
+            if (told := rule.measured(value)) is not None:
+                return told
+        return None
 
     def covering(self, a: Any, b: Any) -> str | None:
         """The name of the rule by which two values here may differ."""
@@ -148,17 +163,17 @@ class Correspondence:
     """Which ids of one answer have stood for which of the other. The first that was seen of a pair holds."""
 
     def __init__(self) -> None:
-        self._there: dict[tuple[int, Any], Any] = {}
-        self._back: dict[tuple[int, Any], Any] = {}
+        self._groups: dict[int, tuple[dict[Any, Any], dict[Any, Any]]] = {}
 
     def holds(self, group: int, a: Any, b: Any) -> bool:
         if type(a) is not type(b):
             return False
-        there, back = self._there.get((group, a), _NEW), self._back.get((group, b), _NEW)
-        if there is _NEW and back is _NEW:
-            self._there[group, a], self._back[group, b] = b, a
+        there, back = self._groups.get(group) or self._groups.setdefault(group, ({}, {}))
+        other, one = there.get(a, _NEW), back.get(b, _NEW)
+        if other is _NEW and one is _NEW:
+            there[a], back[b] = b, a
             return True
-        return bool(there == b and back == a)
+        return bool(other == b and one == a)
 
 
 _NEW: Final = object()
@@ -171,21 +186,18 @@ def _number(value: Any) -> Decimal | None:
     return Decimal(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else None
 
 
-def _moment(value: Any) -> tuple[object, float] | None:
-    """How a moment is written, and when it is, in seconds since 1970."""
+def _moment(value: Any) -> tuple[object, float | datetime] | None:
+    """How a moment is written, and when it is: a number is told in seconds since 1970."""
     text = value.decode() if isinstance(value, bytes) else value
-    if not isinstance(text, str):
+    if type(text) is not str:
         return None
-    if text[:1].isdigit() and text[4:5] != "-" and _DIGITS.fullmatch(text):
+    if text[4:5] != "-" and text[:1].isdigit() and _DIGITS.fullmatch(text):
         seconds = float(text)
         unit = 1e6 if seconds >= _MICROSECONDS else 1e3 if seconds >= _MILLISECONDS else 1.0
         return (type(value), unit), seconds / unit
     try:
-        moment = datetime.fromisoformat(text) if type(value) is str else None
-        if moment is None:
-            return None
-        local = moment.tzinfo is None  # a time without its zone is another time, however close it seems
-        seconds = (moment.replace(tzinfo=UTC) if local else moment).timestamp()
-    except (ValueError, OverflowError):
+        moment = datetime.fromisoformat(text) if text is value else None
+    except ValueError:
         return None
-    return (len(text) > len("2026-01-01"), local), seconds
+    # A time without its zone is another time, however close it seems.
+    return None if moment is None else ((len(text) > len("2026-01-01"), moment.tzinfo is None), moment)

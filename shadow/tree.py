@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from .lists import NONE, Alignment, by_id, by_key, by_place, by_worth, permuted
 from .literals import same_type, worth_the_same
-from .paths import Path
+from .paths import Path, Segment
 from .result import ABSENT, Effort, Found, Kind
 from .rules import Correspondence, Place
 
@@ -28,18 +28,19 @@ def differences(control: Any, candidate: Any, rules: Place | None, effort: Effor
     stack: list[Pair] = [(control, candidate, None, rules, 0)]
     while stack:
         a, b, path, place, depth = stack.pop()
-        effort.spend()
-        if place is not None and place.ignored is not None:
-            if (kind := _kind(a, b)) is not None or next(differences(a, b, None, effort), None) is not None:
-                yield Found(kind or Kind.VALUE, a, b, path, place.ignored)
-        elif type(a) is dict and type(b) is dict:
-            effort.spend(len(a) + len(b))
-            stack += _members(a, b, path, place, depth + 1)
-        elif type(a) is not list or type(b) is not list:
+        if type(a) not in _NESTED or type(b) is not type(a):
+            effort.spend()
             if (found := leaf(a, b, path, place, known)) is not None:
                 yield found
+        elif place is not None and place.ignored is not None:
+            effort.spend()
+            if next(differences(a, b, None, effort), None) is not None:
+                yield Found(Kind.VALUE, a, b, path, place.ignored)
+        elif type(a) is dict:
+            effort.spend(1 + len(a) + len(b))
+            stack += reversed(_members(a, b, path, place, depth + 1))
         else:
-            effort.spend(len(a) + len(b))
+            effort.spend(1 + len(a) + len(b))
             aligned, found = _elements(a, b, path, place, depth, effort)
             if found is not None:
                 yield found
@@ -51,6 +52,8 @@ def leaf(a: Any, b: Any, path: Path | None, place: Place | None, known: Correspo
     kind = _kind(a, b)
     if place is None:
         return None if kind is None else Found(kind, a, b, path)
+    if place.ignored is not None:
+        return None if kind is None else Found(kind, a, b, path, place.ignored)
     alias = place.alias
     if alias is not None and (kind is None or kind is Kind.VALUE) and (type(a) is str or type(a) is bytes):
         if not known.holds(alias.group, a, b):
@@ -60,36 +63,38 @@ def leaf(a: Any, b: Any, path: Path | None, place: Place | None, known: Correspo
 
 
 _NESTED: Final = frozenset({dict, list})
+_NONE: Final[frozenset[Segment]] = frozenset()
 
 
 def _kind(a: Any, b: Any) -> Kind | None:
     """What two values differ in, not looking into them."""
+    if type(a) is str is type(b):  # as most are
+        return None if a == b else Kind.VALUE
     if b is ABSENT:
         return Kind.MISSING
     if a is ABSENT:
         return Kind.EXTRA
-    if type(a) is str is type(b):  # as most are
-        return None if a == b else Kind.VALUE
     if not same_type(a, b):
         return Kind.TYPE
     same = type(a) in _NESTED or (worth_the_same(a, b) if type(a) is bytes else a == b)
     return None if same else Kind.VALUE
 
 
-def _members(
-    a: dict[str, Any], b: dict[str, Any], path: Path | None, place: Place | None, depth: int
-) -> Iterator[Pair]:
-    """What two objects hold that has to be looked at, last first: the stack turns it round."""
+def _members(a: dict[str, Any], b: dict[str, Any], path: Path | None, place: Place | None, depth: int) -> list[Pair]:
+    """What two objects hold that has to be looked at."""
+    always = place.names if place is not None and place.aliased else _NONE
     try:
-        keys = [key for key, x in a.items() if b.get(key, ABSENT) != x] if _as_a_whole(depth) else list(a)
+        whole = _as_a_whole(depth) and None not in always
+        keys = [key for key, x in a.items() if not whole or b.get(key, ABSENT) != x or key in always]
     except RecursionError:
         keys = list(a)
-    if a.keys() != b.keys():
+    if len(a) - sum([key not in b for key in keys]) < len(b):  # what b lacks is among them
         keys += b.keys() - a.keys()
-    if place is not None and place.aliased:
-        keys = list({*keys, *(key for key in place.names if key in a or key in b)})
-    for key in sorted(keys, reverse=True):
-        yield a.get(key, ABSENT), b.get(key, ABSENT), (path, key), None if place is None else place.step(key), depth
+    if len(keys) > 1:
+        keys.sort()
+    if place is None:
+        return [(a.get(key, ABSENT), b.get(key, ABSENT), (path, key), None, depth) for key in keys]
+    return [(a.get(key, ABSENT), b.get(key, ABSENT), (path, key), place.step(key), depth) for key in keys]
 
 
 def _elements(
@@ -97,7 +102,7 @@ def _elements(
 ) -> tuple[Alignment, Found | None]:
     """Which elements of two lists belong together, and how the lists deviate as such."""
     if place is not None and (rule := place.unordered) is not None:
-        aligned = by_key(a, b, rule.by, effort) if rule.by else by_worth(a, b, effort)
+        aligned = by_key(a, b, rule.by, effort) if rule.by else by_worth(a, b, place.step(NONE), effort)
         return aligned, Found(Kind.ORDER, *aligned.order, path, rule.name) if aligned.order else None
     if depth < LISTS and not _identified(place):
         if (told := by_id(a, b)) is not None:

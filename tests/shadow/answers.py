@@ -7,10 +7,11 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
-from shadow.compare import Rules
-from shadow.experiment import Experiment, Experimenter, Limits
+from shadow.compare import Outcome, Rules
+from shadow.experiment import Experiment, Experimenter, Limits, Listeners
 from shadow.journal import Journal, MemoryJournal
 from shadow.observation import Observation
 from shadow.runner import Runner
@@ -64,11 +65,16 @@ class Ledger:
 
     def __init__(self) -> None:
         self.results: list[tuple[str, str, str]] = []
+        self.roles: list[str] = []
         self.drops: Counter[str] = Counter()
         self._told = asyncio.Event()
 
-    def result(self, route: str, candidate_side: str, outcome: str) -> None:
-        self.results.append((route, candidate_side, outcome))
+    def listeners(self, **more: Any) -> Listeners:
+        return Listeners(ended=self.ended, lost=lambda route: self.drop(route, "journal"), **more)
+
+    def ended(self, experiment: Experiment, outcome: Outcome, role: str) -> None:
+        self.roles.append(role)
+        self.results.append((experiment.route, experiment.candidate_side, outcome.value))
         self._told.set()
 
     def drop(self, route: str, reason: str) -> None:
@@ -97,14 +103,14 @@ async def running(
     journal: Journal | None = None,
     limits: Limits | None = None,
     grace: float = 10.0,
+    hears: Mapping[str, Any] = MappingProxyType({}),
     **told: Any,
 ) -> AsyncIterator[tuple[Runner, Ledger, Journal]]:
     ledger, journal = Ledger(), journal or MemoryJournal()
-    held, on_drop = limits or Limits(), ledger.drop
-    heard = ledger.result, on_drop, lambda: 1_700_000_000.0
+    held, heard = limits or Limits(), ledger.listeners(**hears)
     told = {"draw": lambda: CANDIDATE_FIRST, **told}
-    experimenter = Experimenter(sides, rules or {}, journal, held, *heard, **told)
-    runner = Runner(experimenter, held, on_drop)
+    experimenter = Experimenter(sides, rules or {}, journal, held, heard, lambda: 1_700_000_000.0, **told)
+    runner = Runner(experimenter, held, ledger.drop)
     await runner.start()
     try:
         yield runner, ledger, journal

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.compare import KEPT, Difference, Exhausted, Kind, Outcome, Rules, compare
+from shadow.compare import FIELDS, KEPT, Difference, Exhausted, Kind, Outcome, Rules, compare
+from shadow.observation import Observation
+from shadow.paths import LONGEST
+from shadow.rules import Unordered
+from shadow.shown import VALUES, Beginning
 from tests.shadow.answers import JSON, answer
 
 NOTHING = Rules()
@@ -63,6 +68,47 @@ def test_what_differs_in_every_element_hides_no_other_field() -> None:
     assert len(compare(*many, Rules()).differences) == KEPT
 
 
+def test_fields_that_are_known_are_told_whatever_else_differs() -> None:
+    """And take no room from others: what differs all the time would hide what does now."""
+    control, candidate = ({f"k{number:03}": value for number in range(200)} for value in (1, 2))
+    result = compare(answer(control), answer(candidate), Rules())
+    assert (len(result.differences), result.count) == (FIELDS, 200)
+    known = {(f"k{number:03}", "value") for number in (*range(60), 199)} | {("k100", "type")}
+    result = compare(answer(control), answer(candidate), Rules(), known=known)
+    assert [each.path for each in result.differences] == [*(f"k{number:03}" for number in range(110)), "k199"]
+
+
+def test_what_an_object_has_under_its_ids_is_one_field() -> None:
+    control, candidate = ({"byId": {str(id): {"name": name} for id in range(500)}} for name in ("n", "N"))
+    control, candidate = {**control, "total": 1}, {**candidate, "total": 2}
+    result = compare(answer(control), answer(candidate), Rules())
+    assert [each.path for each in result.differences[KEPT:]] == ["total"]
+    rules = Rules.parse(["byId[*].name", "total"])
+    assert compare(answer(control), answer(candidate), rules).outcome is Outcome.IGNORED
+
+
+@pytest.mark.parametrize(
+    ("control", "candidate"),
+    [
+        (answer({"id": 1}), answer({"id": 2})),
+        (answer([1, 2]), answer([2, 1, 3])),
+        (answer({"id": 1}), answer(b"sorry", (b"content-type", b"application/json"))),
+        (answer(b"a", (b"content-type", b"text/plain")), answer(b"b", (b"content-type", b"text/plain"))),
+        (answer(b"<p>a</p><p>b</p>", (b"content-type", b"text/html")), answer(b"<i>", (b"content-type", b"text/html"))),
+    ],
+)
+def test_a_whole_body_can_be_ignored(control: Observation, candidate: Observation) -> None:
+    rules = Rules.parse(["."])
+    result = compare(control, candidate, rules)
+    assert (result.outcome, {rule for rule, _ in result.by}) == (Outcome.IGNORED, {"ignore ."})
+    assert compare(control, replace(candidate, status=500), rules).count == 1
+
+
+def test_a_list_that_is_the_whole_body_may_come_in_any_order() -> None:
+    rules = Rules.parse(rules=[(".", Unordered("any"))])
+    assert compare(answer([{"a": 1}, {"a": 2}]), answer([{"a": 2}, {"a": 1}]), rules).outcome is Outcome.IGNORED
+
+
 @pytest.mark.parametrize(
     ("name", "control", "candidate", "matched"),
     [
@@ -104,6 +150,7 @@ def test_an_etag_is_compared_only_where_the_bytes_are_the_same() -> None:
     assert compare(answer({"id": 1}, one), answer({"id": 1}, two), NOTHING).outcome is Outcome.MISMATCHED
     assert compare(answer({"id": 1}, one), answer({"id": 1}), NOTHING).outcome is Outcome.MISMATCHED
     assert compare(answer(b'{"id":1}', JSON, one), answer(b'{"id": 1}', JSON, two), NOTHING).outcome is Outcome.MATCHED
+    assert compare(answer(b'{"id":1}', JSON, one), answer(b'{"id": 1}', JSON), NOTHING).outcome is Outcome.MISMATCHED
     assert compare(answer(b"", one), answer(b"", two), NOTHING).outcome is Outcome.MATCHED
 
 
@@ -138,9 +185,12 @@ def test_bodies_of_different_forms_differ_in_type() -> None:
 
 def test_texts_are_shown_from_where_they_part() -> None:
     plain = (b"content-type", b"text/plain")
-    told = (Difference("", Kind.VALUE, f"…{'x' * 40}legacy", f"…{'x' * 40}native"),)
     there, back = (b"x" * 5_000 + end for end in (b"legacy", b"native"))
-    assert compare(answer(there, plain), answer(back, plain), NOTHING).differences == told
+    (found,) = compare(answer(there, plain), answer(back, plain), NOTHING).differences
+    assert isinstance(found.control, Beginning)
+    assert isinstance(found.candidate, Beginning)
+    assert (found.control.value, found.candidate.value) == (f"…{'x' * 40}legacy", f"…{'x' * 40}native")
+    assert found.control.length == found.candidate.length == 5_006
 
 
 def test_other_bytes_are_compared_by_digest() -> None:
@@ -159,7 +209,21 @@ def test_one_side_may_compress_and_the_other_not() -> None:
 def test_hostile_nesting_is_compared_without_recursion() -> None:
     deep = b"[" * 900 + b"%d" + b"]" * 900
     result = compare(answer(deep % 1, JSON), answer(deep % 2, JSON), NOTHING)
-    assert [d.path for d in result.differences] == ["[0]" * 900]
+    (found,) = result.differences
+    assert found.path.startswith("[*][*][*]")
+    assert found.path.endswith("[*][*][*]")
+
+
+def test_no_path_is_larger_than_anyone_reads() -> None:
+    """Eight hundred levels of long keys: the whole of it would be told fifty times."""
+    deep = (b'{"' + b"k" * 200 + b'":') * 800 + b"%s" + b"}" * 800
+    leaves = (json.dumps({f"x{number}": value for number in range(KEPT)}).encode() for value in (1, 2))
+    result = compare(*(answer(deep % leaf, JSON) for leaf in leaves), NOTHING)
+    assert len({each.path for each in result.differences}) == KEPT
+    assert all(LONGEST < len(each.path) + 100 < 2 * LONGEST for each in result.differences)
+    many = b"[" * 200 + b"%s" + b"]" * 200
+    with pytest.raises(Exhausted):  # small, and not to be compared between requests
+        compare(answer(many % (b"1," * 99 + b"1"), JSON), answer(many % (b"2," * 99 + b"2"), JSON), NOTHING, 1_000)
 
 
 def test_values_are_told_as_numbers_and_none_is_too_large_to_hand_on() -> None:
@@ -171,6 +235,9 @@ def test_values_are_told_as_numbers_and_none_is_too_large_to_hand_on() -> None:
     large = answer({"rows": [{"name": "x" * 10_000, str(number): list(range(100))} for number in range(1_000)]})
     result = compare(large, answer({}), NOTHING)
     assert len(pickle.dumps(result)) < 200_000
+    decimals = compare(answer({"a": [0.5] * 60_000, "b": [[]] * 60_000}), answer({}), NOTHING).differences
+    assert sum(len(each.control.value) for each in decimals) < VALUES
+    assert [each.control.length for each in decimals] == [60_000] * 2
     nested = answer(b'{"a":' + b"[" * 900 + b"]" * 900 + b"}", JSON)
     assert compare(nested, answer({}), NOTHING).differences[0].kind is Kind.MISSING
 

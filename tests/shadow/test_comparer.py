@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,8 +11,9 @@ import brotli
 import pytest
 
 from shadow.apart import Apart
-from shadow.compare import Rules, compare
-from shadow.comparer import Comparer
+from shadow.compare import Outcome, Rules, compare
+from shadow.comparer import PIECE, Comparer
+from shadow.noise import Field, fields_of
 from shadow.observation import Observation
 from tests.shadow.answers import JSON, answer
 
@@ -79,6 +81,31 @@ async def test_what_might_take_long_is_compared_apart_with_the_same_result(
     assert apart.asked == 1
 
 
+async def test_large_bodies_are_the_same_only_to_the_last_byte_and_in_one_encoding(apart: Counted) -> None:
+    comparer, size = Comparer(apart), 2 * PIECE + 1
+    control = answer(b"x" * size)
+    assert (await comparer.compare(control, answer(b"x" * size), RULES)).outcome is Outcome.MATCHED
+    assert apart.asked == 0
+    assert (await comparer.compare(control, answer(b"x" * (size - 1) + b"y"), RULES)).outcome is Outcome.MISMATCHED
+    encoded = answer(b"x" * size, (b"content-encoding", b"gzip"))
+    assert (await comparer.compare(control, encoded, RULES)).outcome is Outcome.MISMATCHED
+    assert apart.asked == 2
+
+
+@pytest.mark.parametrize("count", [60, 5_000])
+async def test_fields_that_are_known_and_the_time_are_told_to_whoever_compares(apart: Counted, count: int) -> None:
+    control, candidate = ({f"k{number:04}": each for number in range(count)} for each in (1, 2))
+    known = frozenset({Field(f"k{count - 1:04}", "value")})
+    soon, gone = ((b"set-cookie", b"a=1; expires=Tue, 13 Jan 2026 10:00:%d GMT" % second) for second in (11, 10))
+    comparer = Comparer(apart, lambda: 1_768_298_410.0)
+    result = await comparer.compare(answer(control, soon), answer(candidate, gone), RULES, known)
+    assert apart.asked == (count > 60)
+    assert [each.path for each in result.differences[:: len(result.differences) - 1]] == [
+        "headers.set-cookie.a",
+        f"k{count - 1:04}",
+    ]
+
+
 async def test_only_what_is_encoded_is_decoded_and_apart(apart: Counted) -> None:
     comparer = Comparer(apart)
     assert await comparer.readable(rows(1_000))
@@ -88,10 +115,32 @@ async def test_only_what_is_encoded_is_decoded_and_apart(apart: Counted) -> None
     assert apart.asked == 2
 
 
-async def test_others_go_on_while_a_megabyte_is_compared(apart: Counted) -> None:
+def image(size: int, first: bytes) -> Observation:
+    return answer(first + b"\xff" * size, (b"content-type", b"image/png"))
+
+
+def deep(leaf: int) -> Observation:
+    """Eight hundred levels of long keys, and fifty places at the end of them."""
+    leaves = json.dumps({f"x{number}": leaf for number in range(50)}).encode()
+    return answer((b'{"' + b"k" * 200 + b'":') * 800 + leaves + b"}" * 800, JSON)
+
+
+@pytest.mark.parametrize(
+    ("control", "candidate"),
+    [
+        (rows(4_000, body="x" * 250), rows(4_000, body="x" * 250, at=0)),
+        (image(8_000_000, b"a"), image(8_000_000, b"b")),
+        (image(8_000_000, b"a"), image(8_000_000, b"a")),
+        (deep(1), deep(2)),
+        (answer({"rows": [0.5] * 60_000}), answer({})),
+    ],
+    ids=["a megabyte of JSON", "eight of bytes", "eight of the same bytes", "long paths", "many values"],
+)
+async def test_others_go_on_while_large_bodies_are_compared(
+    apart: Counted, control: Observation, candidate: Observation
+) -> None:
     """Processor time of one thread, so that a busy machine does not count: 2 ms are allowed, and some for the test."""
-    control, candidate = rows(4_000, body="x" * 250), rows(4_000, body="x" * 250, at=0)
-    assert len(control.body) > 1_000_000
+    assert len(control.body) > 100_000
     held: list[float] = []
     comparer = Comparer(apart)
     await comparer.readable(packed(rows(1), b"gzip"))  # it has started
@@ -107,6 +156,6 @@ async def test_others_go_on_while_a_megabyte_is_compared(apart: Counted) -> None
     async with asyncio.TaskGroup() as group:
         beating = group.create_task(beat())
         for _ in range(2):
-            await comparer.compare(control, candidate, RULES)
+            fields_of(await comparer.compare(control, candidate, RULES))
         beating.cancel()
     assert sorted(held)[-3] < 0.004

@@ -73,6 +73,36 @@ def test_when_a_cookie_expires_does_not_matter_but_whether_it_does() -> None:
     assert len(found(soon, b"a=1")) == len(found(soon, past)) == 1
 
 
+@pytest.mark.parametrize(
+    ("expires", "gone"),
+    [
+        (b"Thu, 01 Jan 1970 00:00:00 GMT", True),
+        (b"Fri, 31-Dec-1999 00:00:00 GMT", True),
+        (b"Tue, 13 Jan 2026 10:00:00 GMT", True),
+        (b"Tue, 13 Jan 2026 10:00:01 GMT", False),
+        (b"Fri, 31 Dec 2027 00:00:00", False),
+        (b"Mon, 13 Jan 99999999 10:00:00 GMT", False),
+        (b"soon", False),
+    ],
+)
+def test_whether_a_cookie_has_expired_is_told_by_the_answers_date_or_else_by_the_clock(
+    expires: bytes, gone: bool
+) -> None:
+    now = 1_768_298_400.0
+    date = (b"date", b"Tue, 13 Jan 2026 10:00:00 GMT")
+    taken = answer(b"x", (b"set-cookie", b"a=; expires=Thu, 01 Jan 1970 00:00:00 GMT"))
+    line = (b"set-cookie", b"a=1; expires=" + expires)
+    for told in (answer(b"x", line), answer(b"x", line, (b"date", b"today"))):
+        assert bool(list(differences(taken, told, Rules(), now))) is not gone
+    assert bool(list(differences(taken, answer(b"x", line, date), Rules(), 0.0))) is not gone
+
+
+def test_no_cookies_name_makes_a_path_longer_than_anyone_reads() -> None:
+    ((path, *_),) = found(b"n" * 60_000 + b"=1; path=/", b"", ignore=["headers.set-cookie.other"])
+    assert path is not None
+    assert len(path) < 500
+
+
 @pytest.mark.parametrize("rule", ["headers.set-cookie", "headers.set-cookie._session_id"])
 def test_cookies_can_be_ignored_all_or_by_name(rule: str) -> None:
     assert [each[-1] for each in found(SESSION, b"", ignore=[rule])] == [f"ignore {rule}"]
@@ -87,7 +117,21 @@ def etags(control: bytes, candidate: bytes, other: bytes = b"x") -> int:
 def test_an_etag_is_compared_strongly_and_only_where_the_bytes_are_the_same() -> None:
     assert etags(b'"1"', b'"1"') == etags(b'W/"1"', b'W/"1"') == 0
     assert etags(b'"1"', b'"2"') == etags(b'W/"1"', b'"1"') == etags(b'W/"1"', b'W/"2"') == 1
-    assert etags(b'"1"', b'"2"', b"y") == etags(b'W/"1"', b'"1"', b"y") == 0
+    assert etags(b'"1"', b'"2"', b"y") == etags(b'W/"1"', b'W/"2"', b"y") == 0
+
+
+def test_that_there_is_an_etag_and_whether_it_is_weak_matters_whatever_the_bytes_are() -> None:
+    assert etags(b'W/"1"', b'"1"', b"y") == etags(b'"1"', b'W/"1"', b"y") == 1
+    tagged, bare = answer(b"", (b"etag", b'"1"'), status=304), answer(b"", status=304)
+    assert [each.path for each in differences(tagged, bare, Rules())] == ["headers.etag"]
+    assert list(differences(tagged, answer(b"", (b"etag", b'"2"'), status=304), Rules())) == []
+    assert list(differences(tagged, answer(b"sorry", status=500), Rules())) == []  # an error has none of its own
+
+
+def test_who_compresses_an_answer_may_weaken_its_etag_but_not_lose_it() -> None:
+    packed = answer(b"\x1f\x8b", (b"content-encoding", b"gzip"), (b"etag", b'W/"1"'))
+    assert list(differences(packed, answer(b"x", (b"etag", b'"1"')), Rules())) == []
+    assert [each.path for each in differences(packed, answer(b"x"), Rules())] == ["headers.etag"]
 
 
 def test_vary_is_a_set() -> None:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.markup import differences
-from shadow.paths import Path, render
+from shadow.markup import SHOWN, differences
+from shadow.opened import DEEPEST
+from shadow.paths import Path, render, shape
 from shadow.result import Effort, Exhausted
 from shadow.rules import Rules
 
@@ -80,6 +81,81 @@ def test_what_looks_different_is_found_where_it_is(control: str, candidate: str,
     assert found(PAGE.replace(control, candidate, 1), PAGE) != []
 
 
+@pytest.mark.parametrize(
+    ("control", "candidate", "where"),
+    [
+        ('<input name="name">', '<input name="">', ["input.name.name"]),
+        ('<img alt="alt">', '<img alt="">', ["img.alt"]),
+        ('<option value="value">', '<option value="">', ["option.value"]),
+        ('<input checked="checked">', "<input checked>", []),
+        ('<a title="1>2">t</a>', '<a title="1&gt;2">t</a>', []),
+        ("<a title='1>2' href=x>t</a>", '<a title="1&gt;2" href="x">t</a>', []),
+        ('<a title="it\'s">t</a>', '<a title="it&#39;s">t</a>', []),
+        ('<a title="1>2">t</a>', '<a title="1>3">t</a>', ["a.title"]),
+        ("<a title=it's>t</a>", "<a title=its>t</a>", ["a.s", "a.title"]),
+    ],
+)
+def test_an_attribute_is_its_value(control: str, candidate: str, where: list[str]) -> None:
+    assert [place for place, _ in found(control, candidate)] == where
+
+
+@pytest.mark.parametrize(
+    ("control", "candidate"),
+    [
+        ("<!DOCTYPE html>\n<span>a</span>", "<!DOCTYPE html><span>a</span>"),
+        ("<ul>\n  <li>a</li>\n</ul>", "<ul> <li>a</li>\t</ul>"),
+        ("<p>a</p >b", "<p>a</p>b"),
+        ("<b>a</b> \n <i>c</i>", "<b>a</b> <i>c</i>"),
+        ("a<!-- <b> -->c", "a<!-- c -->c"),
+        ("<title-bar>a</title-bar><b>c</b>", "<title-bar> a</title-bar><b>c</b>"),
+        ("<SCRIPT>a < b</SCRIPT>", "<script>a < b</script>"),
+        ("<p>a</p><!-- ", "<p>a</p>"),
+    ],
+)
+def test_pages_that_are_written_otherwise_are_the_same(control: str, candidate: str) -> None:
+    assert found(control, candidate) == []
+    assert found(candidate, control) == []
+
+
+@pytest.mark.parametrize(
+    ("control", "candidate", "where"),
+    [
+        ("a<b", "a< b", "text"),
+        ("<p>a<!-- -->b</p>", "<p>a<!-- --> b</p>", "p.text"),
+        ("<p>a<!-- 1 -->b<!-- 2 -->c</p>", "<p>a<!-- 3 -->b<!-- 4 -->d</p>", "p.text"),
+        ("<pre>a</pre><pre>b\n</pre>", "<pre>a</pre><pre>b\n\n</pre>", "pre.text"),
+        ("<script>a;\n</script>", "<script>a; </script>", "script.text"),
+        ("<script>a <b> c", "<script>a <b> d", "script.text"),
+        ("<p>a<br/>b", "<p>a<br/>c", "p.text"),
+        ("<title-bar>a<b>c</b></title-bar>", "<title-bar>a<b>d</b></title-bar>", "title-bar.b.text"),
+    ],
+)
+def test_white_space_is_part_of_a_page_where_it_is_shown_or_run(control: str, candidate: str, where: str) -> None:
+    assert found(control, candidate) == [(where, "value")]
+    assert found(candidate, control) == [(where, "value")]
+
+
+def test_a_text_that_comments_interrupt_is_one() -> None:
+    (difference,) = differences("<p>a<!-- 1 --> b</p>", "<p>a<!-- 2 --> c</p>", None, Effort(100))
+    assert (difference.control, difference.candidate) == ("a b", "a c")
+
+
+def test_an_ignored_element_that_ends_with_the_page_leaves_nothing_to_read() -> None:
+    assert found("<ul><li>a</li></ul>", "<ul><b>a</b>", "ul") == []
+    assert found("<ul><li>a</li></ul>b", "<ul><b>a</b></ul>c", "ul") == [("text", "value")]
+
+
+def test_what_nests_deeper_than_anyone_means_lies_side_by_side() -> None:
+    (difference,) = differences("<p>" * 300 + "a", "<p>" * 300 + "b", None, Effort(10**4))
+    assert not isinstance(difference.path, str)
+    assert shape(difference.path) == ("text", *["p"] * DEEPEST)
+
+
+def test_what_parts_is_shown_from_its_beginning_and_not_whole() -> None:
+    (difference,) = differences("<p>" * 9_000, "<b>" + "x" * 9_000, None, Effort(10**5))
+    assert (difference.control, difference.candidate) == (("<p>" * 200)[:SHOWN], "<b>" + "x" * (SHOWN - 3))
+
+
 def test_text_that_is_not_escaped_parts_the_elements() -> None:
     difference, _ = differences("<p>a &lt;b&gt;x</p>", "<p>a <b>x</p>", None, Effort(100))
     assert (shown(difference.path), difference.control, difference.candidate) == ("p.text", "a <b>x", "a ")
@@ -114,7 +190,9 @@ def test_no_pages_whatever_raise(control: str, candidate: str) -> None:
     assert bool(there) is bool(back)
 
 
-@pytest.mark.parametrize("piece", ["<", "<p", "<p ", '<p a="', "<!--", "<script>", "</p>", "<p>", "&", '="', "<p a='>"])
+@pytest.mark.parametrize(
+    "piece", ["<", "<p", "<p ", '<p a="', "<!--", "<script>", "</p>", "<p>", "&", '="', "<p a='>", "' >", "\">'"]
+)
 def test_no_page_costs_more_than_its_length(piece: str) -> None:
     """Twenty thousand of them: what costs a square would take minutes."""
     found(piece * 20_000, piece * 20_000 + "x")

@@ -37,6 +37,19 @@ def test_rules_hold_where_they_are_written() -> None:
     assert at(start, "other") is None
 
 
+def test_a_rule_for_every_element_holds_for_every_key() -> None:
+    start = place("byId[*].at", "byId.17.name", ".")
+    for key in ("17", "18"):
+        found = at(start, "byId", key, "at")
+        assert found is not None
+        assert found.ignored == "byId[*].at"
+    named = at(start, "byId", "17", "name")
+    assert named is not None
+    assert named.ignored == "byId.17.name"
+    assert at(start, "byId", "18", "name") is None
+    assert start.ignored == "."
+
+
 def test_what_no_rule_names_is_not_remembered() -> None:
     start = place("data[*].id")
     for number in range(1_000):

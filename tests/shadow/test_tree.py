@@ -245,6 +245,54 @@ def test_what_an_unordered_list_lacks_is_found() -> None:
     assert covered(control, candidate, ("a", Unordered("any"))) == {"any": 1}
 
 
+@pytest.mark.parametrize(
+    ("control", "candidate", "rule"),
+    [
+        ([{"n": 1, "at": 1}, {"n": 2, "at": 2}, {"n": 3}], [{"n": 3, "at": 9}, {"n": 1, "at": 8}, {"n": 2}], "ignore"),
+        ([{"n": 1, "x": [0.1]}, {"n": 2, "x": [5]}], [{"n": 2, "x": [5]}, {"n": 1, "x": [0.105]}], "tolerance"),
+        ([0.1, 5.1, 9.1], [9.105, 0.105, 5.105], "tolerance"),
+        (["2026-01-13T10:00:00Z", "2026-01-13T12:00:00Z"], ["2026-01-13T12:00:01Z", "2026-01-13T10:00:01Z"], "soon"),
+        ([{"n": 1, "id": 7}, {"n": 2, "id": 8}], [{"n": 2, "id": 70}, {"n": 1, "id": 80}], "alias"),
+        ([{"n": 1, "all": [1, 2]}, {"n": 2, "all": [3]}], [{"n": 2, "all": [3]}, {"n": 1, "all": [2, 1]}], "nested"),
+    ],
+)
+def test_in_any_order_goes_with_what_rules_cover_in_the_elements(control: Any, candidate: Any, rule: str) -> None:
+    rules: dict[str, list[Placed]] = {
+        "ignore": [("a[*].at", Ignore("x"))],
+        "tolerance": [("a[*]", NEAR), ("a[*].x[*]", NEAR)],
+        "soon": [("a[*]", SOON)],
+        "alias": aliased("a[*].id"),
+        "nested": [("a[*].all", Unordered("all")), ("a[*].all[*]", NEAR)],
+    }
+    placed = [("a", Unordered("any")), *rules[rule]]
+    assert found({"a": body(control)}, {"a": body(candidate)}, *placed) == []
+    # They are alike but for what is covered.
+    control, candidate = ([{**x, "n": 1} if isinstance(x, dict) else x for x in side] for side in (control, candidate))
+    assert found({"a": body(control)}, {"a": body(candidate)}, *placed) == []
+
+
+def test_what_is_too_far_apart_is_found_in_any_order() -> None:
+    rules: list[Placed] = [("a", Unordered("any")), ("a[*]", NEAR)]
+    assert found({"a": body([0.1, 5.1])}, {"a": body([7.1, 0.105])}, *rules) == [("a[1]", "value")]
+    assert found({"a": body([5.1, 0.1, 9.1])}, {"a": body([9.1, 5.1])}, *rules) == [("a[1]", "missing")]
+
+
+def test_what_is_written_otherwise_and_stands_twice_is_found_in_any_order() -> None:
+    control, candidate = (
+        {"d": [{"k": key.encode(), "v": b"1"} for key in keys]} for keys in (("1.0", "1.00"), ("1.0",) * 2)
+    )
+    assert found(control, candidate, ("d", Unordered("by k", parse("k")))) == []
+    assert found(candidate, control, ("d", Unordered("any"))) == []
+
+
+def test_elements_that_are_written_otherwise_find_each_other() -> None:
+    control = body([{"a": 1, "b": [True]}, {"a": 1, "b": [1]}, {"a": 2, "b": [1]}, {"a": 2, "b": [1]}])
+    candidate = body([{"b": [1], "a": 2}, {"b": [1], "a": 1}, {"a": 2, "b": [1]}, {"b": [True], "a": 1}])
+    assert found({"a": control}, {"a": candidate}, ("a", Unordered("any"))) == []
+    assert found(control, candidate) == [("", "order")]
+    assert found({"a": control}, {"a": candidate[1:]}, ("a", Unordered("any"))) == [("a[3]", "missing")]
+
+
 def test_elements_are_found_by_their_key() -> None:
     control = body([{"user": {"id": 1}, "n": 1}, {"user": {"id": 2}, "n": 2}, {"n": 3}, {"user": {"id": 4}, "n": 4}])
     candidate = body([{"user": {"id": 2}, "n": 9}, {"n": 3}, {"user": {"id": 1}, "n": 1}, {"user": {"id": 5}, "n": 5}])
@@ -332,7 +380,8 @@ def test_hostile_nesting_is_compared_without_recursion() -> None:
     candidate: Any = b"2"
     for _ in range(100_000):
         control, candidate = [control], [candidate]
-    assert found(control, candidate) == [("[0]" * 100_000, "value")]
+    ((path, kind),) = found(control, candidate)
+    assert (path[:6], path[-6:], kind) == ("[*][*]", "[*][*]", "value")
     assert found({"a": control}, {"a": candidate}, ("a", Unordered("any")))[0][1] == "value"
 
 
