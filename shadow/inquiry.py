@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from .ask import SILENT
-from .noise import ROUNDS, Fields, Look, Noise, Standing, field_of, fields_of
+from .noise import ROUNDS, Fields, Look, Lot, Noise, Standing, field_of, fields_of
 from .observation import Observation
 from .result import Outcome, Result
 
@@ -55,23 +55,27 @@ class Inquiry:
     draw: Callable[[], bool]
     again: Callable[[], bool]
 
-    async def rule(self, control: Observation, *, twice: bool) -> Ruling:
-        """`twice`: whether the control is asked beside the candidate, so that noise shows before it is in doubt."""
-        candidate, repeated = (await self.candidate(), None) if not twice else (await self._both())[:2]
+    async def rule(self, control: Observation, *, twice: bool, chance: float) -> Ruling:
+        """`twice`: whether the control is asked beside the candidate, so that noise shows before it is in doubt; which
+        was drawn with this chance."""
+        candidate, repeated, closed = await self._both() if twice else (await self.candidate(), None, True)
         pair = await self._compared(control, candidate)
+        moved = await self._moved(control, repeated)
+        differs = pair.fields if _says(candidate) else None
+        self.noise.draw(Lot(chance, twice, (differs if closed else moved, differs, moved)))
         if candidate.error in SILENT:  # what it would have said nobody knows
             return Ruling(Outcome.UNANSWERED, pair)
         if candidate.wrote:  # that cannot come of what others do meanwhile
             return Ruling(Outcome.MISMATCHED, pair, (pair,))
         if repeated is not None and repeated.wrote:
             return await self._unrepeatable(pair, repeated)
-        if repeated is not None and repeated.error not in SILENT:
-            self.noise.hear(Look(pair.fields, fields_of(await self.compare(control, repeated))))
+        if moved is not None:
+            self.noise.hear(Look(pair.fields, moved))
         if pair.result.outcome is not Outcome.MISMATCHED:
             return Ruling(pair.result.outcome, pair)
         noise = self._that_are({Standing.NOISE}, pair.fields)
         suspected = pair.fields - noise
-        if not suspected:
+        if not suspected:  # nor is there anything that was not told: what is noise was known, and took no room from it
             return Ruling(Outcome.NOISE, pair, noise=noise)
         self.noise.meet(suspected)
         if not self.again():
@@ -137,8 +141,17 @@ class Inquiry:
         control = await self.control()
         return await self.candidate(), control, False
 
+    async def _moved(self, control: Observation, repeated: Observation | None) -> Fields | None:
+        """Where the control differs from itself, if it was asked again and has said so."""
+        return None if repeated is None or not _says(repeated) else fields_of(await self.compare(control, repeated))
+
     def _that_are(self, standings: set[Standing], fields: Fields) -> Fields:
         return frozenset(each for each in fields if self.noise.standing(each) in standings)
 
     async def _compared(self, control: Observation, candidate: Observation) -> Pair:
         return Pair(control, candidate, await self.compare(control, candidate))
+
+
+def _says(answer: Observation) -> bool:
+    """Whether it is known what the side says to those who read."""
+    return answer.error not in SILENT and not answer.wrote

@@ -9,6 +9,9 @@ from typing import Any, Final
 Headers = tuple[tuple[bytes, bytes], ...]
 
 MARK: Final = b"x-strangler-shadow"  # on a question: it only compares; on an answer: what has become of that
+BUSY: Final = b"x-strangler-busy"  # a side's word that users need what shadow requests take there
+ROLE: Final = b"x-strangler-role"  # a side's word for what kind of user has asked
+OF_SHADOWS: Final = frozenset({MARK, BUSY, ROLE})  # on answers to shadow requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,12 @@ class Observation:
     def unsaid(self) -> Observation:
         """The same of whom nobody has asked for a word about shadows: what it says of them means nothing."""
         return replace(self, headers=tuple(header for header in self.headers if header[0].lower() != MARK))
+
+    @property
+    def role(self) -> str:
+        """As whom its side says that it was asked; "" if it does not, or says more than one thing."""
+        said = self.values(ROLE)
+        return said[0].decode("latin-1") if len(said) == 1 else ""
 
     @property
     def refused(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -21,9 +22,9 @@ def _kind(name: str) -> Callable[[Kind], Kind]:
     return named
 
 
-def _meta(told: Answer) -> dict[str, Any]:
-    meta: dict[str, Any] = told.body.setdefault("meta", {})
-    return meta
+def meta(told: Answer) -> dict[str, Any]:
+    found: dict[str, Any] = told.body.setdefault("meta", {})
+    return found
 
 
 def _rows(told: Answer) -> list[dict[str, Any]]:
@@ -32,13 +33,13 @@ def _rows(told: Answer) -> list[dict[str, Any]]:
     return [row for row in (data if isinstance(data, list) else [data]) if isinstance(row, dict)]
 
 
-def _hex(world: World, bits: int = 64) -> str:
+def token(world: World, bits: int = 64) -> str:
     return f"{world.chance.getrandbits(bits):x}"
 
 
 def _field(name: str, value: Callable[[World], Any]) -> None:
     """Noise that is one more field beside the data."""
-    KINDS[name] = lambda told, world: _meta(told).__setitem__(name, value(world))
+    KINDS[name] = lambda told, world: meta(told).__setitem__(name, value(world))
 
 
 def _sometimes(name: str, chance: float, value: Callable[[World], Any]) -> None:
@@ -46,34 +47,34 @@ def _sometimes(name: str, chance: float, value: Callable[[World], Any]) -> None:
 
     def kind(told: Answer, world: World) -> None:
         if world.chance.random() < chance:
-            _meta(told)[name] = value(world)
+            meta(told)[name] = value(world)
 
     KINDS[name] = kind
 
 
-def _iso(moment: float, digits: str) -> str:
+def iso(moment: float, digits: str) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec=digits)
 
 
-def _counted(name: str, world: World, by: int) -> int:
+def counted(name: str, world: World, by: int) -> int:
     world.memory[name] = world.memory.get(name, 1_000) + by
     return int(world.memory[name])
 
 
-_field("requestId", _hex)
-_field("clock in milliseconds", lambda world: _iso(world.now, "milliseconds"))
-_field("clock in seconds", lambda world: _iso(world.now, "seconds"))
-_field("clock in minutes", lambda world: _iso(world.now, "minutes"))
+_field("requestId", token)
+_field("clock in milliseconds", lambda world: iso(world.now, "milliseconds"))
+_field("clock in seconds", lambda world: iso(world.now, "seconds"))
+_field("clock in minutes", lambda world: iso(world.now, "minutes"))
 _field("relative time", lambda world: f"{int(world.now % 3600 // 7)} moments ago")
-_field("CSRF token", lambda world: _hex(world, 256))
-_field("cursor with a nonce", lambda world: f"MTc2ODI5ODQwMA.{_hex(world, 48)}")
+_field("CSRF token", lambda world: token(world, 256))
+_field("cursor with a nonce", lambda world: f"MTc2ODI5ODQwMA.{token(world, 48)}")
 _field("duration", lambda world: round(world.chance.lognormvariate(2, 0.5)))
 _field("host", lambda world: world.chance.choice(HOSTS))
 _field("cache hit", lambda world: world.chance.random() < 0.9)
 _field("banner for half", lambda world: world.chance.choice(["sale", "none"]))
 _field("banner for few", lambda world: "sale" if world.chance.random() < 0.02 else "none")
-_field("views", lambda world: _counted("views", world, 1))
-_field("limit that is left", lambda world: _counted("left", world, -1))
+_field("views", lambda world: counted("views", world, 1))
+_field("limit that is left", lambda world: counted("left", world, -1))
 _field("approximate total", lambda world: round(world.chance.gauss(2_000, 1), -1))
 _field("load", lambda world: round(0.37 + world.chance.gauss(0, 1e-9), 10))
 _field("a set in any order", lambda world: world.chance.sample(["vip", "billing", "bug", "spam"], 4))
@@ -87,12 +88,13 @@ _sometimes("experiment", 0.01, lambda world: {"variant": "b"})
 def _signed(told: Answer, world: World) -> None:
     """Which expires, so that it changes every now and then."""
     for row in _rows(told):
-        row["avatarUrl"] = f"https://cdn.example/{row.get('id', 0)}?e={int(world.now // 30) * 30}&s={_hex(world, 32)}"
+        until = int(world.now // 30) * 30
+        row["avatarUrl"] = f"https://cdn.example/{row.get('id', 0)}?e={until}&s={token(world, 32)}"
 
 
 @_kind("trace with keys of its own")
 def _trace(told: Answer, world: World) -> None:
-    _meta(told)["trace"] = {_hex(world, 32): 1}
+    meta(told)["trace"] = {token(world, 32): 1}
 
 
 @_kind("jitter in every element")
@@ -112,7 +114,7 @@ def _rank(told: Answer, world: World) -> None:
 def _replica(told: Answer, world: World) -> None:
     """A part of the answers is a write behind."""
     if world.version and world.chance.random() < 0.2 and "data" in told.body:
-        told.body["data"] = world.before["data"]
+        told.body["data"] = copy.deepcopy(world.before["data"])
 
 
 @_kind("null while it loads")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Final
 
-from shadow.noise import LEVEL, Field, Fields, Look, Noise, Standing
+from shadow.experiment import Limits
+from shadow.noise import Field, Fields, Look, Lot, Noise, Standing
+from shadow.stakes import LEVEL
 
 RATES: Final = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)  # how often each field of noise differs, on either side
 WORSE: Final = ((0.05, 0.5), (0.2, 0.6), (0.1, 1.0))  # how often in the control and in the candidate, which is wrong
-LOOKS: Final = 200
+COMPARISONS: Final = 1_000
+USUAL: Final = Limits().noise
 QUANTILE: Final = 1.96
 
 
@@ -43,17 +46,26 @@ def _run(chance: random.Random, alike: int) -> tuple[float, float, float]:
     wrong = {Field(f"wrong {pair}", "value"): pair for pair in WORSE}
     every, noise, worst = {**null, **wrong}, Noise(), 0.0
     proved: Fields = frozenset()
-    for _ in range(LOOKS):
-        control, candidate = chance.random(), chance.random()
-        look = Look(
-            frozenset(each for each, (_, rate) in every.items() if _differs(chance, candidate, rate)),
-            frozenset(each for each, (rate, _) in every.items() if _differs(chance, control, rate)),
-        )
-        noise.hear(look)
-        if look.candidate ^ look.control:
+    for _ in range(COMPARISONS):
+        differs = _compared(chance, noise, every)
+        if differs:
             proved = frozenset(each for each in every if noise.standing(each) is Standing.PROVED)
             worst = max(worst, _false(proved, null.keys()))
     return _false(proved, null.keys()), worst, len(proved & wrong.keys()) / len(wrong)
+
+
+def _compared(chance: random.Random, noise: Noise, every: Mapping[Field, tuple[float, float]]) -> bool:
+    """One comparison as `Inquiry` learns from it, and whether anything differed."""
+    likely = noise.chance(USUAL)
+    both, first = chance.random() < likely, chance.random() < 0.5
+    here, there = chance.random(), chance.random()
+    candidate = frozenset(each for each, (_, rate) in every.items() if _differs(chance, here, rate))
+    control = frozenset(each for each, (rate, _) in every.items() if _differs(chance, there, rate)) if both else None
+    noise.draw(Lot(likely, both, (control if both and not first else candidate, candidate, control)))
+    if control is not None:
+        noise.hear(Look(candidate, control))
+    noise.meet(candidate)
+    return bool(candidate or control)
 
 
 def _differs(chance: random.Random, shared: float, rate: float) -> bool:

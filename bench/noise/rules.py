@@ -6,16 +6,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from bench.noise.world import LEGACY, NATIVE, Case, World
+from bench.noise.world import ANYWAY, LEGACY, NATIVE, Case, World
 from shadow.compare import Rules, compare
-from shadow.experiment import Experiment, Experimenter, Limits
+from shadow.experiment import Experiment, Experimenter, Limits, Listeners
 from shadow.journal import MemoryJournal
 from shadow.mismatch import Finding
 from shadow.noise import Field, Fields, field_of, fields_of
 from shadow.observation import Observation
 
 RELATIVE, ABSOLUTE = 20.0, 0.03  # percent; Diffy's own
-ANYWAY = Rules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +60,10 @@ async def ours(case: Case, experiments: int) -> Reported:
 
     experimenter = Experimenter(
         sides={LEGACY: side(LEGACY), NATIVE: side(NATIVE)},
-        rules={},
+        rules={case.name: case.rules},
         journal=told,
         limits=Limits(),
-        on_result=lambda route, candidate, outcome: None,
-        on_drop=lambda route, reason: None,
+        listeners=Listeners(),
         now=lambda: world.now,
         draw=world.chance.random,
     )
@@ -78,7 +76,7 @@ async def ours(case: Case, experiments: int) -> Reported:
         truth.hear(world)
     await experimenter.close()
     asked = (world.asked - experiments) / experiments
-    return Reported(told.fields, asked, truth.fields, frozenset(told.unconfirmed))
+    return Reported(told.fields, asked, truth.by(case.rules), frozenset(told.unconfirmed))
 
 
 async def diffy(case: Case, experiments: int) -> Reported:
@@ -95,7 +93,7 @@ async def diffy(case: Case, experiments: int) -> Reported:
         noise.update(_differing(primary, secondary))
         truth.hear(world)
     found = [field for field in raw if _reported(raw[field], noise[field], experiments)]
-    return Reported(dict.fromkeys(found, experiments), 2.0, truth.fields)
+    return Reported(dict.fromkeys(found, experiments), 2.0, truth.by(ANYWAY))
 
 
 def _reported(raw: int, noise: int, total: int) -> bool:
@@ -103,15 +101,16 @@ def _reported(raw: int, noise: int, total: int) -> bool:
     return raw > noise and relative > RELATIVE and absolute > ABSOLUTE
 
 
-def _differing(control: Observation, candidate: Observation) -> Fields:
-    return fields_of(compare(control, candidate, ANYWAY))
+def _differing(control: Observation, candidate: Observation, rules: Rules = ANYWAY) -> Fields:
+    return fields_of(compare(control, candidate, rules))
 
 
 class _Truth:
     """In which fields native is wrong about some state of the data."""
 
     def __init__(self, world: World) -> None:
-        self.fields: Fields = frozenset()
+        self._world = world
+        self._fields: Fields = frozenset()
         self._version = -1
         self.hear(world)
 
@@ -119,4 +118,8 @@ class _Truth:
         if world.version != self._version and world.case.mutant is not None:
             self._version = world.version
             right, wrong = world.plain(wrong=False).observation, world.plain(wrong=True).observation
-            self.fields |= _differing(right, wrong)
+            self._fields |= _differing(right, wrong)
+
+    def by(self, rules: Rules) -> Fields:
+        """As whoever compares by these rules sees it."""
+        return self._fields.union(*(_differing(right, wrong, rules) for right, wrong in self._world.twins))

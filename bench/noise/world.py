@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from shadow.observation import Observation
+from shadow.rules import Rules
 
 LEGACY, NATIVE = "legacy", "native"
 BETWEEN = 0.05  # seconds between two questions of one experiment, in the mean
+ANYWAY = Rules()
+QUIET = 0.02  # writes before a question: every seventh experiment has one in its midst where it is confirmed
+TWINS = 60  # wrong answers of which is kept what they should have been
 Body = Any
 
 
@@ -34,7 +38,9 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Case:
     """`noise`: what makes answers of either side differ from each other. `mutant`: what native does wrong, `often`: in
-    this part of the requests or, `at_random`, of its answers. `writes`: how likely data change before a question."""
+    this part of the requests or, `at_random`, of its answers. `writes`: how likely data change before a question.
+    `own`: the noise of the field that `slip` is wrong in, which is done to what that noise has left. `rules`: what the
+    route's users have written down; Diffy has no such thing."""
 
     name: str
     recorded: Mapping[str, Any]
@@ -44,6 +50,9 @@ class Case:
     writes: float
     seed: int
     at_random: bool = False
+    own: Callable[[Answer, World], None] | None = None
+    slip: Callable[[Answer, World], None] | None = None
+    rules: Rules = ANYWAY
 
 
 class World:
@@ -53,6 +62,7 @@ class World:
         self.memory: dict[str, Any] = {}  # what a kind of noise keeps from one question to the next
         self._data = copy.deepcopy(case.recorded["body"])
         self.before, self._wrongly = self._data, False
+        self.twins: list[tuple[Observation, Observation]] = []  # answers as they should be, and as native gave them
 
     def answer(self, side: str) -> Observation:
         """What the side says now. Time goes on, and perhaps somebody has written."""
@@ -62,6 +72,10 @@ class World:
             self._write()
         wrong = self.chance.random() < self.case.often if self.case.at_random else self._wrongly
         told = self.plain(wrong=wrong and side == NATIVE)
+        if self.case.own is not None:
+            self.case.own(told, self)
+        if self.case.slip is not None and wrong and side == NATIVE:
+            self._slip(self.case.slip, told)
         for noise in self.case.noise:
             noise(told, self)
         return told.observation
@@ -78,6 +92,12 @@ class World:
         """Until the next user comes, with another request."""
         self.now += self.chance.expovariate(1 / 3)
         self._wrongly = self.chance.random() < self.case.often
+
+    def _slip(self, slip: Callable[[Answer, World], None], told: Answer) -> None:
+        right = told.observation
+        slip(told, self)
+        if len(self.twins) < TWINS:
+            self.twins.append((right, told.observation))
 
     def _write(self) -> None:
         self.version += 1

@@ -8,16 +8,18 @@ from dataclasses import replace
 
 import pytest
 
-from bench.noise.cases import ALONE, AT_RANDOM, MIX, SELDOMLY, WRONG, cases
+from bench.noise.__main__ import ALL, NO_RULES, grouped
+from bench.noise.cases import ALONE, AT_RANDOM, BY_RULE, IN_NOISE, MIX, MORE, NOISY, SELDOMLY, WRONG, cases
 from bench.noise.kinds import KINDS
 from bench.noise.level import simulated
 from bench.noise.mutants import MUTANTS
 from bench.noise.recording import ANSWERS
 from bench.noise.rules import Reported, _reported, diffy, ours
 from bench.noise.scores import score
-from bench.noise.world import LEGACY, NATIVE, Case, World
-from shadow.noise import LEVEL, Field
+from bench.noise.world import LEGACY, NATIVE, TWINS, Case, World
+from shadow.noise import Field
 from shadow.observation import Observation
+from shadow.stakes import LEVEL
 
 RECORDED = json.loads(ANSWERS.read_text())
 SHOW = RECORDED["conversations.show"]
@@ -33,7 +35,7 @@ def test_the_corpus_has_what_it_takes_and_is_the_same_every_time() -> None:
     groups = [group for group, _ in cases()]
     assert (len(KINDS) >= 20, len(MUTANTS) >= 30) == (True, True)
     assert {group: groups.count(group) for group in (ALONE, WRONG)} == {ALONE: len(KINDS), WRONG: len(MUTANTS)}
-    assert set(groups) == {ALONE, MIX, WRONG, SELDOMLY, AT_RANDOM}
+    assert set(groups) == {ALONE, MIX, WRONG, SELDOMLY, AT_RANDOM, IN_NOISE, MORE, BY_RULE}
     one, other = ([(group, each.name, each.seed, each.often) for group, each in cases()] for _ in range(2))
     assert one == other
 
@@ -48,6 +50,41 @@ def test_a_kind_of_noise_makes_answers_differ_on_either_side(kind: str) -> None:
             seen = world.answer(side)
             told.add((seen.status, seen.headers, seen.body))
         assert len(told) > 1
+
+
+@pytest.mark.parametrize(("group", "name"), [(group, name) for group, found in NOISY.items() for name in found])
+def test_a_mutant_in_noise_is_wrong_where_both_sides_differ_anyway(group: str, name: str) -> None:
+    (noisy,) = (replace(each, noise=()) for at, each in cases() if (at, each.name) == (group, name))
+    world, told = World(noisy), {LEGACY: set[object](), NATIVE: set[object]()}
+    for _ in range(200):
+        world.rest()
+        for side, seen in told.items():
+            answer = world.answer(side)
+            seen.add((answer.status, answer.headers, answer.body))
+    assert len(told[LEGACY]) > 1
+    assert 1 <= len(world.twins) <= TWINS
+    assert any(
+        (right.status, right.headers, right.body) != (wrong.status, wrong.headers, wrong.body)
+        for right, wrong in world.twins
+    )
+
+
+async def test_a_mutant_in_noise_is_proved_and_what_rules_cover_is_right() -> None:
+    noisy = {each.name: replace(each, noise=()) for _, each in cases()}
+    told = await ours(noisy["counted twice while people write"], 100)
+    assert set(told.fields) == {Field("data.messageCount", "value")} == set(told.wrong)
+    told, raw = await ours(noisy["a counter within 50, counted twice"], 3), Field("meta.seen", "value")
+    assert set(told.fields) == set(told.wrong) == {raw}
+    shown = await diffy(noisy["a counter within 50, counted twice"], 50)
+    assert (list(shown.fields), list(shown.wrong)) == ([], [raw])  # by itself it differs each time
+
+
+def test_each_case_is_in_its_groups_and_what_takes_time_once_more_after_all_others() -> None:
+    told = grouped([ALONE, IN_NOISE, AT_RANDOM, BY_RULE, IN_NOISE], 90)
+    assert (told[ALONE], told[IN_NOISE], told[WRONG]) == ([0], [1, 4], [])
+    assert (told[f"{IN_NOISE}, 90 requests"], told[f"{AT_RANDOM}, 90 requests"]) == ([5, 7], [6])
+    assert (told[ALL], told[NO_RULES]) == ([0, 1, 4, 3], [0, 1, 4])
+    assert MORE in told
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)

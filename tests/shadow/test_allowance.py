@@ -13,7 +13,8 @@ def spent(allowance: Allowance, comparisons: int, route: str = "list") -> int:
 
 
 def test_the_first_differences_are_all_confirmed() -> None:
-    assert spent(Allowance(), int(AT_ONCE)) == AT_ONCE
+    assert spent(Allowance(), AT_ONCE) == AT_ONCE
+    assert spent(Allowance(at_once=64), 64) == 64
 
 
 def test_where_everything_differs_a_part_of_it_is_confirmed() -> None:
@@ -25,7 +26,7 @@ def test_where_everything_differs_a_part_of_it_is_confirmed() -> None:
 def test_each_route_has_its_own() -> None:
     allowance = Allowance()
     spent(allowance, 100, "broken")
-    assert spent(allowance, int(AT_ONCE), "list") == AT_ONCE
+    assert spent(allowance, AT_ONCE, "list") == AT_ONCE
 
 
 def test_no_more_is_saved_up_than_may_be_spent_at_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Iterator
 from itertools import chain, count, repeat
 from typing import Any
@@ -43,8 +44,9 @@ class World:
     ) -> tuple[list[str], list[Mismatch]]:
         """The outcomes of so many experiments, one after the other, and what is in the journal."""
         noise = self.noise.append
-        given = {"draw": lambda: next(draws), "on_noise": lambda route, field: noise(field), **told}
-        async with running(self.sides, limits=limits, **given) as (runner, ledger, journal):
+        given = {"draw": lambda: next(draws), **told}
+        hears = {"noise": lambda route, field: noise(field)}
+        async with running(self.sides, limits=limits, hears=hears, **given) as (runner, ledger, journal):
             for number in range(1, times + 1):
                 await _one(runner, ledger, self._legacy, number)
         return ledger.outcomes, await journal.latest(100)
@@ -101,6 +103,19 @@ async def test_a_noisy_field_hides_no_other() -> None:
     assert named(found) == {("name", "value")}
     assert named(found, State.UNCONFIRMED) == {("id", "value")}  # the first time nothing was known of it
     assert world.noise == [Field("id", "value")] * 2
+
+
+@pytest.mark.parametrize("noisy", [60, 120])
+async def test_many_noisy_fields_hide_no_other(noisy: int) -> None:
+    """More than are told of one comparison, and more than are remembered; all come before the one that is wrong."""
+    numbers = count()
+
+    def answers(total: int) -> Answers:
+        return lambda: {**{f"f{number:03}": next(numbers) for number in range(noisy)}, "total": total}
+
+    outcomes, found = await World(answers(1), answers(2)).observe(never_twice(), times=8)
+    assert (outcomes.count("noise"), outcomes[-3:]) == (0, ["mismatched"] * 3)
+    assert named(found) == {("total", "value")}
 
 
 async def test_noise_alone_is_an_outcome_and_asks_nobody_again() -> None:
@@ -174,6 +189,17 @@ async def test_what_is_proved_is_told_though_it_does_not_show_again() -> None:
     outcomes, found = await world.observe(repeat(TWICE), times=60, limits=Limits(noise=1.0))
     assert (outcomes.count("mismatched") > 5, "mismatched" in outcomes[-3:]) == (True, True)
     assert named(found) == {("name", "type")}
+
+
+@pytest.mark.parametrize(("noise", "proved"), [(0.1, {("host", "value")}), (0.0, set())])
+async def test_a_defect_where_answers_differ_anyway_is_proved_by_asking_both_now_and_then(
+    noise: float, proved: set[tuple[str, str]]
+) -> None:
+    """Two hosts answer for legacy, none of them for native; `noise`: the part that asks both, or nobody is to."""
+    chance = random.Random(20260113)  # noqa: S311  # chance, not secrecy
+    world = World(lambda: {"host": chance.choice("ab")}, lambda: {"host": "localhost"})
+    outcomes, found = await world.observe(iter(chance.random, None), times=150, limits=Limits(noise=noise))
+    assert (outcomes.count("noise") > 10, named(found)) == (True, proved)
 
 
 @pytest.mark.parametrize("closing", [False, True])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shadow.observation import Recorder
+from shadow.observation import Observation, Recorder
 
 START = {"type": "http.response.start", "status": 201, "headers": [(b"set-cookie", b"a=1"), (b"Set-Cookie", b"b=2")]}
 
@@ -60,3 +60,12 @@ def test_a_buffer_that_its_sender_reuses_is_copied() -> None:
     recorder.feed({"type": "http.response.body", "body": memoryview(buffer), "more_body": False})
     buffer[:] = b"other"
     assert recorder.observe(0.0).body == b"first"
+
+
+@pytest.mark.parametrize(
+    ("said", "role"),
+    [([], ""), ([b"agent"], "agent"), ([b"agent", b"admin"], ""), ([b"r\xf4le"], "r\xf4le"), ([b""], "")],
+)
+def test_a_side_says_in_one_word_as_whom_it_was_asked(said: list[bytes], role: str) -> None:
+    seen = Observation(200, tuple((b"X-Strangler-Role", word) for word in said), b"", complete=True, elapsed=0.0)
+    assert seen.role == role
