@@ -20,6 +20,7 @@ from .deadline import Deadline
 from .errors import AnswerFaults, InternalServerError, fault
 from .middleware import ConditionalGet, HearOut, RailsTarget, RequestContext
 from .resources import Resources, Settings
+from .roles import Roles
 from .shadow import Shadows
 from .target import RowId
 
@@ -73,6 +74,7 @@ class Messaging(Starlette):
                 Middleware(RequestContext, failed=self.write_down),
                 Middleware(HearOut),
                 Middleware(ConditionalGet),
+                Middleware(Roles),
                 Middleware(AnswerFaults),
                 Middleware(Shadows),
                 Middleware(Deadline),

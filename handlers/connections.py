@@ -1,9 +1,8 @@
-"""Connections to PostgreSQL and Redis: how they are to behave, and what those of shadows may not do."""
+"""Connections to PostgreSQL and Redis: how they are to behave."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import select
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,11 +15,12 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoPermissionError, ReadOnlyError, ResponseError
+from redis.exceptions import ReadOnlyError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from .proofs import prove_role, prove_user
 from .settings import Settings
-from .shadow import Unproved, attempts, note
+from .shadow import note
 
 if TYPE_CHECKING:
     Base = AbstractConnection
@@ -65,15 +65,6 @@ SESSION = """
     -- Such a plan does not know how short a page is, and estimates enough to compile what runs for a millisecond.
     set jit = off;
 """
-# The tables that a shadow's role may change, and those that it may not read. Rails asks the same:
-# legacy/app/services/shadow/role.rb.
-RIGHTS = """
-select string_agg(relname, ', ' order by relname) filter (
-         where has_table_privilege(oid, 'INSERT, UPDATE, DELETE, TRUNCATE')),
-       string_agg(relname, ', ' order by relname) filter (where not has_table_privilege(oid, 'SELECT'))
-  from pg_class
- where relkind in ('r', 'p', 'v', 'm', 'f') and relnamespace::regnamespace::name = any (current_schemas(false))
-"""
 
 
 async def configure(connection: Connection) -> None:
@@ -83,11 +74,7 @@ async def configure(connection: Connection) -> None:
 async def configure_for_shadows(connection: Connection) -> None:
     """A session can be told that it only reads, and can tell itself otherwise: what counts is what its role may."""
     await configure(connection)
-    row = await (await connection.execute(RIGHTS, prepare=False)).fetchone()
-    changes, hidden = row or (None, None)
-    if changes or hidden:
-        told = [f"may change {changes}"] * bool(changes) + [f"may not read {hidden}"] * bool(hidden)
-        raise Unproved(f"the role of SHADOW_DATABASE_URL {' and '.join(told)}")
+    await prove_role(connection)
 
 
 def died(connection: Connection) -> bool:
@@ -103,7 +90,7 @@ def died(connection: Connection) -> bool:
 
 
 def redis_client(settings: Settings, *, shadow: bool = False) -> Redis:
-    proved: dict[str, Any] = {"redis_connect_func": prove} if shadow else {}
+    proved: dict[str, Any] = {"redis_connect_func": prove_user} if shadow else {}
     pool = BlockingConnectionPool.from_url(
         settings.redis_url,
         max_connections=settings.redis_pool,
@@ -135,17 +122,3 @@ class Noting(Base):
         except ResponseError as error:
             note(error)
             raise
-
-
-async def prove(connection: AbstractConnection) -> None:
-    """Introduces a new connection, and tries to delete what nobody has: a user that may do that may do more."""
-    token = attempts.set(None)
-    try:
-        await connection.on_connect()
-        await connection.send_command("DEL", f"shadow:{secrets.token_hex(8)}")
-        await connection.read_response()
-    except NoPermissionError:
-        return
-    finally:
-        attempts.reset(token)
-    raise Unproved("the user of SHADOW_REDIS_URL may write")

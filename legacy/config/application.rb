@@ -14,6 +14,7 @@ Bundler.require(*Rails.groups)
 require_relative "../app/logging/json_lines"
 require_relative "../app/middleware/exceptions"
 require_relative "../app/middleware/request_log"
+require_relative "../app/middleware/shadow_role"
 require_relative "../app/middleware/shadows"
 
 module Legacy
@@ -27,6 +28,7 @@ module Legacy
     config.middleware.swap Rails::Rack::Logger, RequestLog
     config.middleware.delete Rack::Runtime # durations are for the log
     config.middleware.use Shadows
+    config.middleware.insert_before ActionDispatch::ShowExceptions, ShadowRole
 
     # Browsers of other origins than our own host must be listed, separated by commas.
     config.action_cable.allowed_request_origins = ENV.fetch("CABLE_ALLOWED_ORIGINS", "").split(",")

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from redis import Redis
 from redis.exceptions import RedisError
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.routing import Route
 from structlog.testing import capture_logs
@@ -22,7 +23,6 @@ from demo.stores import SHADOW, of_shadows
 from handlers import entries, events, outbox, resources, shadow
 from handlers.answers import Answer
 from handlers.app import ROUTES, Messaging
-from handlers.connections import RIGHTS
 from handlers.outbox import Job
 from handlers.resources import MisconfiguredError, Resources, Settings
 from handlers.unit import Scoped, Unscoped, reading, unit_of_work
@@ -98,6 +98,11 @@ async def set_a_key_in_a_task(request: Request) -> None:
     await task
 
 
+async def set_a_key_from_a_thread(request: Request) -> None:
+    loop = asyncio.get_running_loop()
+    await asyncio.to_thread(lambda: asyncio.run_coroutine_threadsafe(set_a_key_and_say_nothing(request), loop).result())
+
+
 async def keep_an_answer(request: Request) -> None:
     async def load() -> bytes:
         return b"{}"
@@ -128,6 +133,7 @@ LEAVING: dict[str, Deed] = {
     "set a key, and say nothing of it": set_a_key_and_say_nothing,
     "set a key on the line": set_a_key_on_the_line,
     "set a key in a task": set_a_key_in_a_task,
+    "set a key from a thread": set_a_key_from_a_thread,
     "set a key by a script": command("EVAL", "return redis.call('SET', 'tempted', 1)", "0"),
     "keep an answer": keep_an_answer,
     "enqueue a job": enqueue,
@@ -184,6 +190,31 @@ async def test_a_user_does_the_same_unhindered(settings: Settings, left: Callabl
         answer = await client.get("/")
     assert told(answer) == (200, None, None)
     assert left() != ([], [])
+
+
+@pytest.mark.parametrize("marked", [True, False], ids=["shadow", "user"])
+async def test_what_is_tried_after_the_answer_is_refused_too(
+    settings: Settings, left: Callable[[], Any], *, marked: bool
+) -> None:
+    tasks: list[asyncio.Task[None]] = []
+    answered = asyncio.Event()
+
+    async def later(request: Request) -> None:
+        await answered.wait()
+        await set_a_key_and_say_nothing(request)
+
+    async def handle(request: Request) -> Answer:
+        tasks.append(asyncio.get_running_loop().create_task(later(request)))
+        answer = Answer({})
+        answer.background = BackgroundTask(insert_and_say_nothing, request)
+        return answer
+
+    async with serving(settings, [Route("/", handle, methods=["GET"])]) as client:
+        assert told(await client.get("/", headers=MARKED if marked else {})) == (200, None, None)
+        answered.set()
+        await asyncio.gather(*tasks)
+    rows, keys = left()
+    assert (rows, keys) == (([], []) if marked else ([("tempted",)], ["tempted"]))
 
 
 async def test_what_was_tried_is_in_the_log_though_nobody_heard_of_it(settings: Settings) -> None:
@@ -289,12 +320,6 @@ async def test_a_role_that_may_do_more_or_less_is_not_asked(
             assert told(await client.get(USER, headers=MARKED)) == (200, None, None)
     finally:
         database.execute(mend.format(SHADOW))
-
-
-def test_of_our_own_role_it_is_told_that_it_may_write_everything(database: psycopg.Connection) -> None:
-    changes, hidden = database.execute(RIGHTS).fetchone() or ("", "")
-    assert {"users", "messages", "outbox"} <= set(changes.split(", "))
-    assert hidden is None
 
 
 async def test_a_redis_user_that_may_write_is_not_asked(settings: Settings, left: Callable[[], Any]) -> None:

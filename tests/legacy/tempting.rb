@@ -2,14 +2,41 @@
 
 # Has the Rails application do what no GET should: `rails runner tempting.rb`. Each line of the input is a request for a
 # user: {"deed": "insert", "shadow": true, "token": "…"}. The deed is done while it is answered; the line of the output is
-# {"status": 500, "word": "wrote", "body": {…}}.
+# {"status": 500, "word": "wrote", "role": "agent", "body": {…}}.
 require "net/http"
+require "pty"
 
 INSERT = "INSERT INTO metrics (account_id, day, name, value, created_at, updated_at) " \
          "VALUES (1, '1999-01-01', 'tempted', 1, now(), now())"
 
 def database
   ActiveRecord::Base.connection
+end
+
+# What somebody has kept, and threads that work for everybody.
+KEPT_POOL = ActiveRecord::Base.connection_pool
+KEPT_CONNECTION = ActiveRecord::Base.connection
+KEPT_CLIENT = Redis.new(url: ENV.fetch("REDIS_URL")).tap(&:ping)
+WORKERS = Concurrent::FixedThreadPool.new(1)
+GO_ON = Queue.new
+LEFT = []
+
+def in_a_thread(how = Thread.method(:new))
+  how.call { swallowing { yield } }.join
+end
+
+# What the reaper of connections looks after, once.
+Reaped = Struct.new(:over) do
+  def reap
+    swallowing { database.execute(INSERT) }
+    over.push(true)
+  end
+
+  def flush; end
+
+  def discarded?
+    !over.empty? || over.closed?
+  end
 end
 
 def swallowing
@@ -20,6 +47,7 @@ end
 
 DEEDS = {
   "nothing" => -> {},
+  "fail" => -> { raise "it is broken" },
   "insert" => -> { database.execute(INSERT) },
   "insert, and say nothing of it" => -> { swallowing { database.execute(INSERT) } },
   "insert after a select" => -> { database.select_all("WITH done AS (#{INSERT} RETURNING id) SELECT * FROM done") },
@@ -45,6 +73,79 @@ DEEDS = {
   "enqueue a job" => -> { CountReplyJob.perform_async(1) },
   "broadcast" => -> { ActionCable.server.broadcast("tempted", { told: true }) },
   "broadcast an event" => -> { DomainEvents.publish("conversation.updated", Conversation.first) },
+  "insert by the role of users" => -> { ActiveRecord::Base.connected_to(role: :writing) { database.execute(INSERT) } },
+  "insert by the role of users, and say nothing of it" => lambda {
+    swallowing { ActiveRecord::Base.connected_to(role: :writing) { database.execute(INSERT) } }
+  },
+  "insert past the adapter" => lambda {
+    swallowing { ActiveRecord::Base.connected_to(role: :writing) { database.raw_connection.exec(INSERT) } }
+  },
+  "insert by the role of users from now on" => lambda {
+    ActiveRecord::Base.connecting_to(role: :writing)
+    swallowing { database.execute(INSERT) }
+  },
+  "insert by the pool of users" => -> { KEPT_POOL.with_connection { |connection| connection.execute(INSERT) } },
+  "insert on a connection of users" => -> { swallowing { KEPT_CONNECTION.execute(INSERT) } },
+  "insert on a connection of its own" => -> { PG.connect(ENV.fetch("DATABASE_URL")).exec(INSERT) },
+  "insert by another pool" => lambda {
+    swallowing { ActiveRecord::Base.establish_connection(ENV.fetch("DATABASE_URL")) }
+    database.execute(INSERT)
+  },
+  "insert in a thread" => -> { in_a_thread { database.execute(INSERT) } },
+  "insert in a thread that is started" => -> { in_a_thread(Thread.method(:start)) { database.execute(INSERT) } },
+  "insert in a thread of a thread" => -> { in_a_thread { in_a_thread { database.execute(INSERT) } } },
+  "insert in a worker" => lambda {
+    Concurrent::Promises.future_on(WORKERS) { swallowing { database.execute(INSERT) } }.wait
+  },
+  "insert in a task for later" => -> { Concurrent::ScheduledTask.execute(0.1) { database.execute(INSERT) }.wait },
+  "insert in a task for now" => -> { Concurrent::ScheduledTask.execute(0) { database.execute(INSERT) }.wait },
+  "leave a task for much later" => -> { Concurrent::ScheduledTask.execute(999) { nil } },
+  "give threads keywords" => lambda {
+    %i[new start fork].each do |how|
+      given = Thread.public_send(how, [1], two: 2) { |one, two:| [one, two] }.value
+      raise given.inspect unless given == [[1], 2]
+    end
+  },
+  "read in as many workers as can" => lambda {
+    number = ActiveRecord::Base.connection_pool.size - 1
+    workers, together = Concurrent::FixedThreadPool.new(number), Concurrent::CyclicBarrier.new(number)
+    Array.new(number) { Concurrent::Promises.future_on(workers) { User.count && together.wait(9) } }.each(&:value!)
+  },
+  "have connections reaped" => lambda {
+    pool = Reaped.new(Queue.new)
+    ActiveRecord::ConnectionAdapters::ConnectionPool::Reaper.register_pool(pool, 0.001)
+    pool.over.pop && pool.over.close
+  },
+  "leave a thread that inserts" => -> { LEFT << Thread.new { GO_ON.pop && swallowing { database.execute(INSERT) } } },
+  "insert by a process" => -> { system("psql", ENV.fetch("DATABASE_URL"), "-c", INSERT, out: File::NULL) },
+  "insert by a path" => -> { open("| psql '#{ENV.fetch('DATABASE_URL')}' -c \"#{INSERT}\"").read },
+  "read a file" => -> { [open(__FILE__, mode: "r").close, IO.read(__FILE__, mode: "r"), IO.foreach(__FILE__).to_a] },
+  "set a key by a client of its own" => -> { Redis.new(url: ENV.fetch("REDIS_URL")).set("tempted", 1) },
+  "set a key by a client that was kept" => -> { swallowing { KEPT_CLIENT.set("tempted", 1) } },
+  "set a key in a thread" => -> { in_a_thread { REDIS.with { |redis| redis.set("tempted", 1) } } },
+  "set a key by a client of Sidekiq" => -> { Sidekiq.redis { |redis| redis.set("tempted", 1) } },
+  "greet a mail server" => -> { swallowing { TCPSocket.open("127.0.0.1", 25) } },
+  "connect a socket" => -> { swallowing { Socket.tcp("127.0.0.1", 9) } },
+  "send a datagram" => -> { UDPSocket.new.send("tempted", 0, "127.0.0.1", 9) },
+  "send a datagram by any socket" => lambda {
+    Socket.new(:INET, :DGRAM).sendmsg("tempted", 0, Socket.sockaddr_in(9, "127.0.0.1"))
+  },
+  "send a datagram, non-blocking" => lambda {
+    Socket.new(:INET, :DGRAM).sendmsg_nonblock("tempted", 0, Socket.sockaddr_in(9, "127.0.0.1"))
+  },
+  "send a datagram to an address" => lambda {
+    Socket.new(:INET, :DGRAM).send("tempted", 0, Socket.sockaddr_in(9, "127.0.0.1"))
+  },
+  "send a datagram as a message" => -> { UDPSocket.new.sendmsg("tempted", 0, Addrinfo.udp("127.0.0.1", 9)) },
+  "find a socket by name" => -> { swallowing { UNIXSocket.new("/nowhere") } },
+  "have a shell do it" => -> { `true` },
+  "open what a command says" => -> { Kernel.open("|true").close },
+  "open a path that is a command" => -> { open(Pathname("|true")).close },
+  **%w[read binread readlines foreach].to_h { |name| ["#{name} what a command says", -> { IO.send(name, "|true") }] },
+  **%w[write binwrite].to_h { |name| ["#{name} to a command", -> { IO.send(name, "|true", "") }] },
+  **%w[spawn getpty].to_h { |name| ["#{name} at a terminal", -> { PTY.send(name, "true") }] },
+  "go to the background" => -> { Process.daemon(true, true) },
+  "give up users' pool" => -> { swallowing { ActiveRecord::Base.remove_connection } },
   "call Facebook" => -> { swallowing { Facebook::Graph.new("t").send_text(recipient_id: "1", text: "tempted") } },
   "call somebody" => -> { Net::HTTP.get(URI(ENV.fetch("SOMEBODY"))) },
   "read a key" => -> { REDIS.with { |redis| redis.get("tempted") } }
@@ -53,6 +154,7 @@ DEEDS = {
 # What makes the shadows' own connections what they must not be.
 FAULTS = {
   "without addresses" => -> { ENV.delete("SHADOW_REDIS_URL") },
+  "a user that may publish" => -> { KEPT_CLIENT.call("ACL", "SETUSER", "shadow", "+publish") },
   "a user that may write" => -> { ENV["SHADOW_REDIS_URL"] = ENV.fetch("REDIS_URL") },
   "all connections taken" => lambda {
     pool = ActiveRecord::Base.connected_to(role: :shadow) { ActiveRecord::Base.connection_pool }
@@ -60,6 +162,7 @@ FAULTS = {
     TAKERS.concat(Array.new(pool.size) { Thread.new { begun << pool.checkout && sleep } })
     TAKERS.size.times { begun.pop }
   },
+  "go on" => -> { GO_ON.push(true) && LEFT.pop.join },
   "connections back" => -> { TAKERS.each { |thread| thread.kill.join } }
 }.freeze
 TAKERS = []
@@ -78,7 +181,8 @@ def ask(asked)
   told = +""
   body.each { |part| told << part }
   body.close if body.respond_to?(:close)
-  { status: status, word: headers["X-Strangler-Shadow"], body: JSON.parse(told) }
+  words = { word: headers["X-Strangler-Shadow"], role: headers["X-Strangler-Role"] }
+  { status: status, **words, body: JSON.parse(told) }
 end
 
 def spoil(fault)

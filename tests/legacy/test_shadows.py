@@ -33,15 +33,53 @@ WRITES = [
     "set a key by a script",
     "set a key in a transaction",
     "enqueue a job",
+    "insert by the role of users",
+    "insert by the role of users, and say nothing of it",
+    "insert past the adapter",
+    "insert by the role of users from now on",
+    "insert by the pool of users",
+    "insert on a connection of users",
+    "insert on a connection of its own",
+    "insert in a thread",
+    "insert in a thread that is started",
+    "insert in a thread of a thread",
+    "insert in a worker",
+    "insert in a task for later",
+    "insert in a task for now",
+    "insert by a process",
+    "insert by a path",
+    "set a key by a client of its own",
+    "set a key by a client that was kept",
+    "set a key in a thread",
+    "set a key by a client of Sidekiq",
 ]
-OTHERS = ["lock a row", "make a table", "keep an answer", "broadcast", "broadcast an event", "call Facebook"]
-READS = ["nothing", "read a key"]
+DATAGRAMS = ["by any socket", "to an address", "as a message"]
+WAYS_OUT = [
+    "greet a mail server",
+    "connect a socket",
+    "send a datagram",
+    "send a datagram, non-blocking",
+    *(f"send a datagram {way}" for way in DATAGRAMS),
+]
+BY_OTHERS = [
+    "find a socket by name",
+    "have a shell do it",
+    "open a path that is a command",
+    *(f"{name} what a command says" for name in ("open", "read", "binread", "readlines", "foreach")),
+    *(f"{name} to a command" for name in ("write", "binwrite")),
+    *(f"{name} at a terminal" for name in ("spawn", "getpty")),
+    "go to the background",
+]
+POOLS = ["insert by another pool", "give up users' pool"]
+TOLD = ["broadcast", "broadcast an event", "call Facebook"]
+OTHERS = [*WAYS_OUT, *BY_OTHERS, *POOLS, *TOLD, "lock a row", "make a table", "keep an answer"]
+READS = ["nothing", "read a key", "read a file", "give threads keywords"]
 
 
 @dataclass(frozen=True, slots=True)
 class Rails:
     process: subprocess.Popen[str]
-    token: str
+    tokens: dict[str, str]
     application: Application
     database: psycopg.Connection
     store: redis.Redis
@@ -50,7 +88,7 @@ class Rails:
     def ask(self, deed: str, *, shadow: bool = True, **more: str) -> dict[str, Any]:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        asked = {"deed": deed, "shadow": shadow, "token": self.token, **more}
+        asked = {"deed": deed, "shadow": shadow, "token": self.tokens["agent"], **more}
         self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
         answer: dict[str, Any] = json.loads(self.process.stdout.readline() or '{"status": "it is gone"}')
@@ -61,6 +99,10 @@ class Rails:
         rows = self.database.execute(f"select name from {TEMPTED}").fetchall()  # noqa: S608  a literal
         tables = self.database.execute("select 1 from pg_class where relname = 'tempted'").fetchall()
         return rows, tables, sorted(self.store.keys("*"))
+
+    def forget(self) -> None:
+        self.store.flushall()
+        self.database.execute(f"delete from {TEMPTED}")  # noqa: S608  a literal
 
 
 @pytest.fixture(scope="module")
@@ -79,16 +121,16 @@ def running(application: Application, tmp_path_factory: pytest.TempPathFactory) 
         ):
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n", (directory / "rails.log").read_text()
-            token = tokens.authorizations(own.jwt_secret, int(time.time()))["agent"]
-            yield Rails(process, token, own, database, store, directory / "rails.log")
+            callers = tokens.authorizations(own.jwt_secret, int(time.time()))
+            yield Rails(process, callers, own, database, store, directory / "rails.log")
             process.kill()
 
 
 @pytest.fixture
 def rails(running: Rails) -> Iterator[Rails]:
-    running.store.flushall()
+    running.forget()
     yield running
-    running.database.execute(f"delete from {TEMPTED}")  # noqa: S608  a literal
+    running.forget()
 
 
 @pytest.mark.parametrize("deed", WRITES + OTHERS)
@@ -115,6 +157,65 @@ def test_a_shadow_that_only_reads_is_answered_as_a_user_is(rails: Rails, deed: s
     assert (shadow["status"], shadow["word"], shadow["body"]) == (200, None, user["body"])
 
 
+@pytest.mark.parametrize(("deed", "status"), [("nothing", 200), ("fail", 500), ("insert", 500)])
+def test_a_shadow_is_told_as_whom_it_was_asked_whatever_comes_of_it_and_users_are_not(
+    rails: Rails, deed: str, status: int
+) -> None:
+    for caller, role in (("agent", "agent"), ("admin", "admin"), ("gone", None), ("user of another account", None)):
+        told = rails.ask(deed, token=rails.tokens[caller])
+        assert (told["status"], told["role"]) == (status, role)
+        assert rails.ask(deed, token=rails.tokens[caller], shadow=False)["role"] is None
+    assert rails.ask(deed, token=rails.tokens["expired"])["role"] is None
+
+
+def test_a_role_is_remembered_for_a_while(rails: Rails) -> None:
+    assert rails.ask("nothing", token=rails.tokens["stranger"])["role"] == "agent"
+    rails.database.execute("update users set role = 'admin' where id = 16")
+    try:
+        assert rails.ask("nothing", token=rails.tokens["stranger"])["role"] == "agent"
+    finally:
+        rails.database.execute("update users set role = 'agent' where id = 16")
+
+
+def test_a_thread_that_outlives_its_shadow_is_still_one_and_a_user_s_is_not(rails: Rails) -> None:
+    before = rails.left()
+    for shadow in (True, False):
+        assert told_of(rails.ask("leave a thread that inserts", shadow=shadow)) == (200, None)
+        assert told_of(rails.ask("nothing", shadow=shadow, fault="go on")) == (200, None)
+        assert (rails.left() == before) is shadow
+
+
+@pytest.mark.parametrize("deed", ["insert by the role of users from now on", "insert in a worker", *POOLS])
+def test_whatever_a_shadow_has_tried_users_and_other_shadows_fare_as_before(rails: Rails, deed: str) -> None:
+    assert rails.ask(deed)["word"] == "wrote"
+    before = rails.left()
+    for write in ("insert", "insert in a worker", "set a key"):
+        assert told_of(rails.ask(write, shadow=False)) == (200, None)
+        assert rails.left() != before
+        rails.forget()
+    assert told_of(rails.ask("nothing")) == (200, None)
+
+
+def test_a_task_for_later_is_whose_it_was_though_a_shadow_s_waits_beside_it(rails: Rails) -> None:
+    assert told_of(rails.ask("leave a task for much later")) == (200, None)
+    before = rails.left()
+    assert told_of(rails.ask("insert in a task for later")) == (500, "wrote")
+    assert rails.left() == before
+    assert told_of(rails.ask("insert in a task for later", shadow=False)) == (200, None)
+    assert rails.left() != before
+
+
+def test_connections_that_a_shadow_s_workers_have_taken_come_back(rails: Rails) -> None:
+    for _ in range(2):
+        assert told_of(rails.ask("read in as many workers as can")) == (200, None)
+
+
+def test_what_looks_after_everybody_s_connections_is_no_shadow_though_one_has_it_started(rails: Rails) -> None:
+    before = rails.left()
+    assert told_of(rails.ask("have connections reaped")) == (200, None)
+    assert rails.left() != before
+
+
 def test_a_shadow_does_not_get_out_of_its_role(rails: Rails) -> None:
     assert rails.ask("put on another role")["word"] == "wrote"
 
@@ -138,7 +239,7 @@ def test_what_was_tried_is_in_the_log(rails: Rails) -> None:
 @pytest.mark.parametrize(
     ("right", "reason"),
     [
-        ("grant update on metrics to", "may change metrics"),
+        ("grant update (value) on metrics to", "may change metrics"),
         ("revoke select on metrics, messages from", "may not read messages, metrics"),
     ],
 )
@@ -164,6 +265,7 @@ def test_without_a_connection_for_it_a_shadow_is_refused_and_users_are_served(ra
 
 
 def told_of(answer: dict[str, Any]) -> tuple[int, str | None]:
+    assert answer["word"] != "refused" or answer["role"] is None
     return answer["status"], answer["word"]
 
 
@@ -171,7 +273,8 @@ def told_of(answer: dict[str, Any]) -> tuple[int, str | None]:
 @pytest.mark.parametrize(
     ("fault", "deed", "reason"),
     [
-        ("a user that may write", "read a key", "the user of SHADOW_REDIS_URL may write"),
+        ("a user that may publish", "read a key", "the user of SHADOW_REDIS_URL may PUBLISH"),
+        ("a user that may write", "read a key", "the user of SHADOW_REDIS_URL may DEL, "),
         ("without addresses", "nothing", "set SHADOW_DATABASE_URL and SHADOW_REDIS_URL"),
     ],
 )

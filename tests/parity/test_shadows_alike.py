@@ -15,6 +15,7 @@ from tests.parity.tokens import ACME
 
 MARK = ("X-Strangler-Shadow", "r-1")
 LIST = "/api/v1/conversations"
+SAID = {"agent": "agent", "stranger": "agent", "admin": "admin"}
 READS = [
     Case("list", 200, f"{LIST}?limit=5"),
     Case("list of a stranger", 200, LIST, token="stranger"),
@@ -25,6 +26,8 @@ READS = [
     Case("settings", 200, f"/api/v1/accounts/{ACME}/settings"),
     Case("inbox", 200, f"/api/v1/inboxes/{AWKWARD}"),
     Case("head", 200, f"/api/v1/users/{AWKWARD}", "HEAD"),
+    Case("conversation of an admin", 200, f"{LIST}/{AWKWARD}", token="admin"),
+    Case("conversation of one who is gone", 200, f"{LIST}/{AWKWARD}", token="gone"),
     Case("nobody", 401, LIST, token=None),
     Case("no cursor", 400, f"{LIST}?cursor=none"),
     Case("no route", 404, "/nowhere"),
@@ -53,11 +56,14 @@ def marked(case: Case) -> Case:
 
 
 @pytest.mark.parametrize("case", READS, ids=lambda case: case.name)
-def test_a_shadow_is_answered_alike_and_as_a_user_is(sides: Sides, case: Case) -> None:
+def test_a_shadow_is_answered_alike_and_as_a_user_is_but_that_it_is_told_as_whom_it_was_asked(
+    sides: Sides, case: Case
+) -> None:
     sides.compare(marked(case))
     for side in (LEGACY, NATIVE):
         user, shadow = sides.ask(side, case), sides.ask(side, marked(case))
-        assert (shadow.status, shadow.compared, shadow.body) == (user.status, user.compared, user.body)
+        said = {"x-strangler-role": SAID[case.token]} if case.token in SAID and case.target.startswith("/api/") else {}
+        assert (shadow.status, shadow.compared, shadow.body) == (user.status, user.compared | said, user.body)
 
 
 @pytest.mark.parametrize("case", WRITES, ids=lambda case: case.name)

@@ -4,6 +4,8 @@
 class Shadows
   MARK = "HTTP_X_STRANGLER_SHADOW"
   WORD = "X-Strangler-Shadow"
+  WROTE = "wrote"
+  REFUSED = "refused"
 
   def initialize(app)
     @app = app
@@ -15,14 +17,14 @@ class Shadows
     answer, attempts = Shadow.watch { @app.call(env) }
     attempts.empty? ? answer : wrote(env, attempts.first)
   rescue Shadow::Refused => e
-    failure(env, e, 503, "refused")
+    failure(env, e, 503, REFUSED)
   end
 
   private
 
   def wrote(env, attempt)
     FaultReport.tell(attempt, RequestLog.context(env))
-    failure(env, attempt, 500, "wrote")
+    failure(env, attempt, 500, WROTE)
   end
 
   def failure(env, error, status, word)

@@ -5,7 +5,8 @@
 #
 # Its thread reaches PostgreSQL as a role that may SELECT, Redis as a user that may read, and nothing else. What they refuse
 # is noted, whoever rescues the error: such an answer is none that a user would have got. How its thread is led there, and
-# listened to, stands in config/initializers/shadow.rb.
+# listened to, stands in config/initializers/shadow.rb; what keeps it there, and the threads that it starts, in
+# config/initializers/shadow_bounds.rb.
 module Shadow
   # It would have changed something, or told of something.
   class Forbidden < StandardError; end
@@ -25,16 +26,30 @@ module Shadow
     def watch
       raise Refused, "set SHADOW_DATABASE_URL and SHADOW_REDIS_URL" unless configured?
 
-      tried = self.attempts = []
-      [ActiveRecord::Base.connected_to(role: :shadow) { Role.prove && yield }, tried]
+      tried = []
+      [as_shadow(tried) { Role.prove && yield }, tried]
     rescue Refused
       raise
     rescue StandardError
       raise if tried.empty?
 
       [nil, tried]
+    end
+
+    # The block, to be run by another thread, which then runs it for the shadow at hand, if there is one.
+    def carried(block)
+      tried = attempts
+      return block if tried.nil? || block.nil?
+
+      proc { |*arguments, **options| as_shadow(tried) { block.call(*arguments, **options) } }
+    end
+
+    # What serves everybody, though it is a shadow that has set it going.
+    def aside
+      held, self.attempts = attempts, nil
+      yield
     ensure
-      self.attempts = nil
+      self.attempts = held
     end
 
     # PostgreSQL or Redis has answered with this error.
@@ -52,7 +67,8 @@ module Shadow
 
     def redis
       @redis ||= ConnectionPool.new(size: ENV.fetch("RAILS_MAX_THREADS", 5).to_i, timeout: 1) do
-        Redis.new(url: ENV.fetch("SHADOW_REDIS_URL"), timeout: 1, reconnect_attempts: 0).tap { |redis| prove(redis) }
+        url = ENV.fetch("SHADOW_REDIS_URL")
+        Redis.new(url: url, timeout: 1, reconnect_attempts: 0, shadow: true).tap { |redis| aside { User.prove(redis) } }
       end
     end
 
@@ -67,6 +83,26 @@ module Shadow
       Thread.current.thread_variable_set(:shadow_attempts, tried)
     end
 
+    # A role that the block puts on top (`connecting_to`) would be left to whomever the thread serves next.
+    def as_shadow(tried)
+      held, self.attempts = attempts, tried
+      roles = ActiveRecord::Base.connected_to_stack
+      depth = roles.size
+      ActiveRecord::Base.connected_to(role: :shadow) { giving_back { yield } }
+    ensure
+      roles&.slice!(depth..)
+      self.attempts = held
+    end
+
+    # The connection that the block is the first to take, if it takes one: there are few.
+    def giving_back
+      pool = ActiveRecord::Base.connection_pool
+      taken = pool.active_connection?
+      yield
+    ensure
+      pool&.release_connection unless taken
+    end
+
     def configured?
       ENV["SHADOW_DATABASE_URL"].present? && ENV["SHADOW_REDIS_URL"].present?
     end
@@ -77,18 +113,6 @@ module Shadow
       when PG::InsufficientPrivilege, PG::ReadOnlySqlTransaction then true
       when Redis::CommandError then error.message.match?(REFUSALS)
       end
-    end
-
-    # Who may delete what nobody has may do more.
-    def prove(redis)
-      held = attempts
-      self.attempts = nil
-      redis.del("shadow:#{SecureRandom.hex(8)}")
-      raise Refused, "the user of SHADOW_REDIS_URL may write"
-    rescue Redis::CommandError => e
-      raise unless refusal?(e)
-    ensure
-      self.attempts = held
     end
   end
 end

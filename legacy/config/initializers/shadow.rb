@@ -9,6 +9,7 @@ if ENV["SHADOW_DATABASE_URL"].present?
     address = ActiveRecord::DatabaseConfigurations::ConnectionUrlResolver.new(ENV.fetch("SHADOW_DATABASE_URL")).to_hash
     ours = connection_db_config.configuration_hash.except(:host, :port, :database, :username, :password)
     theirs = {
+      shadow: true,
       # Who waits for a connection keeps a thread from users: by default nobody does.
       pool: (ENV["SHADOW_DATABASE_POOL"].presence || ENV.fetch("RAILS_MAX_THREADS", 5)).to_i,
       checkout_timeout: 1,
@@ -50,13 +51,3 @@ module ShadowsOwnVoice
 end
 
 ActionCable::SubscriptionAdapter::Redis.prepend ShadowsOwnVoice
-
-# Everything else: Net::HTTP, Net::SMTP. Neither PostgreSQL's nor Redis' library goes this way.
-module NoWayOutForShadows
-  def initialize(host = nil, port = nil, *)
-    Shadow.forbid("a connection to #{host}:#{port}")
-    super
-  end
-end
-
-TCPSocket.prepend NoWayOutForShadows

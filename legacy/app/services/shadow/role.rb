@@ -4,13 +4,38 @@ module Shadow
   # Of PostgreSQL, by which shadows read. A session can be told that it only reads, and can tell itself otherwise: what
   # counts is what its role may.
   module Role
-    # The tables that it may change, and those that it may not read. Native has the same: handlers/connections.py.
-    RIGHTS = <<~SQL
-      select string_agg(relname, ', ' order by relname) filter (
-               where has_table_privilege(oid, 'INSERT, UPDATE, DELETE, TRUNCATE')),
-             string_agg(relname, ', ' order by relname) filter (where not has_table_privilege(oid, 'SELECT'))
-        from pg_class
-       where relkind in ('r', 'p', 'v', 'm', 'f') and relnamespace::regnamespace::name = any (current_schemas(false))
+    # What it may do that it should not, and may not that it should; with the rights of every role that it can put on,
+    # whether it inherits them or not. Native has the same: handlers/proofs.py.
+    RIGHTS = <<~'SQL'
+      with roles as (
+             select oid, rolname, rolcreaterole or rolcreatedb or rolreplication as makes
+               from pg_roles where pg_has_role(session_user, oid, 'MEMBER')),
+           schemas as (
+             select oid, nspname, nspname = any (current_schemas(false)) as searched
+               from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'),
+           relations as (
+             select pg_class.oid, pg_class.oid::regclass::text as name, relkind = 'S' as counts, searched
+               from pg_class join schemas on schemas.oid = relnamespace where relkind in ('r', 'p', 'v', 'm', 'f', 'S')),
+           found (what, which) as (
+             select 'may change', name from relations, roles where case
+                 when counts then has_sequence_privilege(roles.oid, relations.oid, 'USAGE, UPDATE')
+                 else has_table_privilege(roles.oid, relations.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+                   or has_any_column_privilege(roles.oid, relations.oid, 'INSERT, UPDATE, REFERENCES') end
+              union
+             select 'may make something in', nspname from schemas, roles
+              where has_schema_privilege(roles.oid, schemas.oid, 'CREATE')
+              union
+             select 'may make something in', current_database() from roles
+              where has_database_privilege(roles.oid, current_database(), 'CREATE')
+              union
+             select 'may make roles, databases or replicas as', rolname from roles where makes
+              union
+             select 'may do what is not for readers as', rolname from roles
+              where rolname ~ '^pg_' and rolname !~ '^pg_(read_all_|stat_|monitor$|database_owner$)'
+              union
+             select 'may not read', name from relations
+              where searched and not counts and not has_table_privilege(relations.oid, 'SELECT'))
+      select what || ' ' || string_agg(which, ', ' order by which) from found group by what order by what
     SQL
 
     class << self
@@ -19,8 +44,7 @@ module Shadow
         connection = ActiveRecord::Base.connection
         return true if @proved
 
-        changes, hidden = connection.select_rows(RIGHTS).first
-        told = [("may change #{changes}" if changes), ("may not read #{hidden}" if hidden)].compact
+        told = connection.select_values(RIGHTS)
         raise Refused, "the role of SHADOW_DATABASE_URL #{told.join(' and ')}" if told.any?
 
         @proved = true
@@ -50,6 +74,8 @@ module Shadow
         [
           ("CREATE ROLE #{role} LOGIN PASSWORD #{password}" unless made),
           "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM #{role}",
+          "REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM #{role}",
+          "REVOKE ALL ON SCHEMA public FROM #{role}",
           "GRANT USAGE ON SCHEMA public TO #{role}",
           "GRANT SELECT ON ALL TABLES IN SCHEMA public TO #{role}",
           "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO #{role}"
