@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -137,9 +137,20 @@ def shown(told: Told) -> str:
         [
             f"{told['id']}  {told['route']}  {told['field'] or '(whole)'}: {told['kind']}",
             f"{_state(told)}; seen in {told['count']} requests, first {first}, last {last}",
+            *_often(told["samples"][:1]),
             *(line for sample in told["samples"] for line in _sample(sample)),
         ]
     )
+
+
+def _often(samples: Sequence[Told]) -> Iterator[str]:
+    """How noisy the field is, as the newest sample knows."""
+    for each in samples:
+        if (often := each.get("often")) is not None:
+            candidate = f"{each['candidate']['side']} in {often['candidate']} of {often['candidates']} answers"
+            control = f"{each['control']['side']} in {often['control']} of {often['controls']}"
+            proof = "proved" if often["proof"] >= 1 else f"{often['proof']:.2g} of what proves"
+            yield f"differs there from what users are told: {candidate}, {control}; evidence: {proof}"
 
 
 def _sample(told: Told) -> Iterator[str]:

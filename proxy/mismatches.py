@@ -133,6 +133,7 @@ def _sample(sample: Sample) -> Told:
         "repeatable": sample.repeatable,
         "requestId": sample.request_id,
         "path": sample.path,
+        "often": sample.often and asdict(sample.often),
         "control": {"side": sample.control_side, "status": sample.control_status, **asdict(sample.control)},
         "candidate": {"side": sample.candidate_side, "status": sample.candidate_status, **asdict(sample.candidate)},
     }

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from proxy.exposition import Family
 from proxy.sections import RouteConfig
 from proxy.subject import Source, Subject
 from shadow.experiment import Experiment
-from shadow.parity import ALPHA, NOTHING, Parity, Stratum, Tally, exceeded, needed, number, rate
+from shadow.parity import ALPHA, NOTHING, PLAIN, Parity, Stratum, Tally, exceeded, needed, number, rate
 from shadow.result import Outcome
 from shadow.tallies import Store
 
@@ -29,18 +28,18 @@ EVERY = 2.0  # seconds between two looks
 PATIENCE = 1.0  # seconds that the store has to answer
 LATELY = 60.0  # seconds over which the pace of comparisons is taken, or up to twice that
 UNKNOWN_USER = 401  # who is told so may have said that he is anybody
-OTHER = "other"  # a role that is no plain word: it may be a name, an address, anything
+OTHER = "other"  # a role that is not told apart, or no plain word: it may be a name, an address, anything
 
 Told = dict[str, Any]
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_ROLE = re.compile(r"[A-Za-z0-9_.:-]{1,32}")
 _NOTHING_KNOWN = Parity()
 
 
 class Parities:
-    """`bounds`: what is proved of each route, for Prometheus. `source`: where a request says as whom it is asked.
+    """`bounds`: what is proved of each route, for Prometheus. `source`: where a request says as whom it is asked, which
+    counts where no side does. `roles`: those that are told apart; if none is named, all that are plain words.
     `allowed`: the part of confirmed mismatches from which on native is not called healthy.
 
     `clock` is one that nobody sets.
@@ -51,6 +50,7 @@ class Parities:
         store: Store,
         bounds: Family,
         source: Source | None = None,
+        roles: Collection[str] = (),
         *,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
@@ -59,18 +59,19 @@ class Parities:
     ) -> None:
         self._allowed = allowed
         self._store, self._bounds, self._now, self._clock, self._patience = store, bounds, now, clock, patience
-        self._role = Subject([source]) if source is not None else None
-        self._counted: dict[str, dict[Stratum, Tally]] = {}
+        self._asked_as = Subject([source]) if source is not None else None
+        self._roles = frozenset(roles)
+        self._counted: dict[tuple[str, str], dict[Stratum, Tally]] = {}
         self._known: Mapping[str, Parity] = {}
         self._paces: dict[str, _Pace] = {}
         self._complained = False
 
-    def ended(self, experiment: Experiment, outcome: Outcome) -> None:
-        """A comparison has ended."""
+    def ended(self, experiment: Experiment, outcome: Outcome, said: str = "") -> None:
+        """A comparison has ended. `said`: as whom it was asked, as the sides say."""
         tally = Tally.of(outcome)
         if tally is not NOTHING:
-            strata = self._counted.setdefault(experiment.route, {})
-            stratum = Stratum(experiment.control.status, self._role_of(experiment))
+            strata = self._counted.setdefault((experiment.route, experiment.epoch), {})
+            stratum = Stratum(experiment.control.status, self._role_of(experiment, said))
             strata[stratum] = strata.get(stratum, NOTHING) + tally
 
     async def run(self) -> None:
@@ -90,18 +91,22 @@ class Parities:
         async with asyncio.timeout(self._patience):
             heard = await self._store.hear()
         before, breath, clock = self._known, Breath(), self._clock()
+        for route in heard.keys() - self._paces.keys():
+            self._paces[route] = _Pace.at(clock)
         self._known = heard
         for route, parity in heard.items():
             if parity is not before.get(route):
                 self._bounds.labels(route).value = parity.bound
-                self._paces.setdefault(route, _Pace.at(clock)).see(clock, parity.whole.compared)
+                self._paces[route].see(clock, parity.whole.compared)
                 await breath.taken()
         for route in before.keys() - heard.keys():
             self._bounds.labels(route).value = 1.0
 
     async def begin(self, route: str) -> None:
-        """Forget what was compared; Redis' own errors if it does not answer."""
-        self._counted.pop(route, None)
+        """Forget what was compared; Redis' own errors if it does not answer.
+
+        What was asked before any worker heard of it counts in the epoch that is over, and so no more, whenever it ends.
+        """
         async with asyncio.timeout(self._patience):
             await self._store.begin(route)
         with suppress(RedisError, OSError):  # it is done, and every worker sees it at its next look
@@ -109,6 +114,10 @@ class Parities:
 
     def of(self, route: str) -> Parity:
         return self._known.get(route, _NOTHING_KNOWN)
+
+    def epoch(self, route: str) -> str:
+        """Which what is asked now will count in."""
+        return self.of(route).epoch
 
     def doubt(self, route: str) -> str:
         """Why native is not to be called healthy, whatever it fails; nothing if there is no reason."""
@@ -132,11 +141,13 @@ class Parities:
         takes = f", in about {span(more / pace)} at this rate" if pace else ", and lately there were none"
         return Alike(bound, f"{told}, and {number(more)} more that agree would do{takes}")
 
-    def _role_of(self, experiment: Experiment) -> str:
-        if self._role is None or experiment.control.status == UNKNOWN_USER:
+    def _role_of(self, experiment: Experiment, said: str) -> str:
+        if experiment.control.status == UNKNOWN_USER:
             return ""
-        said = self._role.of(experiment.scope["headers"], "")
-        return said if not said or _ROLE.fullmatch(said) else OTHER
+        if not said and self._asked_as is not None:
+            said = self._asked_as.of(experiment.scope["headers"], "")
+        known = said in self._roles if self._roles else PLAIN.fullmatch(said)
+        return said if not said or known else OTHER
 
     async def _look_in_any_case(self) -> None:
         try:
@@ -173,9 +184,9 @@ class _Pace:
         return max(0.0, compared - before) / (clock - since) if clock > since else 0.0
 
 
-def digest_of(route: RouteConfig, source: Source | None) -> str:
-    """Of what a tally depends on: what the route is, and by which rules its answers are compared."""
-    said = route.match, route.compare.written(route.ignore), str(source)
+def digest_of(route: RouteConfig, source: Source | None, roles: Collection[str] = ()) -> str:
+    """Of what a tally depends on: what the route is, by which rules its answers are compared, and what is a role."""
+    said = route.match, route.compare.written(route.ignore), str(source), *sorted(roles)
     return hashlib.sha256(repr(said).encode()).hexdigest()[:12]
 
 

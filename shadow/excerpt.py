@@ -7,18 +7,17 @@ as a status or how a side failed, is seen. No I/O.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from . import redact
 from .compare import Difference, Kind
 from .normalize import Form
-from .paths import COVERED, HEADERS, Pattern, header, parse, step
+from .paths import ABRIDGED, COVERED, HEADERS, Pattern, header, parse, step
+from .shown import TYPES, Beginning, fingerprint
 
 DIGEST: Final = 5  # bytes: two different values of one salt look alike once in 10 ** 12
-NODES: Final = 200  # of a list or object whose digest is worth its time
 SALT: Final = 16  # bytes
 ABSENT: Final = "absent"
 
@@ -28,16 +27,6 @@ _OPEN_KINDS: Final = frozenset({"status", "error", "length", "write"})  # what t
 _OPEN_HEADERS: Final = frozenset(
     {f"{HEADERS}.{name}" for name in ("cache-control", "content-encoding", "content-type", "vary")}
 )
-_TYPES: Final[Mapping[type, str]] = {
-    type(None): "null",
-    bool: "boolean",
-    int: "integer",
-    float: "decimal",
-    Decimal: "decimal",
-    str: "text",
-    list: "list",
-    dict: "object",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +66,7 @@ class Shown:
     def covers(self, path: str) -> bool:
         if header(path) is not None:
             return path in self.headers
-        left = self.patterns
+        left = COVERED if () in self.patterns else self.patterns
         try:
             for segment in parse(path) if path and left else ():
                 left = step(left, segment)  # type: ignore[arg-type]  # a difference's path has no wildcards
@@ -91,7 +80,8 @@ EVERYTHING_HIDDEN: Final = Shown()
 
 def excerpts(found: Difference, salt: bytes, shown: Shown = EVERYTHING_HIDDEN) -> tuple[Excerpt, Excerpt]:
     """Both values of a difference, as they may be kept."""
-    kind, secret = str(found.kind.value), redact.tells_a_secret(found.path)
+    # What a path that is abridged leaves out may tell of a secret.
+    kind, secret = str(found.kind.value), ABRIDGED in found.path or redact.tells_a_secret(found.path)
     seen = not secret and (kind in _OPEN_KINDS or found.path in _OPEN_HEADERS or shown.covers(found.path))
     return (
         Excerpt(ABSENT) if found.kind is Kind.EXTRA else _excerpt(found.control, found.path, salt, secret, seen),
@@ -99,30 +89,24 @@ def excerpts(found: Difference, salt: bytes, shown: Shown = EVERYTHING_HIDDEN) -
     )
 
 
-def _excerpt(value: Any, path: str, salt: bytes, secret: bool, seen: bool) -> Excerpt:
-    kind = _TYPES.get(type(value), type(value).__name__)
+def _excerpt(told: Any, path: str, salt: bytes, secret: bool, seen: bool) -> Excerpt:
+    value = told.value if isinstance(told, Beginning) else told
+    kind = TYPES.get(type(value), type(value).__name__)
     if path.startswith(_COOKIE) and isinstance(value, str):
         return Excerpt("cookie", shown=redact.line(value.partition("; ")[2]))  # its attributes
     if secret:
         return Excerpt(f"secret {kind}")
     if seen or value is None or (not path and isinstance(value, str) and value in _FORMS):
         return Excerpt(kind, shown=redact.value(value))
+    if isinstance(told, Beginning):
+        return Excerpt(kind, told.length, _salted(told.fingerprint, salt))
     return Excerpt(kind, len(value) if isinstance(value, str | list | dict) else None, digest(value, salt))
 
 
 def digest(value: Any, salt: bytes) -> str | None:
     """Equal for equal values, be they written in another order; None of what is too large."""
-    keyed, left, waiting = hashlib.blake2b(key=salt, digest_size=DIGEST), NODES, [value]
-    while waiting:
-        each, content = waiting.pop(), b""
-        if isinstance(each, list | dict):
-            size = len(each)
-            left -= size
-            if left < 0:
-                return None
-            waiting += each if isinstance(each, list) else [part for key in sorted(each) for part in (key, each[key])]
-        else:
-            content = str(each).encode("utf-8", "surrogatepass")
-            size = len(content)
-        keyed.update(f"{_TYPES.get(type(each), '')} {size} ".encode() + content)
-    return keyed.hexdigest()
+    return _salted(fingerprint(value), salt)
+
+
+def _salted(told: bytes | None, salt: bytes) -> str | None:
+    return None if told is None else hashlib.blake2b(told, key=salt, digest_size=DIGEST).hexdigest()

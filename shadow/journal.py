@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -21,6 +22,7 @@ from .mismatch import (
     Act,
     Finding,
     Mismatch,
+    Sample,
     Seen,
     State,
     decode_act,
@@ -33,7 +35,7 @@ from .mismatch import (
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-ENTRIES: Final = 50  # of one route; the one that was touched longest ago makes room
+ENTRIES: Final = 50  # of one route
 AGE: Final = LONGEST * 24 * 3600  # seconds after an entry was seen or acted on: no mute ends later
 PAGE: Final = 200  # entries read at a time
 
@@ -68,9 +70,9 @@ class MemoryJournal:
             _, known = self._kept.pop(told.id, (0.0, None))
             self._kept[told.id] = finding.at, _counted(known, told)
         alike = finding.route, finding.confirmed
-        mine = [id for id, (_, each) in self._kept.items() if (each.route, each.confirmed) == alike]
+        mine = [each for _, each in self._kept.values() if (each.route, each.confirmed) == alike]
         old = [id for id, (touched, _) in self._kept.items() if touched <= finding.at - AGE]
-        for id in {*mine[: -self._entries], *old}:
+        for id in {*_making_room(mine, self._entries), *old}:
             del self._kept[id]
 
     async def latest(self, count: int, route: str | None = None, wanted: Wanted = lambda each: True) -> list[Mismatch]:
@@ -86,6 +88,19 @@ class MemoryJournal:
         _, known = self._kept.pop(id)
         self._kept[id] = act.at, replace(known, act=act, reopened=None)
         return True
+
+
+def _making_room(kept: Sequence[Mismatch], entries: int) -> list[str]:
+    """The ids of those that are too many; the one that was touched longest ago comes first in what is kept.
+
+    What nobody has acted on goes first, because an act that is lost is an entry that comes back. But half of the room
+    is kept for what is new.
+    """
+    acted = [each.id for each in kept if each.act is not None]
+    plain = [each.id for each in kept if each.act is None]
+    over = max(0, len(kept) - entries)
+    first = min(over, max(0, len(plain) - entries // 2))
+    return plain[:first] + acted[: over - first]
 
 
 async def _redacted(finding: Finding, salt: bytes, shown: Mapping[str, Shown]) -> list[Seen]:
@@ -189,10 +204,17 @@ def _read(id: str, fields: Mapping[Any, Any], samples: Sequence[Any] = ()) -> Mi
             act=decode_act(told["act"]) if "act" in told else None,
             reopened=float(told["reopened"]) if "reopened" in told else None,
             confirmed=told.get("confirmed") != "",
-            samples=tuple(decode_sample(_text(sample)) for sample in samples),
+            samples=tuple(_samples(samples)),
         )
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _samples(told: Sequence[Any]) -> Iterator[Sample]:
+    """Those that can be read: another version of this program may have seen the same."""
+    for sample in told:
+        with suppress(ValueError, KeyError, TypeError):
+            yield decode_sample(_text(sample))
 
 
 def _text(value: Any) -> str:

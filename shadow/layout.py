@@ -56,7 +56,15 @@ for i = 9, #ARGV, 4 do
   redis.call('ZADD', KEYS[2], ARGV[4], id)
   redis.call('ZADD', KEYS[3], ARGV[4], id)
 end
-for _, id in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1 - ARGV[6])) do
+local kept, acted, plain = tonumber(ARGV[6]), {}, {}
+local over = redis.call('ZCARD', KEYS[3]) - kept
+if over > 0 then
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
+    table.insert(redis.call('HEXISTS', prefix .. ':entry:' .. id, 'act') == 1 and acted or plain, id)
+  end
+end
+for _ = 1, over do
+  local id = table.remove(#plain > kept / 2 and plain or acted, 1)
   redis.call('DEL', prefix .. ':entry:' .. id, prefix .. ':samples:' .. id)
   redis.call('ZREM', KEYS[2], id)
   redis.call('ZREM', KEYS[3], id)

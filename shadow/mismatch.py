@@ -8,23 +8,28 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from . import redact
 from .compare import Difference
-from .excerpt import EVERYTHING_HIDDEN, Excerpt, Shown, excerpts
-from .paths import field
+from .excerpt import EVERYTHING_HIDDEN, Excerpt, Shown, digest, excerpts
+from .paths import field as place_of
+from .stakes import Often
 
 SAMPLES: Final = 5
 NAME: Final = 6  # bytes of an id
 MUTED: Final = 7  # days, where nobody says for how long
 LONGEST: Final = 30  # days; for longer there are rules in the configuration, which are reviewed
 CONDITIONS: Final = frozenset(  # headers of a request that an answer depends on
-    {"accept", "accept-language", "if-match", "if-modified-since", "if-none-match", "range", "x-requested-with"}
+    [
+        *("accept", "accept-encoding", "accept-language", "range", "x-requested-with"),
+        *("if-match", "if-modified-since", "if-none-match"),
+    ]
 )
-CREDENTIALS: Final = frozenset({"authorization", "cookie"})  # of these only that they were there
+_CREDENTIAL: Final = re.compile("(?!x-strangler-)[a-z0-9_-]{1,40}")  # the name of a header that may be one
 
 
 class State(enum.Enum):
@@ -51,6 +56,7 @@ class Finding:
     candidate_status: int
     differences: tuple[Difference, ...]
     confirmed: bool = True
+    often: Mapping[tuple[str, str], Often] = field(default_factory=dict)  # by place and kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class Sample:
     candidate_status: int
     control: Excerpt
     candidate: Excerpt
+    often: Often | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +135,22 @@ def seen(finding: Finding, salt: bytes, shown: Shown = EVERYTHING_HIDDEN) -> Ite
     request = _request(finding)
     known: set[tuple[str, str]] = set()
     for difference in finding.differences:
-        place = field(difference.path)
+        place = place_of(difference.path)
         kind = str(difference.kind.value)
         if (place, kind) in known:
             continue
         known.add((place, kind))
-        name, (control, candidate) = redact.line(place), excerpts(difference, salt, shown)
-        sample = Sample(**request, path=redact.line(difference.path), control=control, candidate=candidate)
+        name, (control, candidate) = _name(place, salt), excerpts(difference, salt, shown)
+        path, often = redact.line(difference.path), finding.often.get((place, kind))
+        sample = Sample(**request, path=path, control=control, candidate=candidate, often=often)
         id = identity(finding.route, name, kind, confirmed=finding.confirmed)
         yield Seen(id, finding.route, name, kind, sample, finding.confirmed)
+
+
+def _name(place: str, salt: bytes) -> str:
+    """A field as it may be kept. What is hidden of two must not make them one."""
+    told = redact.line(place)
+    return told if told == place else f"{told}#{digest(place, salt)}"
 
 
 def identity(route: str, field: str, kind: str, *, confirmed: bool = True) -> str:
@@ -157,7 +171,7 @@ def _request(finding: Finding) -> dict[str, Any]:
         "method": finding.method,
         "target": target,
         "headers": headers,
-        "credentials": tuple(sorted(CREDENTIALS & {name for name, _ in given})),
+        "credentials": tuple(sorted({name for name, _ in given if _opens_a_door(name)})),
         "repeatable": as_asked and not finding.has_body,
         "request_id": redact.line(finding.request_id),
         "control_side": finding.control_side,
@@ -165,6 +179,11 @@ def _request(finding: Finding) -> dict[str, Any]:
         "control_status": finding.control_status,
         "candidate_status": finding.candidate_status,
     }
+
+
+def _opens_a_door(header: str) -> bool:
+    """Whether it is one of those of which no more is kept than that it was there."""
+    return _CREDENTIAL.fullmatch(header) is not None and redact.tells_a_secret(header)
 
 
 def encode_sample(sample: Sample) -> str:
@@ -176,6 +195,8 @@ def decode_sample(text: str) -> Sample:
     told = json.loads(text)
     for name in ("control", "candidate"):
         told[name] = Excerpt(**told[name])
+    if told.get("often") is not None:
+        told["often"] = Often(**told["often"])
     told["headers"] = tuple((str(name), str(value)) for name, value in told["headers"])
     return Sample(**{**told, "credentials": tuple(told["credentials"])})
 

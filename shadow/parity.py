@@ -15,6 +15,7 @@ mismatches end there, too.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -24,6 +25,7 @@ from .result import Outcome
 
 ALPHA: Final = 0.01  # the chance that the bound of the whole is ever wrong; of all strata together as much again
 STRATA: Final = 16  # of one route; what belongs to no more of them is put together
+PLAIN: Final = re.compile(r"[A-Za-z0-9_.:-]{1,32}")  # what a role is: neither a name nor an address
 EXACT: Final = 1e-4  # relative: a bound is no lower than it should be, and no higher than by this part
 
 # What is staked on each factor: half on there being no mismatches, where it is 0 and nothing is as quick. Each of the
@@ -76,6 +78,9 @@ class Tally:
     def __add__(self, more: Tally) -> Tally:
         return Tally(self.agreed + more.agreed, self.mismatched + more.mismatched, self.unconfirmed + more.unconfirmed)
 
+    def __mul__(self, times: int) -> Tally:
+        return Tally(self.agreed * times, self.mismatched * times, self.unconfirmed * times)
+
     @property
     def compared(self) -> int:
         return self.agreed + self.mismatched + self.unconfirmed
@@ -93,10 +98,12 @@ Tallies = Mapping[Stratum, Tally]
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """What a route's comparisons prove since `begun`, a wall-clock time; None if there were none."""
+    """What a route's comparisons prove since `begun`, a wall-clock time; None if there were none. `epoch` is another
+    each time that a person has them begin anew; "" until then."""
 
     begun: float | None = None
     strata: Tallies = field(default_factory=dict)
+    epoch: str = ""
 
     @property
     def whole(self) -> Tally:

@@ -20,25 +20,45 @@ DEPTH: Final = 3
 ITEMS: Final = 10
 HIDDEN: Final = "[redacted]"
 
-_SECRET: Final = re.compile(
-    r"token|passw|secret|auth(?!or(?!i[sz]))|cookie|credential|session|signature|jwt|(?<![a-z])otp|[cx]srf|e[-_]?mail"
-    r"|(?:api|access|private)[-_]?key",
-    re.IGNORECASE,
+_TELLING: Final = (
+    r"token|passw|passphrase|passcode|pwd|secret|auth(?!or(?!i[sz]))|cookie|credential|sess(?:ion|[-_]?id)|signature"
+    r"|hmac|jwt|(?<![a-z])otp|[cx]srf|e[-_]?mail|(?:api|access|private)[-_]?key|(?<![a-z])(?:pass|pin|sid|sig)(?![a-z])"
 )
+_SECRET: Final = re.compile(_TELLING, re.IGNORECASE)
+# In a body these are what things go by, and what went wrong; in an address they are sent to open a door.
+_SECRET_IN_ADDRESS: Final = re.compile(rf"{_TELLING}|(?<![a-z_-])(?:key|code)(?![a-z])", re.IGNORECASE)
 # Each alternative begins at a boundary, so that no text costs more than a pass over it. An @ may be encoded twice.
 _LOOKS_SECRET: Final = re.compile(
-    r"(?P<email>(?<![\w.+%-])[\w.+%-]+(?:@|%(?:25)*40)[\w.-]+)"
+    r"(?P<email>(?<![\w.+%'-])[\w.+%'-]+(?:@|%(?:25)*40)[\w.-]+)"
     r"|(?P<jwt>\beyJ[\w-]{8,}(?:\.[\w-]*){0,2})"
     r"|(?P<credentials>\b(?:Bearer|Basic)\s+[\w.~+/=-]+)"
-    r"|(?P<parameter>(?<=[?&;])[^=&#?\s]{0,64}?(?:token|passw|secret|key|session|signature|email)[^=&#?\s]{0,64}=[^&#\s]+)"
-    r"|(?P<key>(?<![\w-])[\w-]{40,})",  # longer than an UUID: a token, or the rest of one
-    re.IGNORECASE | re.ASCII,
+    rf"|(?P<parameter>(?:^|(?<=[?&;#]))[^=&#?\s]{{0,64}}?(?:{_SECRET_IN_ADDRESS.pattern})[^=&#?\s]{{0,64}}=[^&#\s]+)"
+    # A token, or the rest of one. An UUID opens nothing, nor does what ids and ETags are made of.
+    r"|(?P<key>(?<![a-z0-9_-])(?!(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?![a-z0-9_-]))"
+    r"(?:(?=[a-z_-]*[0-9])(?![0-9a-f]{32,39}(?![a-z0-9_-]))[a-z0-9_-]{32,}|[a-z0-9_-]{40,}))",
+    re.IGNORECASE,
 )
 
 
 def tells_a_secret(name: str) -> bool:
     """Whether what goes by this name, be it a field, a header or a path to one, is likely to be secret."""
     return _SECRET.search(name) is not None
+
+
+def lets_in(address: str) -> bool:
+    """Whether an address, or one that is written within it, is likely to let in whoever has it: by a parameter, or by
+    the segment behind a telling one."""
+    once = unquote_plus(address)
+    return any(map(_lets_in, {address, once, unquote_plus(once)}))
+
+
+def _lets_in(address: str) -> bool:
+    parts = re.split("[?&;#]", address)
+    names = (part.partition("=")[0] for part in parts if "=" in part)
+    steps = (step for part in parts for step in pairwise(part.split("/")))
+    return any(map(_SECRET_IN_ADDRESS.search, names)) or any(
+        after and tells_a_secret(before) for before, after in steps
+    )
 
 
 def line(text: str, most: int = KEPT) -> str:
@@ -61,12 +81,13 @@ def value(value: Any) -> str:
 
 def _segments(path: list[str]) -> Iterator[str]:
     for before, segment in pairwise(["", *path]):
-        yield HIDDEN if segment and tells_a_secret(before) else segment
+        yield HIDDEN if segment and tells_a_secret(unquote_plus(before)) else segment
 
 
 def _parameter(part: str) -> str:
-    name, equals, _ = part.partition("=")
-    if equals and tells_a_secret(unquote_plus(name)):
+    name, equals, given = part.partition("=")
+    once = unquote_plus(given)
+    if equals and (lets_in(part) or any(map(_LOOKS_SECRET.search, (once, unquote_plus(once))))):
         return f"{_masked(name)}={HIDDEN}"
     return _masked(part)
 

@@ -22,12 +22,14 @@ from proxy.replay.heard import TRAIL, Listening
 from proxy.replay.pace import Pace
 from proxy.replay.question import Question, Skipped
 from proxy.replay.tally import Heard, Tally
+from shadow.allowance import AT_ONCE, Allowance
 from shadow.apart import Undone
 from shadow.ask import Asker, marked
 from shadow.compare import Rules
 from shadow.eligibility import why_not
-from shadow.experiment import Dropped, Experiment, Experimenter, Limits
+from shadow.experiment import Dropped, Experiment, Experimenter, Limits, Listeners
 from shadow.journal import Journal
+from shadow.result import Outcome
 
 LEGACY, NATIVE = Side.LEGACY.value, Side.NATIVE.value
 SILENT: Final = 10  # questions in a row that a side leaves without an answer, until it is asked no more
@@ -71,11 +73,15 @@ class Asking:
             rules,
             journal,
             limits,
-            on_result=lambda route, _, outcome: self._count(self.tally.route(route).outcomes, outcome),
-            on_drop=lambda route, reason: self._count(self.tally.route(route).uncompared, reason),
-            now=time.time,
+            Listeners(
+                ended=lambda asked, outcome, role: self._ended(asked.route, outcome, asked.scope[TRAIL]),
+                lost=self._lost,
+                ignored=lambda route, rule, count: self._count(self.tally.route(route).covered, rule, count),
+            ),
+            time.time,
             sign=forwarding.signed,
-            on_ignored=lambda route, rule, count: self._count(self.tally.route(route).covered, rule, count),
+            # As many begin at once as are under way, before anything is known of what is noise.
+            allowance=Allowance(AT_ONCE + manner.concurrency),
         )
         self._dispatching: asyncio.Task[None] | None = None
 
@@ -157,6 +163,18 @@ class Asking:
             client=HERE,
         )
         return {**self._forwarding(scope), "strangler.route": question.route, TRAIL: trail}
+
+    def _ended(self, route: str, outcome: Outcome, trail: Sequence[Heard]) -> None:
+        found = self.tally.route(route)
+        self._count(found.outcomes, outcome.value)
+        if outcome is Outcome.UNCONFIRMED:
+            first = {heard.side: heard.failure for heard in reversed(trail)}
+            failed = [side for side, failure in first.items() if failure is not None]
+            if len(failed) == 1:
+                found.failed_alone[failed[0]] += 1
+
+    def _lost(self, route: str) -> None:
+        self.tally.route(route).unjournalled += 1
 
     def _mind(self, trail: list[Heard]) -> None:
         """A side that answers nobody is not asked ten thousand times."""

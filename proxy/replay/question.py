@@ -10,16 +10,14 @@ import enum
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
-from urllib.parse import unquote_plus
 
 from proxy.headers import HOP_BY_HOP, Header
 from proxy.routes import METHODS, RouteTable
 from proxy.strict import fault
 from shadow.eligibility import SAFE
 from shadow.mismatch import CONDITIONS
-from shadow.redact import HIDDEN, tells_a_secret
+from shadow.redact import HIDDEN, lets_in
 
 HTTP, HTTPS = "http", "https"
 AT_ONCE: Final = 1_000
@@ -103,6 +101,8 @@ class Choice:
         if route.name in self.spared:
             return Skipped(recorded.number, Reason.SPARED)
         headers = tuple(self._sent(recorded.headers))
+        if any(HIDDEN.encode() in value for _, value in headers):
+            return Skipped(recorded.number, Reason.REDACTED)
         return Question(route.name, recorded.method, target.encode("ascii"), headers, scheme)
 
     def _why_not(self, method: str, host: str | None, target: str) -> Reason | None:
@@ -114,7 +114,7 @@ class Choice:
             return Reason.UNSAFE
         if None not in (self.host, host) and host != self.host:
             return Reason.OTHER_HOST
-        return Reason.SECRET if not self.send_credentials and carries_a_secret(target) else None
+        return Reason.SECRET if not self.send_credentials and lets_in(target) else None
 
     def _sent(self, headers: Collection[tuple[str, str]]) -> Iterator[Header]:
         for given, value in headers:
@@ -142,14 +142,6 @@ def is_header(name: str, value: str) -> bool:
 
 def _is_over(name: str) -> bool:
     return name.encode("utf-8", "replace") in HOP_BY_HOP or _OVER.fullmatch(name) is not None
-
-
-def carries_a_secret(target: str) -> bool:
-    """Whether a parameter, or a segment that follows a telling one, opens a door to whoever has the address."""
-    path, _, query = target.partition("?")
-    if any(after and tells_a_secret(unquote_plus(before)) for before, after in pairwise(path.split("/"))):
-        return True
-    return any(tells_a_secret(unquote_plus(part.partition("=")[0])) for part in re.split("[&;]", query) if "=" in part)
 
 
 def _parts(target: str) -> tuple[str, str | None, str]:

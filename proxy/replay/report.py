@@ -15,7 +15,6 @@ from shadow.result import Outcome
 
 Told = dict[str, Any]
 
-AGAINST: Final = (Outcome.MISMATCHED, Outcome.UNCHECKED, Outcome.UNANSWERED)
 SHOWN: Final = 50  # mismatches in the text; all of them are in the JSON
 _WHY: Final[Mapping[Reason, str]] = {
     Reason.UNSAFE: "it changes something, so nobody asks it twice",
@@ -35,6 +34,7 @@ def told(tally: Tally, mismatches: Sequence[Mismatch], seconds: float, stopped: 
     return {
         "asked": tally.asked,
         "compared": tally.compared,
+        "unproved": tally.unproved,
         "seconds": round(seconds, 1),
         "stopped": stopped,
         "skipped": {reason.value: tally.skipped[reason] for reason in Reason if tally.skipped[reason]},
@@ -44,15 +44,11 @@ def told(tally: Tally, mismatches: Sequence[Mismatch], seconds: float, stopped: 
     }
 
 
-def against(tally: Tally) -> float:
-    """The part of what was asked of native that speaks against it."""
-    answered = tally.compared + tally.total(Outcome.UNANSWERED)
-    return sum(tally.total(outcome) for outcome in AGAINST) / answered if answered else 0.0
-
-
 def will_do(tally: Tally, stopped: str | None, fail_over: float) -> bool:
-    """Whether all was asked, and no more speaks against native than may. Nothing compared proves nothing."""
-    return stopped is None and tally.compared > 0 and against(tally) <= fail_over
+    """Whether all was asked, most of it could be read, something of each route could be compared, and no more speaks
+    against native than may."""
+    asked = stopped is None and tally.unreadable <= tally.asked
+    return asked and tally.compared > 0 and not tally.unproved and tally.against <= fail_over
 
 
 def text(told: Told) -> str:
@@ -68,7 +64,7 @@ def text(told: Told) -> str:
 
 def progress(tally: Tally, read: float | None, seconds: float) -> str:
     """How far it is, on one line. `read`: how much of the file, of 1."""
-    line = f"{tally.asked} asked, {tally.total(Outcome.MISMATCHED)} mismatched"
+    line = f"{tally.asked} asked, {tally.mismatched} mismatched"
     if read is None:
         return f"{line}, {span(seconds)}"
     left = f", {span(seconds * (1 - read) / read)} left" if 0.0 < read < 1.0 and tally.asked else ""
@@ -86,6 +82,8 @@ def _head(told: Told) -> str:
     line = f"{told['asked']} asked of both sides in {span(told['seconds'])}, {told['compared']} compared"
     if not told["compared"]:
         line += ": that proves nothing"
+    elif told["unproved"]:
+        line += f", but nothing of {', '.join(told['unproved'])}: of that it proves nothing"
     return f"{line}. It was not all: {told['stopped']}." if told["stopped"] else f"{line}."
 
 
@@ -95,7 +93,9 @@ def _route(name: str, route: OfRoute) -> Told:
         "asked": route.asked,
         "bound": round(_bound(route), 6),
         "outcomes": {outcome.value: route.outcomes[outcome.value] for outcome in Outcome},
+        "failed_alone": {side: route.failed_alone[side] for side in SIDES},
         "uncompared": dict(sorted(route.uncompared.items())),
+        "unjournalled": route.unjournalled,
         "rules": dict(sorted(route.covered.items())),
         "sides": {side: _side(route.sides[side]) for side in SIDES},
     }
@@ -127,7 +127,9 @@ def _mismatch(found: Mismatch) -> Told:
 def _row(route: Told) -> Sequence[str]:
     outcomes = route["outcomes"]
     other = [f"{count} {word}" for word, count in outcomes.items() if count and word not in _NAMED]
+    other += [f"{count} of them failed by {side} alone" for side, count in route["failed_alone"].items() if count]
     other += [f"{count} not compared ({word})" for word, count in route["uncompared"].items()]
+    other += [f"{route['unjournalled']} not put on the list (journal)"] if route["unjournalled"] else []
     own = [str(outcomes[outcome.value]) for outcome in _OWN]
     sides = map(_span, route["sides"].values())
     return route["route"], str(route["asked"]), *own, parity.rate(route["bound"]), *sides, ", ".join(other) or "-"

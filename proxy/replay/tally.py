@@ -15,6 +15,7 @@ from shadow.result import Outcome
 
 PLACES: Final = 10  # that are named of what cannot be read
 UNREADABLE: Final = frozenset({Reason.MALFORMED, Reason.TOO_LONG})
+AGAINST: Final = (Outcome.MISMATCHED, Outcome.UNCHECKED, Outcome.UNANSWERED)
 SIDES: Final = tuple(side.value for side in Side)
 
 
@@ -47,21 +48,33 @@ class OfSide:
 
 @dataclass(slots=True)
 class OfRoute:
-    """`outcomes` of comparisons; `uncompared`: why others were none; `covered`: differences, by the rule that says that
-    they do not matter."""
+    """`outcomes` of comparisons; `failed_alone`: how many of the unconfirmed ones began with this side failing and
+    the other not; `uncompared`: why others were none; `unjournalled`: mismatches of which the journal knows nothing;
+    `covered`: differences, by the rule that says that they do not matter."""
 
     asked: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
+    failed_alone: Counter[str] = field(default_factory=Counter)
     uncompared: Counter[str] = field(default_factory=Counter)
+    unjournalled: int = 0
     covered: Counter[str] = field(default_factory=Counter)
     sides: dict[str, OfSide] = field(default_factory=lambda: {side: OfSide() for side in SIDES})
 
     @property
     def parity(self) -> parity.Tally:
         """How alike the sides are by it. What native left unanswered tells nothing of that."""
-        agreed = self.outcomes[Outcome.MATCHED.value] + self.outcomes[Outcome.IGNORED.value]
-        mismatched, silent = self.outcomes[Outcome.MISMATCHED.value], self.outcomes[Outcome.UNANSWERED.value]
-        return parity.Tally(agreed, mismatched, self.outcomes.total() - agreed - mismatched - silent)
+        return sum((parity.Tally.of(outcome) * self.outcomes[outcome.value] for outcome in Outcome), parity.NOTHING)
+
+    @property
+    def answered(self) -> int:
+        """How many native had to answer."""
+        return self.parity.compared + self.outcomes[Outcome.UNANSWERED.value]
+
+    @property
+    def against(self) -> int:
+        """How many of those speak against native. A side that fails now and then does not when it is asked again."""
+        failed = self.failed_alone[Side.NATIVE.value] - self.failed_alone[Side.LEGACY.value]
+        return sum(self.outcomes[outcome.value] for outcome in AGAINST) + max(failed, 0)
 
 
 @dataclass(slots=True)
@@ -89,9 +102,25 @@ class Tally:
         return sum(route.asked for route in self.routes.values())
 
     @property
+    def unreadable(self) -> int:
+        return sum(self.skipped[reason] for reason in UNREADABLE)
+
+    @property
     def compared(self) -> int:
         """Those that both sides have answered."""
         return sum(route.parity.compared for route in self.routes.values())
 
-    def total(self, outcome: Outcome) -> int:
-        return sum(route.outcomes[outcome.value] for route in self.routes.values())
+    @property
+    def mismatched(self) -> int:
+        return sum(route.outcomes[Outcome.MISMATCHED.value] for route in self.routes.values())
+
+    @property
+    def against(self) -> float:
+        """The part of what native had to answer that speaks against it."""
+        answered = sum(route.answered for route in self.routes.values())
+        return sum(route.against for route in self.routes.values()) / answered if answered else 0.0
+
+    @property
+    def unproved(self) -> list[str]:
+        """The routes that were asked, and of which nothing was compared."""
+        return sorted(name for name, route in self.routes.items() if route.asked and not route.parity.compared)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
+from redis.asyncio import Redis
 
 from tests.contract.redis_groups import Cluster, Secured, Watched, clustered, secured, watched
 from tests.contract.redis_process import redis_process
@@ -15,6 +16,14 @@ def contract_redis() -> Iterator[str]:
     """The address of a server that all tests here share; each empties the database that it uses."""
     with redis_process() as server:
         yield server.url(1)
+
+
+@pytest.fixture
+async def redis(contract_redis: str) -> AsyncIterator[Redis]:
+    """That server, emptied."""
+    async with Redis.from_url(contract_redis) as client:
+        await client.flushdb()
+        yield client
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -42,13 +43,6 @@ SECRETS = ("data.accessToken", "data.user", "headers.set-cookie", "users", "data
 SHOWN = {LIST: Shown.parse(["data[*].status"]), "generous": Shown.parse(SECRETS)}
 RESOLVED = Act(FINDING.at + 10, "Anna", "deployed", State.RESOLVED)
 MUTED = Act(FINDING.at + 10, "Ben – am Gerät", 'known: "X"', State.MUTED, FINDING.at + 3_600)
-
-
-@pytest.fixture
-async def redis(contract_redis: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(contract_redis) as client:
-        await client.flushdb()
-        yield client
 
 
 @pytest.fixture(params=["memory", "redis", "redis as text", "redis as a Cluster"])
@@ -158,13 +152,28 @@ async def test_the_one_that_was_touched_last_comes_first_by_route_number_and_wis
 async def test_a_route_with_endless_fields_pushes_out_only_its_own(journal: Journal) -> None:
     await journal.record(differing("rare", route=SHOW))
     for number in range(3 * ENTRIES):
-        await journal.record(differing(f'users["{number}"]', at=FINDING.at + number))
+        await journal.record(differing(f"users.name{number}", at=FINDING.at + number))
     kept = await journal.latest(100)
-    assert [each.field for each in kept[:-1]] == [f'users["{n}"]' for n in range(3 * ENTRIES - 1, 2 * ENTRIES - 1, -1)]
+    assert [each.field for each in kept[:-1]] == [f"users.name{n}" for n in range(3 * ENTRIES - 1, 2 * ENTRIES - 1, -1)]
     assert kept[-1].route == SHOW
     oldest = await journal.find(kept[ENTRIES - 1].id)
     assert oldest is not None
     assert len(oldest.samples) == 1
+
+
+async def test_what_somebody_has_acted_on_makes_room_last_but_never_takes_all_of_it(journal: Journal) -> None:
+    for number in range(ENTRIES):
+        await journal.record(differing(f"known{number}", at=FINDING.at + number))
+    for count in (2, ENTRIES):
+        for listed in (await journal.latest(100))[-count:]:
+            await journal.turn(listed.id, replace(MUTED, at=FINDING.at + 100 + count))
+        for number in range(2 * ENTRIES):
+            await journal.record(differing(f"new{count}_{number}", at=FINDING.at + 200 + count + number))
+        kept = await journal.latest(100)
+        assert len(kept) == ENTRIES
+        assert sum(each.act is not None for each in kept) == min(count, ENTRIES // 2)
+        newest = range(2 * ENTRIES - 1, 2 * ENTRIES - 1 - ENTRIES // 2, -1)
+        assert [each.field for each in kept[: ENTRIES // 2]] == [f"new{count}_{number}" for number in newest]
 
 
 async def test_what_nobody_touches_goes_with_time(journal: Journal) -> None:
@@ -308,6 +317,19 @@ async def test_entries_of_another_version_are_passed_over(redis: Redis, fields: 
     assert broken not in [each.id for each in await journal.latest(10)]
     assert await journal.find(broken) is None
     assert len(await journal.latest(10)) == 1
+
+
+async def test_a_sample_of_another_version_takes_no_other_along(redis: Redis) -> None:
+    journal = RedisJournal(redis, prefix="{t}:journal")
+    for _ in range(2):
+        await journal.record(FINDING)
+    (entry, *_) = await journal.latest(1)
+    sample = json.loads(await redis.lindex(f"{{t}}:journal:samples:{entry.id}", 0))
+    await redis.lset(f"{{t}}:journal:samples:{entry.id}", 0, json.dumps({**sample, "weather": "fine"}))
+    found = await journal.find(entry.id)
+    assert found is not None
+    assert len(found.samples) == 1
+    assert await journal.turn(entry.id, RESOLVED)
 
 
 async def test_a_redis_that_is_gone_is_reported_by_its_own_error() -> None:

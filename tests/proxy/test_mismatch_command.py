@@ -149,9 +149,13 @@ def test_a_sample_is_the_request_and_what_is_kept_of_both_answers() -> None:
         "candidate": excerpt("native", shown='"open"'),
     }
     secret = {**sample, "headers": {}, "credentials": [], "path": "", "control": excerpt("legacy", type="secret text")}
-    assert shown({**OPEN, "samples": [sample, secret]}).splitlines() == [
+    often = {"candidate": 41, "candidates": 52, "control": 9, "controls": 20, "proof": 1.7}
+    doubted = shown({**OPEN, "samples": [{**sample, "often": {**often, "proof": 0.0317}}]})
+    assert "; evidence: 0.032 of what proves\n" in doubted
+    assert shown({**OPEN, "samples": [{**sample, "often": often}, {**secret, "often": None}]}).splitlines() == [
         "0123456789ab  things.show  data[*].name: value",
         "open; seen in 37 requests, first 2023-11-14 22:13:20 UTC, last 2023-11-14 22:14:20 UTC",
+        "differs there from what users are told: native in 41 of 52 answers, legacy in 9 of 20; evidence: proved",
         "2023-11-14 22:14:20 UTC  GET /things/1, with accept: text/html, cookie, request abc",
         "    legacy 200, data[3].name: text of 6, #9f02c1d7aa",
         '    native 200, data[3].name: "open"',
@@ -159,6 +163,7 @@ def test_a_sample_is_the_request_and_what_is_kept_of_both_answers() -> None:
         "    legacy 200, (whole): secret text",
         '    native 200, (whole): "open"',
     ]
+    assert "evidence" not in shown({**OPEN, "samples": [sample]})  # as earlier versions kept it
 
 
 def test_the_help_names_every_verb() -> None:

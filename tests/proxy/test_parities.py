@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -28,11 +28,11 @@ ROUTE, OTHER_ROUTE = "things.list", "things.show"
 ROLE = Source("jwt", "role")
 
 
-def asked(role: object = None, status: int = 200, route: str = ROUTE) -> Experiment:
+def asked(role: object = None, status: int = 200, route: str = ROUTE, epoch: str = "") -> Experiment:
     claims = base64.urlsafe_b64encode(json.dumps({"role": role}).encode()).rstrip(b"=")
     headers = [(b"authorization", b"Bearer x." + claims + b".y")] if role is not None else []
     control = Observation(status, (), b"{}", complete=True, elapsed=0.01)
-    return Experiment(route, "legacy", "native", {"headers": headers}, b"", control, "r-1")
+    return Experiment(route, "legacy", "native", {"headers": headers}, b"", control, "r-1", epoch)
 
 
 class Fickle(MemoryTallies):
@@ -61,10 +61,13 @@ class Fickle(MemoryTallies):
 
 
 class Worker:
-    def __init__(self, store: MemoryTallies | None = None, source: Source | None = ROLE) -> None:
+    def __init__(
+        self, store: MemoryTallies | None = None, source: Source | None = ROLE, roles: Sequence[str] = ()
+    ) -> None:
         self.store, self.clock = store or MemoryTallies(), 0.0
         self.metrics = Metrics([ROUTE, OTHER_ROUTE])
-        self.parities = Parities(self.store, self.metrics.parity, source, now=lambda: 1_000.0, clock=lambda: self.clock)
+        clocks: dict[str, Any] = {"now": lambda: 1_000.0, "clock": lambda: self.clock}
+        self.parities = Parities(self.store, self.metrics.parity, source, roles, **clocks)
 
     @property
     def shown(self) -> Family:
@@ -75,7 +78,7 @@ class Worker:
 
     async def compare(self, number: int, outcome: Outcome = Outcome.MATCHED, seconds: float = 0.0) -> None:
         for _ in range(number):
-            self.parities.ended(asked(), outcome)
+            self.parities.ended(asked(epoch=self.parities.epoch(ROUTE)), outcome)
         self.clock += seconds
         await self.parities.look()
 
@@ -123,6 +126,32 @@ async def test_who_is_not_signed_in_has_no_role_whatever_he_says() -> None:
     assert set(worker.parities.of(ROUTE).strata) == {Stratum(401, "")}
 
 
+async def test_what_a_side_says_of_the_role_goes_before_what_the_request_says() -> None:
+    worker = Worker()
+    worker.parities.ended(asked("admin"), Outcome.MATCHED, "agent")
+    worker.parities.ended(asked("admin"), Outcome.MATCHED, "")
+    worker.parities.ended(asked(), Outcome.MATCHED, "two words")
+    worker.parities.ended(asked("admin", 401), Outcome.MATCHED, "agent")
+    await worker.parities.look()
+    assert set(worker.parities.of(ROUTE).strata) == {
+        *(Stratum(200, role) for role in ("agent", "admin", OTHER)),
+        Stratum(401, ""),
+    }
+
+
+async def test_where_roles_are_named_all_others_are_one_whoever_says_them() -> None:
+    worker = Worker(roles=("agent", "admin"))
+    for said, by_side in (("agent", ""), ("", "admin"), ("bot", ""), ("agent", "bot"), ("x" * 33, ""), ("", "")):
+        worker.parities.ended(asked(said), Outcome.MATCHED, by_side)
+    await worker.parities.look()
+    assert worker.parities.of(ROUTE).strata == {
+        Stratum(200, "agent"): Tally(1),
+        Stratum(200, "admin"): Tally(1),
+        Stratum(200, OTHER): Tally(3),
+        Stratum(200, ""): Tally(1),
+    }
+
+
 async def test_without_a_source_of_roles_nobody_has_one() -> None:
     worker = Worker(source=None)
     worker.parities.ended(asked("agent"), Outcome.MATCHED)
@@ -149,8 +178,27 @@ async def test_begun_anew_a_route_is_unknown_on_every_worker() -> None:
     await one.parities.begin(ROUTE)
     await other.parities.look()
     for worker in (one, other):
-        assert (worker.parities.of(ROUTE), worker.bound()) == (Parity(), 1.0)
+        parity = worker.parities.of(ROUTE)
+        assert (parity.begun, parity.strata, parity.words) == (None, {}, "nothing has been compared")
+        assert (worker.bound(), worker.parities.epoch(ROUTE)) == (1.0, one.parities.epoch(ROUTE))
     await one.parities.begin(OTHER_ROUTE)  # of which nothing is known
+
+
+async def test_what_was_asked_before_a_beginning_counts_on_no_worker_however_late_it_ends() -> None:
+    store = MemoryTallies()
+    one, other = Worker(store), Worker(store)
+    for worker in (one, other):
+        await worker.compare(2)
+    waiting = asked(epoch=one.parities.epoch(ROUTE))
+    for _ in range(2_000):
+        one.parities.ended(waiting, Outcome.MATCHED)  # and told by nobody yet
+    await other.parities.begin(ROUTE)
+    await one.parities.look()
+    one.parities.ended(waiting, Outcome.MATCHED)
+    await one.compare(1)
+    await other.parities.look()
+    for worker in (one, other):
+        assert worker.parities.of(ROUTE).whole == Tally(1)
 
 
 async def test_while_the_store_is_away_what_was_known_stays_and_it_is_said_once() -> None:
@@ -223,6 +271,21 @@ async def test_a_ramp_is_told_how_many_more_are_needed_and_when_there_will_be_so
     assert worker.parities.alike(ROUTE, 100) == Alike(bound(1_100, 0), "they are ≤ 0.45 % after 1 100 comparisons")
 
 
+async def test_a_ramp_may_ask_while_a_look_at_many_routes_is_under_way() -> None:
+    names = [f"route {number}" for number in range(3_000)]
+    store = MemoryTallies()
+    counted = {(name, ""): {Stratum(200, ""): Tally(agreed=100 + number)} for number, name in enumerate(names)}
+    await store.tell(counted, 1.0)
+    parities = Parities(store, Metrics(names).parity)
+    asked_meanwhile = 0
+    async with asyncio.TaskGroup() as group:
+        looking = group.create_task(parities.look())
+        while not looking.done():
+            await asyncio.sleep(0)
+            asked_meanwhile += all(parities.alike(name, 10).words for name in names[::200])
+    assert asked_meanwhile > 0
+
+
 async def test_native_is_doubted_where_too_many_confirmed_mismatches_are_proved() -> None:
     store = MemoryTallies()
     parities = Parities(store, Metrics([ROUTE]).parity, allowed=0.05)
@@ -231,7 +294,7 @@ async def test_native_is_doubted_where_too_many_confirmed_mismatches_are_proved(
         (Tally(0, 9), ""),
         (Tally(0, 60), "it answers otherwise than legacy: 69 of 269 answers, proved to be more than 5.0 %"),
     ):
-        await store.tell({ROUTE: {Stratum(200, ""): tally}}, 1_000.0)
+        await store.tell({(ROUTE, ""): {Stratum(200, ""): tally}}, 1_000.0)
         await parities.look()
         assert parities.doubt(ROUTE) == words
     assert parities.doubt(OTHER_ROUTE) == ""
@@ -275,6 +338,7 @@ def test_other_rules_another_match_and_another_source_of_roles_make_what_was_com
     ]
     of = [digest_of(RouteConfig.model_validate({**written, **each}), ROLE) for each in ({}, *changed)]
     of.append(digest_of(RouteConfig.model_validate(written), None))
+    of.append(digest_of(RouteConfig.model_validate(written), ROLE, ["agent"]))
     assert len(set(of)) == len(of) - 1  # where what is ignored is written does not matter
     assert of[2] == of[3]
     same = RouteConfig.model_validate({**written, "share": "5%", "slow_over": "2s"})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -21,6 +22,7 @@ from shadow.ask import MARK
 from shadow.compare import Rules
 from shadow.experiment import Limits
 from shadow.journal import MemoryJournal
+from shadow.mismatch import Finding
 from tests.shadow.answers import JSON, Side, reply, side
 
 FAST = Pace(10_000.0)
@@ -36,7 +38,7 @@ class Sides:
 
     def __init__(self, legacy: Side, native: Side, **told: Any) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
-        self.journal = MemoryJournal()
+        self.journal: MemoryJournal = told.pop("journal", None) or MemoryJournal()
         manner = Manner(**{"pace": FAST, "concurrency": 4, "host": b"api.example.com", **told.pop("manner", {})})
         sides = {"legacy": self._noting("legacy", legacy), "native": self._noting("native", native)}
         rules = {"users.show": Rules.parse(["meta"])}
@@ -192,6 +194,41 @@ async def test_how_native_fails_is_counted(native: Side, outcome: str, failure: 
     assert found.outcomes == {outcome: 2}
     assert set(found.sides["native"].failures) == {failure}
     assert found.sides["legacy"].failures == {}
+
+
+async def test_what_failed_once_and_then_no_more_is_known_of_the_side_that_did() -> None:
+    for failing_side in ("legacy", "native"):
+        asked = 0
+
+        async def failing_once(scope: Any, receive: Any, send: Any) -> None:
+            nonlocal asked
+            asked += 1
+            await (failing if asked == 1 else side({}))(scope, receive, send)
+
+        both = {"legacy": side({}), "native": side({}), failing_side: failing_once}
+        found = await Sides(**both).replay(questions(2))
+        assert (found.outcomes, found.failed_alone) == ({"unconfirmed": 1, "matched": 1}, {failing_side: 1})
+
+
+async def test_noise_is_learned_though_many_are_asked_before_anything_is_known() -> None:
+    many, clock = 64, itertools.count()
+
+    async def ticking(scope: Any, receive: Any, send: Any) -> None:
+        await reply(send, b'{"at": %d}' % next(clock))
+
+    found = await Sides(ticking, ticking, manner={"concurrency": many}).replay(questions(5 * many))
+    assert found.parity.compared == 5 * many
+    assert found.against == 0
+
+
+async def test_what_the_journal_did_not_take_was_compared_all_the_same() -> None:
+    class Lost(MemoryJournal):
+        async def record(self, finding: Finding) -> None:
+            raise ConnectionError
+
+    found = await Sides(side({"id": 1}), side({"id": 2}), journal=Lost()).replay(questions(2))
+    assert (found.parity.compared, found.uncompared) == (2, {})
+    assert found.unjournalled > 0
 
 
 async def test_how_long_answers_take_is_known_of_each_side() -> None:

@@ -60,10 +60,44 @@ def test_it_will_do_if_all_was_asked_and_little_speaks_against_native(
     assert report.will_do(tally(**outcomes), stopped, fail_over) is will_do
 
 
+def test_a_route_of_which_nothing_was_compared_proves_nothing_however_much_was_of_others() -> None:
+    found = tally(matched=900)
+    found.route("users.avatar").asked = 20
+    found.route("users.avatar").uncompared["too_large"] = 20
+    assert not report.will_do(found, None, 1.0)
+    assert said(found).startswith(
+        "920 asked of both sides in 65 s, 900 compared, but nothing of users.avatar: of that it proves nothing.\n"
+    )
+
+
+@pytest.mark.parametrize(("native", "legacy", "will_do"), [(2, 0, False), (1, 0, True), (5, 4, True), (0, 9, True)])
+def test_failures_that_do_not_show_again_count_as_far_as_they_are_more_than_those_of_legacy(
+    native: int, legacy: int, will_do: bool
+) -> None:
+    found = tally(matched=90, unconfirmed=10)
+    found.route("users.show").failed_alone.update(native=native, legacy=legacy)
+    assert report.will_do(found, None, 0.01) is will_do
+    assert (f"10 unconfirmed, {legacy} of them failed by legacy alone" in said(found)) is (legacy > 0)
+
+
+def test_a_file_of_which_hardly_anything_can_be_read_proves_nothing() -> None:
+    found = tally(matched=2)
+    for number in range(2):
+        found.skip(Skipped(number, Reason.MALFORMED))
+    assert report.will_do(found, None, 0.0)
+    found.skip(Skipped(3, Reason.TOO_LONG))
+    assert not report.will_do(found, None, 1.0)
+
+
+def test_noise_is_agreed_as_it_is_in_the_parity_of_a_running_proxy() -> None:
+    found = tally(matched=100, noise=300).route("users.show")
+    assert found.parity == parity.Tally(agreed=400)
+
+
 def test_each_route_is_told_with_all_that_came_of_it() -> None:
     found = tally(matched=700, ignored=3, mismatched=1, unanswered=2)
     route = found.route("users.show")
-    route.uncompared["streaming"] = 4
+    route.uncompared["streaming"], route.unjournalled = 4, 1
     route.covered["ignore data.id"] = 3
     found.hear("users.show", [Heard("legacy", 0.010), Heard("native", 0.002, "5xx"), Heard("native", None, "late")])
     told = report.told(found, [], 1.0, None)
@@ -76,7 +110,7 @@ def test_each_route_is_told_with_all_that_came_of_it() -> None:
     assert head == "ROUTE ASKED MATCHED IGNORED MISMATCHED ≤ (99%) LEGACY P50, P95 NATIVE P50, P95 OTHER"
     bound = parity.rate(of_it["bound"])
     assert row.startswith(f"users.show 706 700 3 1 {bound} ")
-    assert row.endswith("2 unanswered, 4 not compared (streaming)")
+    assert row.endswith("2 unanswered, 4 not compared (streaming), 1 not put on the list (journal)")
     assert "native failed on users.show: 1 5xx, 1 late." in text
     assert "legacy failed" not in text
 
@@ -141,6 +175,6 @@ def test_how_far_it_is_stands_on_one_line(read: float | None, words: str) -> Non
 @given(st.dictionaries(st.sampled_from(Outcome), st.integers(0, 50)), st.floats(0, 1))
 def test_what_speaks_against_native_is_part_of_what_it_was_asked(outcomes: dict[Outcome, int], allowed: float) -> None:
     found = tally(**{outcome.value: count for outcome, count in outcomes.items()})
-    assert 0.0 <= report.against(found) <= 1.0
+    assert 0.0 <= found.against <= 1.0
     assert not report.will_do(found, None, allowed) or report.will_do(found, None, 1.0)
     assert said(found)

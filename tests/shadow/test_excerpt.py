@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.compare import Difference, Kind
-from shadow.excerpt import EVERYTHING_HIDDEN, NODES, Excerpt, Shown, digest, excerpts
+from shadow.excerpt import EVERYTHING_HIDDEN, Excerpt, Shown, digest, excerpts
+from shadow.paths import ABRIDGED
+from shadow.shown import NODES, TEXT, Room
 
 SALT = b"s" * 16
 JSON = st.recursive(
@@ -78,6 +80,8 @@ def test_the_side_that_lacks_it_has_nothing() -> None:
         ("data[0]", "data[0].a.b"),
         ('data["odd key"]', 'data["odd key"].x'),
         ("headers.location", "headers.location"),
+        (".", "data.status"),
+        (".", ""),
     ],
 )
 def test_a_field_on_the_list_is_shown_and_all_beneath_it(field: str, path: str) -> None:
@@ -94,6 +98,8 @@ def test_a_field_on_the_list_is_shown_and_all_beneath_it(field: str, path: str) 
         ("headers.location", "location"),
         ("location", "headers.location"),
         ("data", "no path at all ["),
+        (".", "headers.location"),
+        (".", f"data{ABRIDGED}status"),
     ],
 )
 def test_every_other_field_is_not(field: str, path: str) -> None:
@@ -104,6 +110,10 @@ def test_every_other_field_is_not(field: str, path: str) -> None:
 def test_a_secret_has_its_type_alone_whatever_is_allowed(path: str) -> None:
     assert kept("hunter2", path, Shown.parse([path])) == Excerpt("secret text")
     assert kept(None, path, Shown.parse([path])) == Excerpt("secret null")
+
+
+def test_what_a_long_path_leaves_out_may_tell_of_a_secret() -> None:
+    assert kept("hunter2", f"data{ABRIDGED}0123456789{ABRIDGED}.a") == Excerpt("secret text")
 
 
 def test_of_a_cookie_only_its_attributes_are_kept() -> None:
@@ -135,6 +145,21 @@ def repr_of(value: Any) -> str:
 
 def test_digests_of_another_salt_are_others() -> None:
     assert digest("a", SALT) != digest("a", b"t" * 16)
+
+
+@pytest.mark.parametrize("value", ["x" * TEXT + "y", ["a" * 3_000] * 60, {"a": "b" * 10_000}, [[["c"] * 50] * 50] * 50])
+def test_of_what_is_handed_on_in_part_the_whole_is_told(value: Any) -> None:
+    given, _ = Room().for_both(value, None)
+    assert given != value
+    found = kept(given)
+    assert (found.length, found.digest) == (len(value), digest(value, SALT))
+    assert kept(given, shown=Shown.parse(["data"])).shown is not None
+
+
+def test_texts_that_part_late_are_told_as_long_as_they_are() -> None:
+    a, b = "x" * 10_000, "x" * 10_001
+    one, two = excerpts(Difference("t", Kind.VALUE, *Room().for_both(a, b)), SALT)
+    assert (one.length, two.length, one.digest, two.digest) == (10_000, 10_001, digest(a, SALT), digest(b, SALT))
 
 
 def test_where_a_list_ends_shows_in_its_digest() -> None:

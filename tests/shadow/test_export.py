@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -56,8 +57,9 @@ class Side(ThreadingHTTPServer):
 
     def __init__(self, body: bytes) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.body = body
-        self.asked: list[tuple[str, str | None, str | None]] = []
+        self.body, self.status, self.word, self.ticks = body, 200, "", False
+        self.asked: list[tuple[str, str | None, str | None, str | None]] = []
+        self.hosts: set[str | None] = set()
 
     @property
     def url(self) -> str:
@@ -68,11 +70,15 @@ class _Handler(BaseHTTPRequestHandler):
     server: Side
 
     def do_GET(self) -> None:
-        self.server.asked.append((self.path, self.headers["accept"], self.headers["authorization"]))
-        self.send_response(200)
+        said = (self.headers[name] for name in ("accept", "authorization", "x-strangler-shadow"))
+        self.server.asked.append((self.path, *said))
+        self.server.hosts.add(self.headers["host"])
+        self.send_response(self.server.status)
         self.send_header("Content-Type", "application/json")
+        self.send_header("X-Strangler-Shadow", self.server.word)
         self.end_headers()
-        self.wfile.write(self.server.body)
+        body = self.server.body
+        self.wfile.write(body.replace(b"TICK", b"%d" % len(self.server.asked)) if self.server.ticks else body)
 
     def log_message(self, *said: object) -> None:
         """Nothing: what was asked is remembered."""
@@ -105,12 +111,60 @@ async def test_the_exported_test_fails_until_the_sides_agree_by_the_rules(tmp_pa
     with side(right % 1) as legacy, side(wrong % 2) as native:
         settings = {"LEGACY_URL": legacy.url, "NATIVE_URL": native.url, "AUTHORIZATION": "Bearer mine"}
         before = run(test, tmp_path, settings)
-        assert (before.returncode, "data.status" in before.stdout) == (1, True), before.stdout
+        assert before.returncode == 1
+        assert "data.status: value; legacy has 'open', native 'OPEN'" in before.stdout
         native.body = right % 2
         after = run(test, tmp_path, settings)
         assert after.returncode == 0, after.stdout
-        asked = ("/base/things/1?a=%2F", "application/json", "Bearer mine")
-        assert legacy.asked == native.asked == [asked, asked]
+        asked = ("/base/things/1?a=%2F", "application/json", "Bearer mine", "exported")
+        assert set(legacy.asked) == set(native.asked) == {asked}
+        assert len(legacy.asked) == 2 * len(native.asked) == 12  # five times while they differed, and once after
+        assert legacy.hosts == native.hosts == {f"127.0.0.1:{legacy.server_port}"}
+        run(test, tmp_path, {**settings, "HOST": "api.example.com"})
+        assert "api.example.com" in legacy.hosts & native.hosts
+
+
+async def test_a_field_in_which_the_control_differs_from_itself_keeps_no_test_from_passing(tmp_path: Path) -> None:
+    test = export(await mismatch(FINDING), {})
+    right, wrong = b'{"data":{"status":"open","at":TICK}}', b'{"data":{"status":"OPEN","at":9}}'
+    with side(right) as legacy, side(wrong) as native:
+        legacy.ticks = True
+        settings = {"LEGACY_URL": legacy.url, "NATIVE_URL": native.url, "AUTHORIZATION": "Bearer mine"}
+        before = run(test, tmp_path, settings)
+        assert (before.returncode, "data.at" in before.stdout.partition("AssertionError")[2]) == (1, False)
+        native.body = wrong.replace(b"OPEN", b"open")
+        assert run(test, tmp_path, settings).returncode == 0
+    noisy = export(await mismatch(replace(FINDING, differences=(Difference("data.at", Kind.VALUE, 1, 9),))), {})
+    with side(right) as legacy, side(wrong.replace(b"OPEN", b"open")) as native:
+        legacy.ticks = True
+        settings = {"LEGACY_URL": legacy.url, "NATIVE_URL": native.url, "AUTHORIZATION": "Bearer mine"}
+        assert "legacy differs from itself there" in run(noisy, tmp_path, settings).stdout
+
+
+async def test_noise_of_more_fields_than_a_comparison_tells_hides_nothing_and_keeps_no_test_from_passing(
+    tmp_path: Path,
+) -> None:
+    test = export(await mismatch(FINDING), {})
+    noise = b",".join(b'"n%d":TICK' % number for number in range(120))
+    right, wrong = (b'{"data":{"status":"%s"},"noise":{%s}}' % (word, noise) for word in (b"open", b"OPEN"))
+    with side(right) as legacy, side(wrong) as native:
+        legacy.ticks = native.ticks = True
+        settings = {"LEGACY_URL": legacy.url, "NATIVE_URL": native.url, "AUTHORIZATION": "Bearer mine"}
+        before = run(test, tmp_path, settings)
+        assert (before.returncode, "data.status: value" in before.stdout) == (1, True)
+        native.body = right
+        after = run(test, tmp_path, settings)
+        assert after.returncode == 0, after.stdout
+
+
+async def test_every_header_that_opens_a_door_is_asked_for_and_what_the_answer_depends_on_is_sent() -> None:
+    headers = [("X-Api-Key", "k1"), ("Accept-Encoding", "gzip, br"), ("X-Strangler-Signature", "t=1"), (r"To\ken", "x")]
+    found = await mismatch(replace(FINDING, headers=headers))
+    text = export(found, {}).text
+    assert "CREDENTIALS = {'x-api-key': 'X_API_KEY'}" in text
+    assert "X_API_KEY='…'" in text
+    assert "'accept-encoding': 'gzip, br'" in text
+    assert "k1" not in text
 
 
 async def test_without_its_settings_the_test_fails_and_says_which_is_missing() -> None:
@@ -118,6 +172,35 @@ async def test_without_its_settings_the_test_fails_and_says_which_is_missing() -
     exec(export(await mismatch(FINDING), {}).text, exported)  # noqa: S102  # that it can be run is what it is for
     with pytest.raises(AssertionError, match="LEGACY_URL is not set; the top of this file says what it is"):
         exported["test_the_sides_agree"]()
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        (FINDING.headers, "is AUTHORIZATION still good, and what was asked still there?"),
+        ([], "is it still there?"),
+    ],
+    ids=["somebody", "nobody"],
+)
+async def test_that_both_answer_with_a_status_that_neither_had_proves_nothing(
+    headers: list[tuple[str, str]], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported: dict[str, Any] = {"__name__": "exported"}
+    found = await mismatch(replace(FINDING, headers=headers, candidate_status=404))
+    exec(export(found, {}).text, exported)  # noqa: S102  # that it can be run is what it is for
+    with side(b"{}") as legacy, side(b"{}") as native:
+        for name, value in {"LEGACY_URL": legacy.url, "NATIVE_URL": native.url, "AUTHORIZATION": "Bearer old"}.items():
+            monkeypatch.setenv(name, value)
+        exported["test_the_sides_agree"]()
+        legacy.status = native.status = 404  # with which native alone was wrong
+        with pytest.raises(AssertionError, match="both answer 404, which proves nothing"):
+            exported["test_the_sides_agree"]()
+        legacy.status = native.status = 401
+        with pytest.raises(AssertionError, match=re.escape(f"both answer 401, which proves nothing: {words}")):
+            exported["test_the_sides_agree"]()
+        native.word = "refused"
+        with pytest.raises(AssertionError, match="native answers no comparisons here"):
+            exported["test_the_sides_agree"]()
 
 
 async def test_the_top_of_the_file_names_what_it_needs() -> None:

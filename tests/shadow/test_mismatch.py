@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from shadow.mismatch import (
     identity,
     seen,
 )
+from shadow.stakes import Often
 
 SALT = b"s" * 16
 FINDING = Finding(1.5, "list", "GET", "/things?a=1", (), False, "r", "legacy", "native", 200, 200, ())
@@ -46,6 +48,7 @@ def request(**told: Any) -> Any:
         ('data["[3]"].x', 'data["[3]"].x'),
         (r'data["a\"[3]"][3]', r'data["a\"[3]"][*]'),
         ("headers.etag", "headers.etag"),
+        ("byId.17.name", "byId[*].name"),
     ],
 )
 def test_a_field_is_a_path_whatever_its_indices(path: str, field: str) -> None:
@@ -54,6 +57,27 @@ def test_a_field_is_a_path_whatever_its_indices(path: str, field: str) -> None:
 
 def test_a_field_is_told_once_by_its_first_place() -> None:
     assert fields("data[1].a", "data[2].a", "data[2].b") == [("data[*].a", "data[1].a"), ("data[*].b", "data[2].b")]
+
+
+def test_how_noisy_a_field_is_is_kept_with_the_sample() -> None:
+    often = {("data[*].a", "value"): Often(4, 9, 1, 8, 0.25)}
+    differences = (Difference("data[1].a", Kind.VALUE, 1, 2), Difference("data[1].b", Kind.VALUE, 1, 2))
+    a, b = (told.sample for told in seen(replace(FINDING, differences=differences, often=often), SALT))
+    assert (a.often, b.often) == (Often(4, 9, 1, 8, 0.25), None)
+    assert [decode_sample(encode_sample(each)) for each in (a, b)] == [a, b]
+    earlier = json.loads(encode_sample(a))
+    del earlier["often"]
+    assert decode_sample(json.dumps(earlier)) == replace(a, often=None)
+
+
+def test_fields_of_which_something_is_hidden_are_told_apart() -> None:
+    """A key of forty characters may be a token, and of a long path not all is kept."""
+    names = ["k" * 40, "l" * 40, "m" * 20 + "." + "n o" * 100, "m" * 20 + "." + "n o" * 101]
+    found = [name for name, _ in fields(*names, *names)]
+    assert len(set(found)) == len(found) == 4
+    assert [name.partition("#")[0] for name in found[:2]] == ["[redacted]"] * 2
+    (again,) = seen(replace(FINDING, differences=(Difference(names[0], Kind.VALUE, 1, 2),)), b"t" * 16)
+    assert again.field != found[0]  # who has not the salt cannot find the key by trying
 
 
 def test_two_kinds_in_one_field_are_two_mismatches() -> None:
@@ -90,7 +114,7 @@ def test_of_credentials_only_is_kept_that_they_were_there() -> None:
     given = [("Cookie", "sid=hunter2"), ("authorization", "Bearer hunter2"), ("X-Api-Key", "hunter2"), ("Range", "b=1")]
     sample = request(headers=given)
     assert (sample.credentials, sample.headers, sample.repeatable) == (
-        ("authorization", "cookie"),
+        ("authorization", "cookie", "x-api-key"),
         (("range", "b=1"),),
         True,
     )

@@ -36,13 +36,15 @@ def test_values_are_shown_as_json_in_outline(value: Any, shown: str) -> None:
     "path",
     ["data.accessToken", "refresh_token", "user.password", "password_digest", "app.secret", "headers.authorization",
      "headers.set-cookie", "user.email", "user.e-mail", "api_key", "apiKey", "user.email.home[0]", "oauth", "otp",
-     "authorisation", "x-csrf", "jwt"],
+     "authorisation", "x-csrf", "jwt", "pwd", "userPwd", "user.pass", "passphrase", "pin", "PHPSESSID", "sess_id",
+     "sid", "sig", "hmac"],
 )  # fmt: skip
 def test_a_telling_name_is_known_wherever_it_stands(path: str) -> None:
     assert tells_a_secret(path)
 
 
-@pytest.mark.parametrize("path", ["data.status", "author", "authority", "data[0].footprint", "headers.etag", "key"])
+@pytest.mark.parametrize("path", ["data.status", "author", "authority", "data[0].footprint", "headers.etag", "key",
+    "code", "status_code", "spinner", "bypass", "side", "signal", "assessment"])  # fmt: skip
 def test_a_name_that_only_sounds_like_one_is_not_taken_for_telling(path: str) -> None:
     assert not tells_a_secret(path)
 
@@ -58,6 +60,8 @@ def test_telling_names_inside_a_value_hide_what_they_hold() -> None:
     "secret",
     [
         *("ada.lovelace@example.org", "ada%40example.org", "ada%2540example.org"),
+        *("иван@пример.рф", "müller@example.org", "o'brien@example.org", "%D0%B8%D0%B2%40example.org"),
+        *("AIzaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY", "sk_live_4eC39HqLyjWDarjtT1zdp7dcXY", "x" * 40),
         *(JWT, JWT.partition(".")[2], f"Bearer {'a1' * 8}", "Basic YTpi"),
     ],
 )
@@ -71,11 +75,14 @@ def test_what_looks_like_a_secret_is_hidden_wherever_it_stands(secret: str, arou
 
 def test_urls_lose_the_values_of_telling_parameters() -> None:
     assert kept(["/callback?state=1&reset_token=abc#top"]) == '["/callback?state=1&reset_token=[redacted]#top"]'
+    assert kept("https://app/l#access_token=hunter2") == '"https://app/l#access_token=[redacted]"'
+    assert kept("token=hunter2") == '"token=[redacted]"'
 
 
-def test_ids_stay_readable() -> None:
-    identity = "0b6f0f0c-9d5f-4a39-8d4c-1b5f0e7c2a11"
+@pytest.mark.parametrize("identity", ["0b6f0f0c-9d5f-4a39-8d4c-1b5f0e7c2a11", "d41d8cd98f00b204e9800998ecf8427e"])
+def test_ids_stay_readable(identity: str) -> None:
     assert kept(identity) == f'"{identity}"'
+    assert line(f'W/"{identity}"') == f'W/"{identity}"'
 
 
 @settings(max_examples=40)
@@ -110,6 +117,17 @@ def test_large_and_deep_values_cost_little() -> None:
         ("/users/ada@example.org", "", "/users/[redacted]"),
         ("/password_resets/abc123/edit", "", "/password_resets/[redacted]/edit"),
         ("/api/sessions/", "", "/api/sessions/"),
+        (
+            "/x",
+            "pwd=a1&pass=b2&sig=c3&PHPSESSID=d4&sid=e5&key=f6&code=g7",
+            "/x?"
+            + "&".join(f"{name}=[redacted]" for name in ("pwd", "pass", "sig", "PHPSESSID", "sid", "key", "code")),
+        ),
+        ("/x", "to=https%3A%2F%2Fapp%2Freset%3Freset_password_token%3DTOP&a=1", "/x?to=[redacted]&a=1"),
+        ("/x", "next=%252Fpassword_resets%252Fabc&q=Bearer%20abc", "/x?next=[redacted]&q=[redacted]"),
+        ("/p%61ssword_resets/abc", "", "/p%61ssword_resets/[redacted]"),
+        ("/x", "next=%2Fthings%2F7%3Fstatus%3Dopen", "/x?next=%2Fthings%2F7%3Fstatus%3Dopen"),
+        ("/x", "country_code=DE&side=left&postcode=10115", "/x?country_code=DE&side=left&postcode=10115"),
         ("/x;jsessionid=abc/y", "", "/x;jsessionid=[redacted]"),
         ("/x", "a=1\x1b[31m", "/x?a=1\\u001b[31m"),
     ],
