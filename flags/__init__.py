@@ -3,6 +3,7 @@
 flag      what an operator sets for a route, and where a subject falls       pure
 decide    flag + subject's bucket → which side answers this request          pure
 complaint whom an answer failed, kept waiting or refused, as a number        pure
+counts    what one side was asked and answered in a second, as numbers       pure
 window    what each side answered, counted by the second of the decision     pure
 rollback  counts of both sides → a verdict, by simple thresholds            pure
 evidence/ what the counts of both sides prove, second by second              pure

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-# The kinds. Any other is the status, 400 to 499, that was answered.
-FAILED, LATE = 0, 1
+# The kinds. Any other is the status, 400 to 499, that was answered. `ALONE`: both sides were asked at the same moment
+# what native had failed, and this one alone failed.
+FAILED, LATE, ALONE = 0, 1, 2
 DIGITS = 11  # of a complaint, written in hexadecimal: the kind's three ahead of the subject's eight
 
 _SUBJECT = 32  # bits of a subject's mark

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from flags.complaint import FAILED, by_kind
+from flags.complaint import ALONE, FAILED, by_kind
 from flags.evidence.course import Course, Standards
 from flags.evidence.strand import NOBODY, SILENCE, Heard
 from flags.flag import Side
@@ -94,7 +94,9 @@ def _heard(counts: Counts) -> Heard:
     if counts is NONE:
         return SILENCE
     if not counts.complaints:
-        return Heard(counts.subjects, NOBODY, counts.waiting, (), counts.resting)
+        return Heard(counts.subjects, NOBODY, counts.waiting, (), counts.resting, NOBODY, counts.pairs)
     complaints = dict(by_kind(counts.complaints))
-    failed = complaints.pop(FAILED, NOBODY)
-    return Heard(counts.subjects, failed, counts.waiting, tuple(complaints.items()), counts.resting)
+    failed, alone = complaints.pop(FAILED, NOBODY), complaints.pop(ALONE, NOBODY)
+    return Heard(
+        counts.subjects, failed, counts.waiting, tuple(complaints.items()), counts.resting, alone, counts.pairs
+    )

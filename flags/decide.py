@@ -38,6 +38,12 @@ def in_force(share: int, holdback: int) -> int:
     return min(share, WHOLE - holdback)
 
 
+def paired(share: int, shadow: int, holdback: int) -> bool:
+    """Whether what native fails is put to both sides at once: where most are native's, legacy's users may be too few to
+    tell how it does, and shadows are wanted."""
+    return shadow > 0 and in_force(share, holdback) > WHOLE // 2
+
+
 def decide(flag: Flag, bucket: int, draw: int, native_ready: bool, holdback: int = 0) -> Decision:
     """The decision for the subject at `bucket`; `draw` picks what is shadowed; both lie in [0, WHOLE). The last
     `holdback` buckets are legacy's, whatever the share.

@@ -33,13 +33,20 @@ class Held:
     def __init__(self, routes: Iterable[str], on_change: Callable[[str, Flag, Flag], None]) -> None:
         self.flags: Mapping[str, Flag] = dict.fromkeys(routes, _UNSET)
         self.latches: Mapping[str, Trip] = {}
-        self.snapshot: Mapping[str, Flag] = self.flags  # with the latches in force: what decisions are made by
+        self.snapshot: Mapping[str, Flag] = self.flags  # with the latches in force
+        # Of these the ones that are set: what decisions are made by. Most routes wait for their turn, and of a thousand
+        # flags each would be cold whenever its route is asked.
+        self._in_use: Mapping[str, Flag] = {}
         self._told = self.flags  # the same, as `on_change` knows it
         self._recalled: frozenset[str] = frozenset()  # latched by a trip that the store had heard of: see `latch`
         self._halted: Mapping[str, Trip] = {}
         self._since = dict.fromkeys(self.flags, 0)
         self._on_change = on_change
         self._judged: tuple[Mapping[str, Flag], int, Mapping[str, int]] = {}, 0, {}
+
+    def decided_by(self, route: str) -> Flag:
+        """The flag by which a request of the route is decided."""
+        return self._in_use.get(route, _UNSET)
 
     def adopt(self, seen: Mapping[str, Flag], now: float) -> None:
         """Take what is newer; evidence about a changed flag starts afresh with the next whole second.
@@ -76,13 +83,13 @@ class Held:
 
         Nobody is told and nothing else is changed; whoever halts latches as soon as he is no longer in between.
         """
-        self._halted = trips
-        self.snapshot = _halted(self.snapshot, trips)
+        self._halted = {**trips, **self._halted}
+        self._go_by_what_is_told()
 
     def go_on(self) -> None:
         """What was halted is latched by now, or was so without it."""
         self._halted = {}
-        self.snapshot = self._told
+        self._go_by_what_is_told()
 
     def lift(self, trips: Mapping[str, Trip]) -> None:
         """The fleet has these trips now, or the evidence for them no longer counts."""
@@ -143,9 +150,17 @@ class Held:
                 changed[route] = now
         if changed:
             self._told = {**before, **changed}
-            self.snapshot = _halted(self._told, self._halted) if self._halted else self._told
+            self._go_by_what_is_told()
         for route, flag in changed.items():
             self._on_change(route, before[route], flag)
+
+    def _go_by_what_is_told(self) -> None:
+        known = None
+        while known is not self._halted:  # a signal may come in between, and halt
+            known = self._halted
+            flags = _halted(self._told, known) if known else self._told
+            self._in_use = {route: flag for route, flag in flags.items() if flag.native or flag.shadow or flag.trip}
+            self.snapshot = flags
 
 
 def _halted(flags: Mapping[str, Flag], trips: Mapping[str, Trip]) -> Mapping[str, Flag]:

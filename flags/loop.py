@@ -66,6 +66,7 @@ class Loop:
         self._judges = Judges(rule, judges, slow_over, self.window, holdbacks, doubt)
         self._holdbacks = holdbacks
         self._held = Held(routes, on_change)
+        self.decided_by = self._held.decided_by
         self._kept = Kept(latched, self._held)
         self._fleet = Fleet(store, self._held, worker, now, self.holdback)
 

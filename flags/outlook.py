@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flags.chance import false_alarm
-from flags.decide import in_force
+from flags.decide import in_force, paired
 from flags.evidence.forecast import HORIZON, Foretold, Traffic
 from flags.flag import WHOLE, percent
 from flags.prospect import DEFECTS, Prospect, prospect
@@ -28,7 +28,8 @@ class Outlook:
 
     `needed`: for each of `DEFECTS` how many times these requests it takes until it is noticed; 0: more than can be
     said. `false_alarm`: the chance, at most, that the route trips within a day on which nothing is wrong. `with_ample`:
-    when the largest of `DEFECTS` would be noticed with a holdback of `AMPLE`.
+    when the largest of `DEFECTS` would be noticed with a holdback of `AMPLE`; `with_pairs`: with a shadow share, if it
+    has none and that would help. `paired`: it has, and it does.
     """
 
     rate: float
@@ -38,12 +39,15 @@ class Outlook:
     needed: tuple[int, ...]
     false_alarm: float
     with_ample: Foretold | None = None
+    with_pairs: Foretold | None = None
+    paired: bool = False
 
     @property
     def scarce(self) -> bool:
         """Whether a defect would go on for want of anything to compare it with."""
         legacy = self.rate * (1 - self.share / WHOLE)
-        return self.judge is Judge.EVIDENCE and self.share > WHOLE - AMPLE and 0 < legacy < ENOUGH
+        by_users = self.judge is Judge.EVIDENCE and not self.paired
+        return by_users and self.share > WHOLE - AMPLE and 0 < legacy < ENOUGH
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -61,34 +65,41 @@ class Outlook:
         """What would help. No judge can: that legacy does better takes some of its answers to be seen."""
         legacy = self.rate * (1 - self.share / WHOLE)
         asked = f"legacy is asked {legacy:.2g} times a second, which is little to compare with"
-        if self.with_ample is None:
-            return asked
-        sooner = f"in about {span(self.with_ample.seconds)} ({self.with_ample.failed} failed)"
-        return f"{asked}: with a holdback of {percent(AMPLE)} one of {100 * DEFECTS[-1]:g} % would be noticed {sooner}"
+        ways = (f"with a holdback of {percent(AMPLE)}", self.with_ample), ("with a shadow share", self.with_pairs)
+        would = f"one of {100 * DEFECTS[-1]:g} % would be noticed"
+        told = [f"{how} {would} {_in_about(sooner)}" for how, sooner in ways if sooner is not None]
+        return f"{asked}: {', or '.join(told)}" if told else asked
 
     def _noticed(self, place: int) -> str:
         noticed = self.prospect.noticed[place]
         if noticed is not None:
-            return f"in about {span(noticed.seconds)} ({noticed.failed} failed)"
+            return _in_about(noticed)
         more = f" (it takes {self.needed[place]} times the traffic)" if self.needed[place] else ""
         return f"not within {span(HORIZON)}{more}"
 
 
-def outlook(share: int, holdback: int, rate: float, rule: Rule) -> Outlook:
-    """By `rule`, whose judge is the route's."""
+def outlook(share: int, holdback: int, rate: float, rule: Rule, shadow: int = 0) -> Outlook:
+    """By `rule`, whose judge is the route's; `shadow` is its shadow share."""
     native = in_force(share, holdback)
-    needed = [_needed(place, share, holdback, rate, rule) for place in range(len(DEFECTS))]
+    needed = [_needed(place, share, holdback, rate, rule, shadow) for place in range(len(DEFECTS))]
     errs = rule.alpha
     if rule.judge is Judge.THRESHOLD:
         errs = false_alarm(Traffic(rate * native / WHOLE, rate * (1 - native / WHOLE)), rule)
+    found = prospect(share, holdback, rate, rule, shadow)
     ample = prospect(share, max(holdback, AMPLE), rate, rule).noticed[-1]
-    return Outlook(rate, native, rule.judge, prospect(share, holdback, rate, rule), tuple(needed), errs, ample)
+    by_pairs = rule.paired and paired(share, shadow, holdback)
+    with_pairs = prospect(share, holdback, rate, rule, WHOLE).noticed[-1] if rule.paired and not by_pairs else None
+    return Outlook(rate, native, rule.judge, found, tuple(needed), errs, ample, with_pairs, by_pairs)
 
 
-def _needed(place: int, share: int, holdback: int, rate: float, rule: Rule) -> int:
+def _in_about(noticed: Foretold) -> str:
+    return f"in about {span(noticed.seconds)} ({noticed.failed} failed)"
+
+
+def _needed(place: int, share: int, holdback: int, rate: float, rule: Rule, shadow: int) -> int:
     factor = 1
     while factor <= MOST:
-        if prospect(share, holdback, rate * factor, rule).noticed[place] is not None:
+        if prospect(share, holdback, rate * factor, rule, shadow).noticed[place] is not None:
             return factor
         factor *= 2
     return 0

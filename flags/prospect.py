@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from flags.decide import in_force
+from flags.decide import in_force, paired
 from flags.evidence.detector import Standard
 from flags.evidence.forecast import DELAY, Foretold, Traffic, foretell
 from flags.flag import WHOLE
@@ -22,10 +22,10 @@ class Prospect:
     noticed: tuple[Foretold | None, ...]
 
 
-def prospect(share: int, holdback: int, rate: float, rule: Rule) -> Prospect:
-    """Of a route of so many requests a second, each taken for another user's."""
+def prospect(share: int, holdback: int, rate: float, rule: Rule, shadow: int = 0) -> Prospect:
+    """Of a route of so many requests a second, each taken for another user's; `shadow` is its shadow share."""
     native = rate * in_force(share, holdback) / WHOLE
-    traffic = Traffic(native, rate - native)
+    traffic = Traffic(native, rate - native, paired=rule.paired and paired(share, shadow, holdback))
     if rule.judge is Judge.EVIDENCE:
         standard = Standard.of_failures(rule.max_error_rate, rule.alpha)
         return Prospect(share, tuple([foretell(traffic, defect, standard) for defect in DEFECTS]))

@@ -24,7 +24,8 @@ class Rule:
     """What a route may get away with: rates lie in 0–1, the window is in seconds.
 
     By evidence: `alpha`, the chance in a day of a trip for nothing, takes the place of `window`. Answers that took more
-    than `slow_over` seconds are late, of which native may have `max_excess` more.
+    than `slow_over` seconds are late, of which native may have `max_excess` more. `paired`: where there are shadows,
+    what native fails may be put to both sides at once.
     """
 
     window: float
@@ -34,6 +35,7 @@ class Rule:
     alpha: float = 0.01
     judge: Judge = Judge.THRESHOLD
     slow_over: float = 0.5
+    paired: bool = False
 
 
 @dataclass(frozen=True, slots=True)

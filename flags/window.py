@@ -2,111 +2,34 @@
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Container
 
 from flags.complaint import complaint
+from flags.counts import NOBODY, NONE, Cell, Cells, Counts, Key, Outcome, Second, Seconds
 from flags.flag import Side
 
-NOBODY: frozenset[int] = frozenset()
-
-
-class Outcome(enum.Enum):
-    OK = "ok"
-    FAILED = "failed"
-    EXCLUDED = "excluded"  # says nothing about the side: a client that left early
-
-    __hash__ = object.__hash__  # as for Side
-
-
-@dataclass(slots=True)  # not frozen: many are made each second, and frozen they would take three times as long
-class Counts:
-    """Requests of one side: `asked` are all that it was given, then how they ended. Nobody changes them.
-
-    `subjects`: how many asked, without those that were failed before; `complaints`: of those that were failed, kept
-    waiting or refused. Sums over several seconds leave the complaints out. `resting` are open, but wait for nothing
-    that is the side's to do: their users are still sending, or take no more of an answer, or it flows.
-    """
-
-    asked: int = 0
-    ok: int = 0
-    failed: int = 0
-    excluded: int = 0
-    subjects: int = 0
-    complaints: frozenset[int] = NOBODY
-    resting: int = 0
-
-    @property
-    def answered(self) -> int:
-        return self.ok + self.failed
-
-    @property
-    def open(self) -> int:
-        return max(self.asked - self.ok - self.failed - self.excluded, 0)
-
-    @property
-    def waiting(self) -> int:
-        """Those that the side keeps waiting."""
-        return max(self.open - self.resting, 0)
-
-    def __add__(self, more: Counts) -> Counts:
-        return Counts(
-            self.asked + more.asked,
-            self.ok + more.ok,
-            self.failed + more.failed,
-            self.excluded + more.excluded,
-            self.subjects + more.subjects,
-            resting=self.resting + more.resting,
-        )
-
-    def moved(self, before: Counts, after: Counts) -> Counts:
-        """This sum, of which one part was `before` and is `after`."""
-        return Counts(
-            self.asked - before.asked + after.asked,
-            self.ok - before.ok + after.ok,
-            self.failed - before.failed + after.failed,
-            self.excluded - before.excluded + after.excluded,
-            self.subjects - before.subjects + after.subjects,
-            resting=self.resting - before.resting + after.resting,
-        )
-
-    def told(self, before: Counts, after: Counts) -> Counts:
-        """The fleet's sum for one second, of which one worker has told `before` and tells `after` now.
-
-        What a subject has against several workers alike is in it once.
-        """
-        if self is before:
-            return after  # nobody else has told anything of it, as long as there is one worker
-        sum_ = self.moved(before, after)
-        sum_.complaints = self.complaints | after.complaints
-        return sum_
-
-
-NONE = Counts()
-
-Key = tuple[str, Side]  # a route's side
-Cell = tuple[int, str, Side]  # (second of the decision, route, side)
-Cells = Mapping[Cell, Counts]
-Second = Mapping[Key, Counts]
-Seconds = Mapping[int, Second]  # one that has not moved is the same object each time it is told
+__all__ = ["NOBODY", "NONE", "Cell", "Cells", "Counts", "Key", "Outcome", "Second", "Seconds", "Tally", "Window"]
 
 
 class _Entry:
     """One cell as it is being counted."""
 
-    __slots__ = ("asked", "complaints", "excluded", "failed", "key", "moved", "ok", "resting", "second", "subjects")
+    __slots__ = (
+        "asked", "complaints", "excluded", "failed", "key", "moved", "ok", "pairs", "resting", "second", "subjects",
+    )  # fmt: skip
 
     def __init__(self, second: int, key: Key) -> None:
         self.second, self.key = second, key
-        self.asked = self.ok = self.failed = self.excluded = self.subjects = self.resting = 0
+        self.asked = self.ok = self.failed = self.excluded = self.subjects = self.resting = self.pairs = 0
         self.complaints: set[int] | None = None  # made when needed: there may be a thousand entries a second
         self.moved = False
 
     @property
     def counts(self) -> Counts:
         complaints = frozenset(self.complaints) if self.complaints else NOBODY
-        return Counts(self.asked, self.ok, self.failed, self.excluded, self.subjects, complaints, self.resting)
+        return Counts(
+            self.asked, self.ok, self.failed, self.excluded, self.subjects, complaints, self.resting, self.pairs
+        )
 
     def complain(self, of: int) -> None:
         if self.complaints is None:
@@ -172,15 +95,23 @@ class Tally:
         entry = self.entries.get(second)
         if entry is not None:
             entry.resting += by
-            if not entry.moved:
-                entry.moved = True
-                self._moved.append(entry)
+            self._move(entry)
+
+    def paired(self, second: int, by: int) -> None:
+        """So many more pairs of what was decided in `second` are under way, or fewer, if it is not forgotten by now."""
+        entry = self.entries.get(second)
+        if entry is None and by > 0:
+            entry = self._new(second)
+        if entry is not None:
+            entry.pairs += by
+            self._move(entry)
 
     def complained(self, second: int, kind: int, subject: int) -> None:
-        """A request that is about to be closed was answered, but late, or with a refusal."""
+        """What was decided in `second` was answered, but late, or with a refusal; or whatever else there is of it."""
         entry = self.entries.get(second)
         if entry is not None and subject not in self.spent:
             entry.complain(complaint(kind, subject))
+            self._move(entry)
 
     def forget(self, second: int) -> None:
         forgotten = self.entries.pop(second)
@@ -190,11 +121,20 @@ class Tally:
     def _at(self, second: int) -> _Entry:
         entry = self.entries.get(second)
         if entry is None:
-            entry = self.entries[second] = _Entry(second, self._key)
-            self._begun.setdefault(second, []).append(self)
+            entry = self._new(second)
         self._latest = entry
         self._subjects.clear()
         return entry
+
+    def _new(self, second: int) -> _Entry:
+        entry = self.entries[second] = _Entry(second, self._key)
+        self._begun.setdefault(second, []).append(self)
+        return entry
+
+    def _move(self, entry: _Entry) -> None:
+        if not entry.moved:
+            entry.moved = True
+            self._moved.append(entry)
 
 
 class Window:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from flags.rollback import Rule
-from proxy.sections import Config
+from proxy.sections import Config, RouteConfig
+from shadow.eligibility import SAFE
 
 
 def rule_of(config: Config) -> Rule:
@@ -21,9 +22,15 @@ def rules_of(config: Config) -> Mapping[str, Rule]:
             rule,
             judge=route.judge or rule.judge,
             slow_over=rule.slow_over if route.slow_over is None else route.slow_over,
+            paired=_may_be_paired(route),
         )
         for route in config.routes
     }
+
+
+def _may_be_paired(route: RouteConfig) -> bool:
+    """Whether both sides may be asked by others than users what users ask."""
+    return route.shadow_legacy and route.route.method in SAFE
 
 
 def slow_over(config: Config) -> Mapping[str, float]:

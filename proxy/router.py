@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from math import inf
@@ -11,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flags.decide import Decision
 from flags.flag import Side
+from flags.window import Outcome
 from proxy.answer import Answer, Kept, refuse
 from proxy.attempt import Attempt, Bounds
 from proxy.decider import Decider
@@ -31,7 +33,11 @@ class Observer(Protocol):
     def resting(self, route: str, decision: Decision, second: int) -> Resting:
         """Who hears whether it is the user who is waited for."""
 
-    def closed(self, exchange: Exchange) -> None: ...
+    def closed(self, exchange: Exchange) -> Outcome:
+        """How it ended, for the side that was decided."""
+
+    def failed(self, exchange: Exchange, scope: Scope, body: bytes) -> None:
+        """Native has failed what either side may be asked again."""
 
     def shadow(self, exchange: Exchange, scope: Scope, body: bytes, control: Observation) -> None: ...
 
@@ -45,7 +51,10 @@ class _Unheard:
     def resting(self, route: str, decision: Decision, second: int) -> Resting:
         return Resting(lambda rests: None, inf)
 
-    def closed(self, exchange: Exchange) -> None:
+    def closed(self, exchange: Exchange) -> Outcome:
+        return Outcome.EXCLUDED
+
+    def failed(self, exchange: Exchange, scope: Scope, body: bytes) -> None:
         return
 
     def shadow(self, exchange: Exchange, scope: Scope, body: bytes, control: Observation) -> None:
@@ -119,9 +128,18 @@ class Router:
                 left=left or (failure is None and not answer.complete),
             )
             scope["strangler.exchange"] = exchange
-            observer.closed(exchange)
+            _close(observer, exchange, scope, kept, bounds.compare)
         if recorder is not None and failure is None and answer.complete and _repeats(scope, kept, bounds.compare):
+            await asyncio.sleep(0)  # what the user was sent leaves at the end of this round, and all this comes after
             observer.shadow(exchange, scope, kept.body, recorder.observe(exchange.elapsed))
+
+
+def _close(observer: Observer, exchange: Exchange, scope: Scope, kept: Kept, limit: int) -> None:
+    """What was marked is asked again by whoever has marked it."""
+    failed = observer.closed(exchange) is Outcome.FAILED and exchange.decision.primary is Side.NATIVE
+    unmarked = failed and scope["method"] in SAFE and not scope.get("strangler.marked")
+    if unmarked and _repeats(scope, kept, limit):
+        observer.failed(exchange, scope, kept.body)
 
 
 def _repeats(scope: Scope, kept: Kept, limit: int) -> bool:

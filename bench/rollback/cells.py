@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -90,7 +90,50 @@ WORSE = [
     _worse("native answers half with 404, legacy 1 %, 25 %", 0.01, 0.5, REFUSED),
     _worse("native answers 5 % with 404, legacy 1 %, 25 %", 0.01, 0.05, REFUSED),
 ]
-CELLS = [*QUIET, *DEFECTS, *SHARED, *CURSED, REPEATED, *OTHERS, *WORSE]
+
+
+def _few(name: str, seconds: int = DAY, **wrong: Any) -> Cell:
+    """With hardly anybody on legacy, so that what native fails is put to both sides at once."""
+    return Cell(f"{name}, 98 %, pairs", Scenario(10, 0.98, seconds, paired=True, **wrong))
+
+
+def _outage(name: str, **wrong: Any) -> Cell:
+    return _few(name, 22 * MINUTE, onset=10 * MINUTE, lasting=10 * MINUTE, **wrong)
+
+
+_HALF, _MOST = (
+    _defect(f"{name} defect, 98 %", 0.98, 10 * MINUTE, native) for name, native in (("50 %", 0.5), ("90 %", 0.9))
+)
+FEW = [
+    _few("nothing is wrong"),
+    _few("both fail 2 %", baseline=0.02, native=0.02, legacy=0.02),
+    _few("native's shadows all fail", native_shadow=1.0),
+    _few("legacy's shadows all fail", legacy_shadow=1.0),
+    _outage("both fail half", native=0.5, legacy=0.5),
+    _outage("both fail 5 %", native=0.05, legacy=0.05),
+    _outage("both hang, and fail 10 s later", native=1.0, legacy=1.0, late=10),
+    _few(
+        "both hang for 5 s each hour, and fail 10 s later",
+        onset=10 * MINUTE,
+        lasting=5,
+        every=HOUR,
+        native=1.0,
+        legacy=1.0,
+        late=10,
+    ),
+]
+PAIRED = [
+    *[
+        cell
+        for alone in (_HALF, _MOST)
+        for cell in (alone, replace(alone, name=f"{alone.name}, pairs", scenario=replace(alone.scenario, paired=True)))
+    ],
+    Cell(
+        "50 % defect, 98 %, pairs, but legacy's shadows all fail",
+        replace(_HALF.scenario, paired=True, legacy_shadow=1.0),
+    ),
+]
+CELLS = [*QUIET, *DEFECTS, *SHARED, *CURSED, REPEATED, *OTHERS, *WORSE, *FEW, *PAIRED]
 
 
 class Rule(Protocol):

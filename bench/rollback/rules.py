@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from bench.rollback.traffic import Counts, Rates, Stretch
 from flags.evidence import detector
 from flags.evidence.detector import DOUBT, ENOUGH, REST, Standard
-from flags.evidence.ratios import FEW, LIKELY, ODDS, alternatives
+from flags.evidence.ratios import ALONE, FEW, LIKELY, ODDS, alternatives
 from flags.rollback import Rule
 
 NEVER = np.inf
 STAKED = np.array(LIKELY)[:, None]
 ALIKE = np.full((len(ODDS), 1), 1 / len(ODDS))
 BELIEVED = np.array(detector.BELIEVED)[:, None]
+COINS = np.array(ALONE)[:, None, None]
 
 
 class Ours:
@@ -30,21 +31,22 @@ class Ours:
         self.above = np.repeat(REST * self._staked, runs, axis=1)
         self.worse = np.repeat(REST * ALIKE, runs, axis=1)
         self.meanwhile = np.repeat(BELIEVED, runs, axis=1)
-        self.seen = np.zeros((4, runs), dtype=np.int64)
+        self.seen = np.zeros((len(Stretch.__slots__), runs), dtype=np.int64)
         self.fired = np.full(runs, NEVER)
         self.rule = np.full(runs, " ")
         self._second = 0
 
     def hear(self, stretch: Stretch) -> None:
-        above, worse = _above(stretch, self._against), _worse(stretch)
-        counted = np.stack([stretch.native, stretch.native_failed, stretch.legacy, stretch.legacy_failed])
+        above, worse, alone = _above(stretch, self._against), _worse(stretch), _alone(stretch)
+        counted = np.stack([getattr(stretch, name) for name in Stretch.__slots__])
         for place in range(len(stretch.native)):
-            self._advance(above[:, place], worse[:, place], counted[:, place])
+            self._advance(above[:, place], worse[:, place], alone[:, place], counted[:, place])
 
-    def _advance(self, above: Rates, worse: Rates, counted: Counts) -> None:
+    def _advance(self, above: Rates, worse: Rates, alone: Rates, counted: Counts) -> None:
         above_before = self.above.sum(0)
         doubted = (above_before >= DOUBT) | (self.worse.sum(0) > REST)
-        self.meanwhile = np.minimum(np.where(above_before >= DOUBT, self.meanwhile * worse, BELIEVED), detector.MOST)
+        compared = self.meanwhile * np.concatenate([worse, alone])
+        self.meanwhile = np.minimum(np.where(above_before >= DOUBT, compared, BELIEVED), detector.MOST)
         self.seen = np.where(doubted, self.seen + counted, counted)
         for levels, ratios, stakes in ((self.above, above, self._staked), (self.worse, worse, ALIKE)):
             levels *= detector.FADE
@@ -54,14 +56,14 @@ class Ours:
         exceeded = self.above.sum(0)
         self.meanwhile = np.where(exceeded >= DOUBT, self.meanwhile, BELIEVED)
         self._second += 1
-        native, native_failed, legacy, legacy_failed = self.seen
+        native, native_failed, legacy, legacy_failed, _, _ = self.seen
         allowed = self._standard.excess * native * legacy
-        alike = (native_failed * legacy <= legacy_failed * native + allowed) | (self.fired < NEVER)
+        alike = native_failed * legacy <= legacy_failed * native + allowed
         for rule, fires in (
-            ("A", (exceeded >= self._standard.above) & (self.meanwhile.sum(0) >= ENOUGH)),
-            (self._standard.proves.value, self.worse.sum(0) >= self._standard.worse),
+            ("A", (exceeded >= self._standard.above) & (self.meanwhile.sum(0) >= ENOUGH) & ~(alike & (legacy > 0))),
+            (self._standard.proves.value, (self.worse.sum(0) >= self._standard.worse) & ~alike),
         ):
-            fires &= ~alike & (self.fired == NEVER)
+            fires &= self.fired == NEVER
             self.fired[fires] = self._second
             self.rule[fires] = rule
 
@@ -126,6 +128,11 @@ def _above(stretch: Stretch, against: Any) -> Rates:
     ratios = np.empty((len(against), *failed.shape))
     for place, (failure, success) in enumerate(against):
         np.exp(failed * failure + answered * success, out=ratios[place])
+    return ratios
+
+
+def _alone(stretch: Stretch) -> Rates:
+    ratios: Rates = (2 * COINS) ** stretch.native_alone * (2 * (1 - COINS)) ** stretch.legacy_alone
     return ratios
 
 

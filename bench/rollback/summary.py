@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.figures import met, table
-from bench.rollback.cells import ALPHA, CURSED, DEFECTS, OTHERS, QUIET, SHARED, Cell
+from bench.rollback.cells import ALPHA, CURSED, DEFECTS, FEW, OTHERS, PAIRED, QUIET, SHARED, Cell
 from bench.rollback.rules import NEVER
 
 Z = 1.959964  # 95 %
@@ -64,7 +64,7 @@ def targets(told: Mapping[str, Mapping[str, Figures]]) -> dict[str, dict[str, fl
     """What is wanted of the evidence; a part is what was seen, its interval stands beside it in the figures."""
     ours = {name: rules["evidence"] for name, rules in told.items()}
     wanted: dict[str, dict[str, float | bool]] = {}
-    for cell in (*QUIET, *SHARED, *CURSED, *OTHERS):
+    for cell in (*QUIET, *SHARED, *CURSED, *OTHERS, *FEW):
         if cell.name in ours:
             wanted[f"false rollbacks: {cell.name}"] = met(ours[cell.name]["false_part"], most=ALPHA)
     for cell in DEFECTS[:4]:
@@ -73,8 +73,9 @@ def targets(told: Mapping[str, Mapping[str, Figures]]) -> dict[str, dict[str, fl
             wanted[f"median s: {cell.name}"] = met(_or_never(own["s_p50"]), most=7)
             wanted[f"p95 s: {cell.name}"] = met(_or_never(own["s_p95"]), most=12)
             wanted[f"median of failures: {cell.name}"] = met(_or_never(own["failed_p50"]), most=12)
-    if (nine := "50 % defect, 90 %, after 10 min") in ours:
-        wanted[f"median s: {nine}"] = met(_or_never(ours[nine]["s_p50"]), most=12)
+    for name in ("50 % defect, 90 %, after 10 min", PAIRED[1].name):
+        if name in ours:
+            wanted[f"median s: {name}"] = met(_or_never(ours[name]["s_p50"]), most=12)
     return wanted
 
 

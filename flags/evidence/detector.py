@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from flags.evidence.ratios import LIKELY, ODDS, SILENT, Trial, above, alternatives, worse
+from flags.evidence.ratios import LIKELY, ODDS, SILENT, Trial, above, alone, alternatives, worse
 
 MEMORY = 6 * 3600  # seconds in which what was once proved fades to a third
 REST = MEMORY / 60  # what a sum amounts to in the mean as long as nothing is wrong: one e-value of 1 begun a minute
@@ -23,13 +23,16 @@ ENOUGH = 100.0  # e-value that native is worse than legacy at which its failures
 PART_ABOVE, PART_WORSE, PART_LATE, PART_REFUSED = 0.6, 0.2, 0.1, 0.1
 STATUSES = 8
 
-# What `meanwhile` believes of each of the odds at first: it is asked about defects that are large.
-BELIEVED = (0.05, 0.1, 0.25, 0.6)
+# What `meanwhile` believes at first of each of the odds, for it is asked about defects that are large, and of each part
+# of the pairs in which one side fails alone. These have a tenth: hardly missed by what proves something without them,
+# and enough where users of legacy are too few to prove anything.
+BELIEVED = (0.045, 0.09, 0.225, 0.54, 0.03, 0.07)
 
 FADE = math.exp(-1 / MEMORY)
 BEGUN = REST * (1 - FADE)  # each second, so that the sum stays at rest
 MOST = 1e30  # no sum grows beyond it, and none has to
 _ALIKE = (1 / len(ODDS),) * len(ODDS)  # what `worse` stakes on each
+_EVEN = (1.0,) * len(ODDS)  # the factors of a second in which nobody was failed
 _LARGEST = math.log(1e300)
 
 Levels = tuple[float, ...]  # one for each alternative
@@ -89,9 +92,9 @@ class Evidence:
     """What is proved up to `second`.
 
     `above`: native fails beyond its ceiling. `worse`: more often than legacy, as that stood at `compared`, the last
-    second in which anybody was failed. `meanwhile`: more often than legacy since `above` is in doubt. That is begun
-    only once: an outage that both sides share has one chance, however long it lasts. `seen`: the subjects since the
-    last second that gave no reason for doubt.
+    second in which anybody was failed. `meanwhile`: more often than legacy since `above` is in doubt, by their users or
+    by pairs. That is begun only once: an outage that both sides share has one chance, however long it lasts. `seen`:
+    the subjects since the last second that gave no reason for doubt.
     """
 
     second: int
@@ -135,8 +138,9 @@ def advance(before: Evidence, second: int, trial: Trial, standard: Standard, ask
     meanwhile = None
     if sum(exceeded) >= DOUBT:
         meanwhile = before.meanwhile or (BELIEVED if sum(before.above) >= DOUBT else None)
-        if meanwhile is not None and factors is not None:
-            meanwhile = tuple([min(level * factor, MOST) for level, factor in zip(meanwhile, factors, strict=True)])
+        if meanwhile is not None and (factors is not None or trial.native_alone or trial.legacy_alone):
+            each = *(factors or _EVEN), *[_exp(ratio) for ratio in alone(trial)]
+            meanwhile = tuple([min(level * factor, MOST) for level, factor in zip(meanwhile, each, strict=True)])
     seen = before.seen + (asked or trial) if before.doubted else trial
     if factors is None:
         return Evidence(second, exceeded, before.compared, before.worse, meanwhile, seen)

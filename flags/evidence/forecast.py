@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import product
 
 from flags.evidence.detector import BEGUN, BELIEVED, DOUBT, ENOUGH, FADE, MEMORY, Standard
-from flags.evidence.ratios import LIKELY, ODDS, Trial, alternatives, worse
+from flags.evidence.ratios import ALONE, LIKELY, ODDS, Trial, alternatives, worse
 
 HORIZON = MEMORY  # seconds beyond which nothing is foretold: what would be proved fades as fast as it grows
 DELAY = 0.5  # seconds in the mean until the next tick, which judges all that was counted up to it
@@ -25,11 +25,15 @@ _LARGEST = 700.0
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Distinct subjects a second on each side, and the part of them that either side fails while all is well."""
+    """Distinct subjects a second on each side, and the part of them that either side fails while all is well.
+
+    `paired`: what native fails is put to both sides once more, at the same moment.
+    """
 
     native: float
     legacy: float
     baseline: float = 0.005
+    paired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ def _by_rule_a(traffic: Traffic, failing: float, standard: Standard) -> float:
         return proved
     doubted = _passed(levels, ill, LIKELY, DOUBT)
     compared = _growths(traffic.native, traffic.legacy, failing, traffic.baseline)
+    if traffic.paired:
+        compared = *compared, *_growths_of_pairs(traffic.native * failing, failing, traffic.baseline)
     return max(proved, doubted + _passed(BELIEVED, compared, None, ENOUGH))
 
 
@@ -118,6 +124,12 @@ def _growths(native: float, legacy: float, failing: float, baseline: float) -> S
             ratios = worse(Trial(own + served, own, others + elsewhere, others))
             sums = [sum_ + a * b * c * d * ratio for sum_, ratio in zip(sums, ratios, strict=True)]
     return tuple(sums)
+
+
+def _growths_of_pairs(asked: float, failing: float, baseline: float) -> Iterator[float]:
+    """What a second adds to the logarithms of so many pairs, each of which fails as if nothing had failed before."""
+    ours, theirs = asked * failing * (1 - baseline), asked * (1 - failing) * baseline
+    return (ours * math.log(2 * often) + theirs * math.log(2 * (1 - often)) for often in ALONE)
 
 
 def _spread(mean: float) -> Iterator[tuple[int, float]]:

@@ -14,6 +14,7 @@ from functools import lru_cache
 ODDS = (1.5, 4.0, 12.0, 50.0)  # of failing, native's to legacy's
 EXCESS = (0.08, 0.2, 0.45, 0.9)  # how far native's rate lies above its ceiling, as parts of the way from there to 1
 LIKELY = (0.15, 0.2, 0.45, 0.2)  # and how much is staked on each: defects that fail half are to be found soonest
+ALONE = (0.75, 0.95)  # how often it is native, where one of two that are asked at the same moment fails alone
 
 
 @dataclass(slots=True)  # not frozen: several are made for each second of each route; nobody changes them
@@ -21,12 +22,16 @@ class Trial:
     """The distinct subjects that each side was asked by in one second, and how many of them it failed.
 
     What is still open has not been failed by native, and has been by legacy: while legacy hangs, nothing is proved.
+    `native_alone`: of those whom native failed, with whose question it failed alone when both sides were asked that
+    once more, at the same moment; `legacy_alone`, with whose legacy did.
     """
 
     native: int = 0
     native_failed: int = 0
     legacy: int = 0
     legacy_failed: int = 0
+    native_alone: int = 0
+    legacy_alone: int = 0
 
     def __add__(self, more: Trial) -> Trial:
         return Trial(
@@ -34,6 +39,8 @@ class Trial:
             self.native_failed + more.native_failed,
             self.legacy + more.legacy,
             self.legacy_failed + more.legacy_failed,
+            self.native_alone + more.native_alone,
+            self.legacy_alone + more.legacy_alone,
         )
 
 
@@ -76,6 +83,16 @@ def worse(trial: Trial) -> Sequence[float]:
     return [trial.native_failed * logarithm - mean for logarithm, mean in zip(_LOGARITHMS, means, strict=True)]
 
 
+def alone(trial: Trial) -> Sequence[float]:
+    """Native fails where legacy, asked at the same moment, does not; the mean is 1 as long as it is as likely that
+    legacy is the one to fail alone: whatever both suffer from, and however that changes, does not matter.
+
+    Whether a pair was asked, and what it was asked, may depend on anything that came before.
+    """
+    return [trial.native_alone * native + trial.legacy_alone * legacy for native, legacy in _COINS]
+
+
+_COINS = [(math.log(2 * often), math.log(2 * (1 - often))) for often in ALONE]
 _LOGARITHMS = [math.log(odds) for odds in ODDS]
 SILENT: Sequence[float] = (0.0,) * len(ODDS)  # of a second that says nothing of which side is worse
 

@@ -21,7 +21,9 @@ class Heard:
     """What one side did in one second: the distinct `subjects` that asked it, without those who were failed before.
 
     `failed` are the marks of those it failed, `others` of those it kept waiting or refused, by kind of complaint;
-    `waiting` is how many requests it keeps waiting; `resting`, how many are open for their users to go on.
+    `waiting` is how many requests it keeps waiting; `resting`, how many are open for their users to go on. `alone`:
+    with whose question, once native had failed it, this side failed alone when both were asked at the same moment;
+    `pairs`: how many such are under way, and on legacy's side may yet show that it fails alone.
     """
 
     subjects: int = 0
@@ -29,10 +31,12 @@ class Heard:
     waiting: int = 0
     others: tuple[tuple[int, frozenset[int]], ...] = ()
     resting: int = 0
+    alone: frozenset[int] = NOBODY
+    pairs: int = 0
 
     @property
     def open(self) -> int:
-        return self.waiting + self.resting
+        return self.waiting + self.resting + self.pairs
 
     @property
     def quiet(self) -> bool:
@@ -130,7 +134,15 @@ class Strand:
         mended = own - lost
         fresh = len(mended) - self._known(mended, lately), len(lost) - self._known(lost, lately) + legacy.waiting
         asking = max(asking[0], 0), max(asking[1], 0)
-        return Trial(asking[0], min(fresh[0], asking[0]), asking[1], min(fresh[1], asking[1]))
+        alone = self._alone(native, legacy, lately) if self.kind == FAILED else (0, 0)
+        return Trial(asking[0], min(fresh[0], asking[0]), asking[1], min(fresh[1], asking[1]), *alone)
+
+    def _alone(self, native: Heard, legacy: Heard, lately: set[int]) -> tuple[int, int]:
+        """With how many's questions either side failed alone. A witness against native was failed by it, and by nobody
+        in its place. As long as legacy may yet turn out to have failed alone, it has: to fail may take it longer."""
+        ours, theirs = (native.alone & native.failed) - legacy.failed - legacy.alone, legacy.alone - native.alone
+        told = len(theirs) - self._known(theirs, lately)
+        return len(ours) - self._known(ours, lately), told + legacy.pairs
 
     def _known(self, subjects: frozenset[int], lately: set[int]) -> int:
         return sum(subject in self.remembered or subject in lately for subject in subjects)
@@ -153,8 +165,10 @@ def fired(evidence: Evidence, standard: Standard, *, alone: bool = False) -> Rul
     above, worse = sum(evidence.above) >= standard.above, sum(evidence.worse) >= standard.worse
     if alone:
         return Rule.ABOVE if above else None
-    if not (above or worse) or standard.passes(evidence.seen):
+    if not (above or worse) or (evidence.seen.legacy and standard.passes(evidence.seen)):
         return None
     if above and sum(evidence.meanwhile or ()) >= ENOUGH:
-        return Rule.ABOVE
-    return standard.proves if worse and evidence.worse_at(evidence.second) >= standard.worse else None
+        return Rule.ABOVE  # though nobody asked legacy: pairs did
+    if not worse or standard.passes(evidence.seen):
+        return None
+    return standard.proves if evidence.worse_at(evidence.second) >= standard.worse else None

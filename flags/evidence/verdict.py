@@ -92,7 +92,13 @@ def _needed(finding: Finding, standard: Standard) -> str:
 
 def _failed(trial: Trial) -> str:
     legacy = f"legacy {trial.legacy_failed} of {trial.legacy}" if trial.legacy else "legacy was not asked"
-    return f"native failed {trial.native_failed} of {trial.native} subjects, {legacy}"
+    told = f"native failed {trial.native_failed} of {trial.native} subjects, {legacy}"
+    discordant = trial.native_alone + trial.legacy_alone
+    return (
+        f"{told}; in {trial.native_alone} of {discordant} discordant shadow pairs it failed alone"
+        if discordant
+        else told
+    )
 
 
 def _time(seconds: float) -> str:

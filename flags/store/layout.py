@@ -148,7 +148,10 @@ def fields_of(cells: Cells) -> Mapping[int, Sequence[str]]:
     """Field and counts by turns, for each second."""
     fields: dict[int, list[str]] = {}
     for (second, route, side), counts in cells.items():
-        numbers = f"{counts.asked} {counts.ok} {counts.failed} {counts.excluded} {counts.subjects} {counts.resting}"
+        numbers = (
+            f"{counts.asked} {counts.ok} {counts.failed} {counts.excluded} {counts.subjects} {counts.resting} "
+            f"{counts.pairs}"
+        )
         told = "".join([";", *(f"{each:0{DIGITS}x}" for each in counts.complaints)]) if counts.complaints else ""
         fields.setdefault(second, []).extend((f"{side.value} {route}", numbers + told))
     return fields
@@ -161,9 +164,9 @@ def counts_in(text: str) -> Iterator[tuple[Key, Counts]]:
         if field != VERSION:
             side, _, route = field.partition(" ")
             numbers, _, complaints = told.partition(";")
-            # An earlier version counts no `resting`, and a later one may count more.
-            asked, ok, failed, excluded, subjects, resting, *_ = (*map(int, numbers.split()), 0)
-            counts = Counts(asked, ok, failed, excluded, subjects, _complaints_in(complaints), resting)
+            # An earlier version counts no `resting` or no `pairs`, and a later one may count more.
+            asked, ok, failed, excluded, subjects, resting, pairs, *_ = (*map(int, numbers.split()), 0, 0)
+            counts = Counts(asked, ok, failed, excluded, subjects, _complaints_in(complaints), resting, pairs)
             yield (route, Side(side)), counts
 
 

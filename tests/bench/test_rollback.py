@@ -20,6 +20,7 @@ from flags.evidence.ratios import Trial
 from flags.evidence.strand import fired
 from flags.rollback import Kind, Rule, judge
 from flags.window import Counts
+from shadow.pairs import A_SECOND
 
 STANDARD = Standard.of_failures(0.02, 0.01)
 
@@ -30,12 +31,15 @@ def stretch_of(trials: list[Trial]) -> Stretch:
     def column(name: str) -> NDArray[np.int64]:
         return np.array([[getattr(trial, name)] for trial in trials], dtype=np.int64)
 
-    return Stretch(column("native"), column("native_failed"), column("legacy"), column("legacy_failed"))
+    return Stretch(*[column(name) for name in Stretch.__slots__])
 
 
 trials = st.builds(
-    lambda native, failed, legacy, others: Trial(native, min(failed, native), legacy, min(others, legacy)),
+    lambda native, failed, legacy, others, *alone: Trial(
+        native, min(failed, native), legacy, min(others, legacy), *alone
+    ),
     *[st.integers(0, 12) | st.integers(0, 120)] * 4,
+    *[st.integers(0, 6)] * 2,
 )
 
 
@@ -135,7 +139,7 @@ def test_a_cell_has_a_name_of_its_own_and_every_target_a_cell() -> None:
     told = targets({cell.name: {"evidence": own} for cell in CELLS})
     assert [name for name, one in told.items() if not one["met"]] == [
         f"{what}: {cell.name}" for cell in DEFECTS[:4] for what in ("median s", "p95 s", "median of failures")
-    ] + ["median s: 50 % defect, 90 %, after 10 min"]
+    ] + ["median s: 50 % defect, 90 %, after 10 min", "median s: 50 % defect, 98 %, pairs"]
 
 
 def test_a_half_broken_native_is_found_in_seconds_and_others_take_minutes() -> None:
@@ -146,18 +150,40 @@ def test_a_half_broken_native_is_found_in_seconds_and_others_take_minutes() -> N
     assert found["Flagger"]["s_p50"] > 100
 
 
+def test_pairs_come_of_what_native_failed_as_either_side_fails_then_and_no_more_than_are_saved_up() -> None:
+    scenario = Scenario(10, 0.98, 300, onset=100, native=0.5, legacy=0.1, paired=True, late=10)
+    (drawn, more) = stretches(scenario, np.zeros(200), np.random.default_rng(1))
+    rates = [each.sum() / (4 * 9.8 * 0.5 * 200) for each in (drawn.native_alone[100:104], drawn.legacy_alone[100:104])]
+    assert rates == pytest.approx([0.5 * 0.9, 0.5 * 0.1], rel=0.1)
+    assert drawn.native_alone[90:100].sum() > drawn.native_alone[:10].sum()  # by then the outage is there
+    spent = (more.native_alone + more.legacy_alone).mean()
+    assert spent == pytest.approx(A_SECOND * 0.5, rel=0.1)  # of those asked, half are discordant
+
+
+def test_shadows_that_always_fail_fail_in_every_pair() -> None:
+    for side, other in (("native", "legacy"), ("legacy", "native")):
+        scenario = Scenario(100, 0.98, 240, onset=0, native=0.5, paired=True, **{f"{side}_shadow": 1.0})
+        (drawn,) = stretches(scenario, np.zeros(20), np.random.default_rng(1))
+        assert getattr(drawn, f"{side}_alone").sum() > 0
+        assert getattr(drawn, f"{other}_alone").sum() == 0
+
+
 @pytest.mark.parametrize(
     ("rate", "share", "defect"),
-    [(10, 0.05, 0.5), (10, 0.25, 0.5), (10, 0.9, 0.5), (10, 0.25, 0.05), (100, 0.25, 0.01), (1, 0.25, 0.5)],
+    [
+        *[(10, 0.05, 0.5), (10, 0.25, 0.5), (10, 0.9, 0.5), (10, 0.25, 0.05), (100, 0.25, 0.01), (1, 0.25, 0.5)],
+        *[(10, 0.98, 0.5), (10, 0.98, 0.9), (2, 0.98, 0.5)],
+    ],
 )
 def test_what_is_foretold_is_what_happens_half_of_the_time(rate: float, share: float, defect: float) -> None:
-    scenario = Scenario(rate, share, 1500, onset=600, native=defect + BASELINE)
+    paired = share == 0.98
+    scenario = Scenario(rate, share, 1500, onset=600, native=defect + BASELINE, paired=paired)
     ours = Ours(STANDARD, runs=100)
     phases = np.random.default_rng(2).random(100)
     for stretch in stretches(scenario, phases, np.random.default_rng(3)):
         ours.hear(stretch)
     median = float(np.median(ours.fired + 0.5 - 600 - phases))
-    foretold = foretell(Traffic(rate * share, rate * (1 - share)), defect, STANDARD)
+    foretold = foretell(Traffic(rate * share, rate * (1 - share), paired=paired), defect, STANDARD)
     assert foretold is not None
     assert foretold.seconds == pytest.approx(median, rel=0.25, abs=2)
 

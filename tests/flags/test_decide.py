@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flags.decide import Decision, Reason, decide, forced, in_force
+from flags.decide import Decision, Reason, decide, forced, in_force, paired
 from flags.flag import WHOLE, Flag, Side, Trip, bucket
 
 TRIP = Trip(1.0, "native failed 41 of 310")
@@ -103,3 +103,19 @@ def test_a_demanded_side_answers_whatever_the_share_unless_it_is_tripped_or_not_
 @given(shares, shares, places, st.sampled_from(Side), st.booleans())
 def test_no_demand_opens_a_tripped_route(native: int, shadow: int, draw: int, side: Side, ready: bool) -> None:
     assert forced(Flag(native, shadow, TRIP), side, "anna", draw, ready).primary is Side.LEGACY
+
+
+@pytest.mark.parametrize(
+    ("share", "shadow", "holdback", "asked"),
+    [
+        (WHOLE, 1, 200, True),
+        (5_001, WHOLE, 0, True),
+        (5_000, WHOLE, 0, False),
+        (WHOLE, 1, 5_000, False),
+        (WHOLE, 0, 0, False),
+    ],
+)
+def test_what_native_fails_is_put_to_both_where_it_has_more_than_half_and_is_shadowed(
+    share: int, shadow: int, holdback: int, asked: bool
+) -> None:
+    assert paired(share, shadow, holdback) is asked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -50,7 +51,7 @@ def test_a_defect_is_found_and_said_in_numbers() -> None:
     assert finding.rule is Rule.ABOVE
     said = said_of(finding)
     assert said.kind is Kind.UNHEALTHY
-    assert said.words.startswith("native failed 4 of 8 subjects, legacy 0 of 18; e-value ")
+    assert said.words.startswith("native failed 6 of 12 subjects, legacy 0 of 27; e-value ")
     assert said.words.endswith(" ≥ 3.0e5 (rule A)")
 
 
@@ -120,6 +121,69 @@ def test_where_legacy_is_asked_by_nobody_the_ceiling_alone_decides() -> None:
     finding = found(*seconds, alone=True)
     assert finding.rule is Rule.ABOVE
     assert "legacy was not asked" in said_of(finding).words
+
+
+# Pairs
+
+
+def paired(
+    second: int, *, failed: int = 4, alone: int = 4, theirs: int = 0, legacy: Heard | None = None
+) -> tuple[Heard, Heard]:
+    """Native fails so many of ten subjects; with the questions of so many it fails alone, with those of so many more
+    legacy does."""
+    marks = range(10 * second, 10 * second + failed)
+    told = legacy or Heard()
+    beside = replace(told, alone=frozenset(marks[alone : alone + theirs]))
+    return Heard(10, frozenset(marks), alone=frozenset(marks[:alone])), beside
+
+
+def test_where_nobody_asks_legacy_pairs_say_that_native_is_worse() -> None:
+    finding = found(*map(paired, range(10)))
+    assert finding.rule is Rule.ABOVE
+    said = said_of(finding).words
+    assert said.startswith(
+        "native failed 12 of 30 subjects, legacy was not asked; in 12 of 12 discordant shadow pairs it "
+    )
+    assert said.endswith(" it failed alone; e-value 8.1e13 ≥ 3.0e5 (rule A)")
+
+
+@pytest.mark.parametrize("theirs", [0, 2], ids=["alike", "as often"])
+def test_pairs_in_which_legacy_fails_as_often_hold_a_route_where_it_is(theirs: int) -> None:
+    finding = found(*(paired(second, alone=theirs, theirs=theirs) for second in range(60)))
+    assert finding.rule is None
+    said = said_of(finding)
+    assert said.kind is Kind.INCONCLUSIVE
+    assert "going back might help nobody" in said.words
+    assert (f"in {60 * theirs} of {120 * theirs} discordant shadow pairs" in said.words) == bool(theirs)
+
+
+def test_as_long_as_legacy_may_yet_turn_out_to_fail_alone_it_has() -> None:
+    """It may take longer to fail."""
+    waiting = Heard(pairs=4)
+    assert found(*(paired(second, legacy=waiting) for second in range(10))).rule is None
+    answered = [paired(second) for second in range(10)]
+    assert found(*answered).rule is Rule.ABOVE
+
+
+def test_a_witness_in_a_pair_was_failed_by_native_and_by_nobody_in_its_place_and_is_heard_once() -> None:
+    unfailed = [(Heard(10, alone=frozenset([1_000 + second])), Heard()) for second in range(9)]
+    failed_twice = [paired(second, legacy=heard(0, *range(10 * second, 10 * second + 4))) for second in range(9)]
+    again = [paired(0)] * 9
+    contradicted = [(native, replace(legacy, alone=native.alone)) for native, legacy in map(paired, range(9))]
+    told = [found(*seconds).failures.total for seconds in (unfailed, failed_twice, again, contradicted)]
+    assert [(total.native_alone, total.legacy_alone) for total in told] == [(0, 0), (0, 0), (4, 0), (0, 0)]
+
+
+def test_pairs_lead_no_more_than_users_to_a_side_that_fails_more() -> None:
+    seconds = [paired(second, legacy=heard(2, 5_000 + second, 6_000 + second)) for second in range(20)]
+    assert found(*seconds).rule is None
+
+
+def test_a_pair_that_is_under_way_keeps_its_second_from_being_settled() -> None:
+    told = course(*[(Heard(10, frozenset([1]), pairs=1), Heard())], *[(heard(10), heard(0))] * 9)
+    told.find(FIRST + 9)
+    told.hear(FIRST, Heard(10, frozenset([1]), alone=frozenset([1])), Heard())
+    assert told.find(FIRST + 10).failures.total.native_alone == 1
 
 
 def test_never_toward_a_side_that_fails_more() -> None:

@@ -36,3 +36,10 @@ def test_what_is_not_found_in_hours_is_not_foretold(native: float, legacy: float
 def test_a_whole_share_is_held_to_the_ceiling() -> None:
     assert foretell(Traffic(native=10, legacy=0), 0.5, STANDARD) == Foretold(seconds=3, failed=10)
     assert foretell(Traffic(native=10, legacy=0), 0.01, STANDARD) is None
+
+
+def test_pairs_stand_in_for_users_of_legacy_where_these_are_few_and_pairs_are_not() -> None:
+    by_users, by_pairs = (foretell(Traffic(9.8, 0.2, paired=paired), 0.5, STANDARD) for paired in (False, True))
+    assert by_users is not None
+    assert by_pairs is not None
+    assert by_pairs.seconds < 8 < 30 < by_users.seconds

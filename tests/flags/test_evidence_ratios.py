@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flags.evidence.ratios import EXCESS, FEW, ODDS, SILENT, Trial, above, alternatives, worse
+from flags.evidence.ratios import ALONE, EXCESS, FEW, ODDS, SILENT, Trial, above, alone, alternatives, worse
 
 
 def drawn(native: int, legacy: int, failed: int) -> list[tuple[float, Trial]]:
@@ -81,4 +81,20 @@ def test_thousands_of_failures_in_one_second_are_counted_in_no_time_and_beyond_d
 
 
 def test_trials_add_up() -> None:
-    assert Trial(1, 2, 3, 4) + Trial(10, 20, 30, 40) == Trial(11, 22, 33, 44)
+    assert Trial(1, 2, 3, 4, 5, 6) + Trial(10, 20, 30, 40, 50, 60) == Trial(11, 22, 33, 44, 55, 66)
+
+
+@pytest.mark.parametrize("theirs", [0.5, 0.6, 0.9])
+@pytest.mark.parametrize("discordant", [1, 7])
+def test_the_mean_of_pairs_is_no_more_than_one_while_legacy_is_as_likely_to_fail_alone(
+    discordant: int, theirs: float
+) -> None:
+    for place in range(len(ALONE)):
+        mean = math.fsum(
+            math.comb(discordant, own)
+            * (1 - theirs) ** own
+            * theirs ** (discordant - own)
+            * math.exp(alone(Trial(native_alone=own, legacy_alone=discordant - own))[place])
+            for own in range(discordant + 1)
+        )
+        assert mean == pytest.approx(1.0) if theirs == 0.5 else mean < 1

@@ -228,3 +228,31 @@ def test_what_is_halted_stays_so_through_other_changes_and_tells_of_itself_once_
     held.go_on()
     assert held.snapshot["one"].trip == trip
     assert told == [("one", False), ("other", False), ("one", True)]
+
+
+@pytest.mark.parametrize("latched", [False, True])
+@given(flags)
+def test_requests_are_decided_by_the_flags_of_the_snapshot(latched: bool, flag: Flag) -> None:
+    held = Held([ROUTE, "other"], lambda route, before, after: None)
+    held.adopt({ROUTE: flag}, now=100.0)
+    if latched:
+        held.latch({ROUTE: TRIP})
+    for route, known in held.snapshot.items():
+        decided_by = held.decided_by(route)
+        assert replace(decided_by, generation=0, source=None) == replace(known, generation=0, source=None)
+    held.latch({"other": TRIP})
+    assert held.decided_by("other").trip == TRIP
+    held.lift({"other": TRIP})
+    assert held.decided_by("other") == Flag()
+
+
+def test_who_halts_again_halts_what_was_halted_before_too_for_its_first_reason() -> None:
+    held = Held(["one", "other", "third"], lambda route, before, after: None)
+    held.adopt(dict.fromkeys(held.flags, Flag(native=500, generation=1)), 1.0)
+    first, later = Trip(2.0, "by hand"), Trip(3.0, "again")
+    held.halt({"one": first})
+    held.halt({"one": later, "other": later})
+    assert [held.decided_by(route).trip for route in held.flags] == [first, later, None]
+    assert {route: held.decided_by(route) for route in held.flags} == held.snapshot
+    held.go_on()
+    assert {route: held.decided_by(route).native for route in held.flags} == dict.fromkeys(held.flags, 500)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from flags.outlook import by_thresholds, days, outlook
@@ -46,9 +48,18 @@ def test_where_legacy_is_hardly_asked_a_larger_holdback_is_said_to_help() -> Non
     assert found.scarce
     assert found.words[2] == (
         "legacy is asked 0.2 times a second, which is little to compare with: with a holdback of 10 % one of 50 % "
-        "would be noticed in about 10 s (43 failed)"
+        "would be noticed in about 11 s (44 failed)"
     )
     assert outlook(10_000, 1_000, 10.0, EVIDENCE).prospect.noticed[2] == found.with_ample
+
+
+def test_where_legacy_is_hardly_asked_shadows_help_if_there_may_be_any() -> None:
+    paired = replace(EVIDENCE, paired=True)
+    alone, shadowed = outlook(10_000, 200, 10.0, paired), outlook(10_000, 200, 10.0, paired, shadow=1)
+    assert alone.words[2].endswith(", or with a shadow share one of 50 % would be noticed in about 6 s (28 failed)")
+    assert shadowed.prospect.noticed[2] == alone.with_pairs
+    assert (shadowed.scarce, shadowed.with_pairs, len(shadowed.words)) == (False, None, 2)
+    assert max(shadowed.needed) <= max(alone.needed)
 
 
 def test_what_no_holdback_of_that_size_brings_to_light_is_not_promised() -> None:

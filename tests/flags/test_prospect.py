@@ -24,6 +24,15 @@ def test_by_evidence_it_is_what_the_evidence_foretells_at_the_share_in_force() -
     assert expected[-1] is not None
 
 
+def test_pairs_are_reckoned_with_where_they_may_be_asked_and_are() -> None:
+    rule = replace(EVIDENCE, paired=True)
+    shadowed = prospect(WHOLE, 200, 10.0, rule, shadow=1)
+    standard = Standard.of_failures(EVIDENCE.max_error_rate, EVIDENCE.alpha)
+    assert shadowed.noticed[2] == foretell(Traffic(9.8, 10.0 - 9.8, paired=True), DEFECTS[2], standard)
+    without = prospect(WHOLE, 200, 10.0, rule), prospect(WHOLE, 200, 10.0, EVIDENCE, shadow=1)
+    assert without[0] == without[1] != shadowed
+
+
 def test_by_thresholds_the_window_has_to_fill_with_the_defect() -> None:
     small, more, most = prospect(2_500, 200, 10.0, THRESHOLD).noticed
     assert small is None  # 1 % more is allowed

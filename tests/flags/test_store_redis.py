@@ -106,14 +106,18 @@ async def test_counts_that_are_not_ours_make_the_window_unavailable(own_redis: R
             await store.window(100, 100)
 
 
-@pytest.mark.parametrize(("more", "resting"), [("", 0), (" 2", 2), (" 2 7", 2)], ids=["earlier", "this", "later"])
+@pytest.mark.parametrize(
+    ("more", "resting", "pairs"),
+    [("", 0, 0), (" 2", 2, 0), (" 2 4", 2, 4), (" 2 4 7", 2, 4)],
+    ids=["long ago", "earlier", "this", "later"],
+)
 async def test_what_another_version_counts_more_is_passed_over_and_what_it_counts_less_is_none(
-    own_redis: RedisProcess, more: str, resting: int
+    own_redis: RedisProcess, more: str, resting: int, pairs: int
 ) -> None:
     async with connected(own_redis.url()) as (store, client):
         counted = {"version": "1", f"native {ROUTE}": f"5 4 1 0 3{more};00000000001"}
         await client.hset("{strangler}:window:100", mapping=counted)
-        assert await store.window(100, 100) == {100: {CELL[1:]: Counts(5, 4, 1, 0, 3, frozenset({1}), resting)}}
+        assert await store.window(100, 100) == {100: {CELL[1:]: Counts(5, 4, 1, 0, 3, frozenset({1}), resting, pairs)}}
         await client.hset("{strangler}:load:29000000", "one", "3 4 5")
         assert await store.carried(29_000_000, 29_000_000) == {29_000_000: Load(3, 4)}
 

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flags.complaint import complaint
+from flags.complaint import ALONE, complaint
 from flags.flag import Side
 from flags.window import NONE, Cell, Cells, Counts, Outcome, Window
 
 ROUTE = "messages.create"
 NATIVE: Cell = (100, ROUTE, Side.NATIVE)
 
-counts = st.builds(Counts, *[st.integers(0, 1000)] * 4, resting=st.integers(0, 1000))
+counts = st.builds(Counts, *[st.integers(0, 1000)] * 4, resting=st.integers(0, 1000), pairs=st.integers(0, 9))
 cells = st.tuples(st.integers(0, 5), st.sampled_from(["a", "b"]), st.sampled_from(Side))
 events = st.lists(st.tuples(cells, st.none() | st.sampled_from(Outcome)))
 
@@ -54,6 +54,39 @@ def test_a_request_that_rests_is_counted_in_its_second_until_it_goes_on() -> Non
     assert taken(window) == {NATIVE: Counts(1)}
     window.forget(before=101)
     tally.rests(100, 1)
+    assert taken(window) == {}
+
+
+def test_a_pair_is_counted_in_the_second_of_what_it_asks_though_nobody_asked_that_side_in_it() -> None:
+    window = Window()
+    native, legacy = (window.tally(ROUTE, side) for side in (Side.NATIVE, Side.LEGACY))
+    for subject in (7, 7, 8):
+        native.asked(101, subject)
+    native.asked(100, 7)
+    for tally in (native, legacy):
+        tally.paired(100, 1)
+    asked = {NATIVE: Counts(1, subjects=1, pairs=1), (100, ROUTE, Side.LEGACY): Counts(pairs=1)}
+    assert taken(window) == {**asked, (101, ROUTE, Side.NATIVE): Counts(3, subjects=2)}
+    native.complained(100, ALONE, 7)
+    native.paired(100, -1)
+    legacy.paired(100, -1)
+    ended = {NATIVE: Counts(1, subjects=1, complaints=frozenset([complaint(ALONE, 7)]))}
+    assert taken(window) == {**ended, (100, ROUTE, Side.LEGACY): Counts()}
+    legacy.complained(100, ALONE, 8)
+    assert taken(window) == {(100, ROUTE, Side.LEGACY): Counts(complaints=frozenset([complaint(ALONE, 8)]))}
+    window.forget(before=101)
+    for tally in (native, legacy):
+        tally.paired(100, -1)
+    assert taken(window) == {}
+
+
+def test_what_is_told_of_whom_native_failed_before_counts_no_more() -> None:
+    window = Window()
+    native = window.tally(ROUTE, Side.NATIVE)
+    native.spent = {7}
+    native.asked(100, 7)
+    taken(window)
+    native.complained(100, ALONE, 7)
     assert taken(window) == {}
 
 

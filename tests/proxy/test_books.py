@@ -13,7 +13,7 @@ from flags.window import Counts, Window
 from proxy.books import Books
 from proxy.exchange import UNMATCHED, Exchange
 from proxy.metrics import Metrics
-from shadow.experiment import Experimenter, Limits
+from shadow.experiment import Experimenter, Limits, Listeners
 from shadow.journal import MemoryJournal
 from shadow.observation import Observation
 from shadow.runner import Runner
@@ -39,12 +39,12 @@ class Ledger:
             rules={},
             journal=MemoryJournal(),
             limits=Limits(),
-            on_result=lambda route, side, outcome: None,
-            on_drop=lambda route, reason: None,
+            listeners=Listeners(),
             now=lambda: 0.0,
         )
         self.runner = Runner(experimenter, Limits(), lambda route, reason: None)
-        self.books = Books({"read": 0.5}, self.window, self.metrics, self.runner)
+        self.epoch = ""
+        self.books = Books({"read": 0.5}, self.window, self.metrics, self.runner, epoch=lambda route: self.epoch)
 
     def book(self, *exchanges: Exchange) -> None:
         for exchange in exchanges:
@@ -135,8 +135,7 @@ def answered(ledger: Ledger, seconds: float, times: int = 100, **told: Any) -> N
 
 def test_legacy_is_late_where_it_takes_longer_than_it_has_of_late(ledger: Ledger) -> None:
     answered(ledger, 0.1)
-    assert ledger.books.lateness.turn() is None  # nobody knows yet what is usual
-    ledger.books.fade()
+    assert ledger.books.lateness.turn() is None  # nobody knew yet what is usual
     answered(ledger, 0.1)
     assert ledger.books.lateness.turn() == 0.0
     answered(ledger, 0.1, 50)
@@ -144,8 +143,21 @@ def test_legacy_is_late_where_it_takes_longer_than_it_has_of_late(ledger: Ledger
     assert ledger.books.lateness.turn() == 0.5
 
 
+@pytest.mark.parametrize(("first", "then", "late"), [(0.3, 0.1, 1.0), (0.1, 0.3, 1.0), (0.3, 0.3, 0.0)])
+def test_of_the_first_answers_and_the_first_minute_the_faster_ones_are_usual(
+    ledger: Ledger, first: float, then: float, late: float
+) -> None:
+    answered(ledger, first)
+    answered(ledger, then, 9_900)
+    ledger.books.fade()
+    ledger.books.lateness.turn()
+    answered(ledger, 0.3)
+    assert ledger.books.lateness.turn() == late
+
+
 def test_what_is_usual_follows_slowly(ledger: Ledger) -> None:
     answered(ledger, 0.1, 1_000)
+    ledger.books.lateness.turn()
     ledger.books.fade()
     minutes = 0
     while True:
@@ -180,7 +192,7 @@ def test_a_native_that_is_slow_makes_no_legacy_late(ledger: Ledger) -> None:
 def test_a_route_that_is_seldom_asked_has_nothing_that_is_usual(ledger: Ledger) -> None:
     answered(ledger, 0.1, 99)
     ledger.books.fade()
-    answered(ledger, 9.0, 99)
+    answered(ledger, 9.0, 50)
     assert ledger.books.lateness.turn() is None
 
 
@@ -201,6 +213,14 @@ def test_of_what_is_nobodys_evidence_nobody_notes_that_it_rests(ledger: Ledger) 
     before = ledger.window.cells()
     ledger.books.resting("read", replace(LEGACY, subject=None), 7).sends(True)
     assert ledger.window.cells() == before
+
+
+def test_what_native_failed_is_asked_of_nobody_where_there_is_nobody_to_ask(ledger: Ledger) -> None:
+    failed = replace(SERVED, failure="5xx", status=500)
+    ledger.book(failed)
+    ledger.books.failed(failed, SCOPE, b"")
+    assert ledger.counts(Side.NATIVE) == Counts(1, 0, 1, subjects=1, complaints=frozenset([1]))
+    assert ledger.runner.pending == 0
 
 
 def test_an_eligible_exchange_is_offered_to_the_runner(ledger: Ledger) -> None:
