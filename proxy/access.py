@@ -11,7 +11,7 @@ from proxy.errors import SideFailed
 from proxy.exchange import Exchange
 from proxy.forwarding import Forwarding
 from proxy.headers import BODILESS, forward_response
-from proxy.signature import SHADOW
+from shadow.observation import OF_SHADOWS
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ class Access:
             if message["type"] == "http.response.start":
                 headers = forward_response(message["headers"])
                 if "shadow" in inner["strangler.words"]:  # of what has become of its shadow a proxy of ours is told
-                    headers += [header for header in message["headers"] if header[0].lower() == SHADOW]
+                    headers += [header for header in message["headers"] if header[0].lower() in OF_SHADOWS]
                 if message["status"] in BODILESS:  # uvicorn would wait for a body of the length that is stated
                     headers = [header for header in headers if header[0].lower() != b"content-length"]
                 message = {**message, "headers": headers}

@@ -26,7 +26,7 @@ from flags.change import Change, Reach
 from flags.flag import Flag
 from flags.loop import Loop
 from flags.store import Store
-from proxy import told
+from proxy import shortfall, told
 from proxy.asked import MOST, body_of, count_of, generation_of, share_of, why_of
 from proxy.churn import Concern
 from proxy.compared import Compared
@@ -129,6 +129,7 @@ class Admin:
         states = {"storeConnected": self._loop.connected, "nativeReady": self._native_ready()}
         subjects = [told.concern(each) for each in self._concerns()]
         more = {"unleash": self._source(), "subjects": subjects, "capacity": self._ramping.capacity()}
+        more["shadowing"] = shortfall.status(self._siblings.shortfalls())
         return JSONResponse({**states, **more, "routes": routes})
 
     async def _outlook(self, request: Request) -> Response:
@@ -146,8 +147,11 @@ class Admin:
         share, shadow = share_of(order, "share"), share_of(order, "shadow")
         if share is None and shadow is None:
             return error(400, 'say what to change: {"share": "5%"} or {"shadow": "10%"}')
+        route = request.path_params["route"]
+        if shadow:
+            self._compared.check(route)
         change = await self._loop.set(
-            request.path_params["route"],
+            route,
             share=share,
             shadow=shadow,
             generation=generation_of(order),

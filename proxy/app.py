@@ -17,6 +17,7 @@ from proxy.admin import Admin, Tokens
 from proxy.books import Books
 from proxy.churn import Watch
 from proxy.config import Config, ConfigError
+from proxy.crowd import Share
 from proxy.decider import Decider, nobody
 from proxy.doorkeeper import prefaced
 from proxy.forwarding import Forwarding
@@ -29,13 +30,14 @@ from proxy.logs import AccessLog, log_change, log_in_any_case
 from proxy.memory import gather
 from proxy.metrics import Metrics, States
 from proxy.native import Embedded
+from proxy.pairing import pairing_of
 from proxy.peers import Peers
 from proxy.pulse import Pulse
 from proxy.relay import Relay
 from proxy.router import Router
 from proxy.routes import RouteTable
 from proxy.server import Server, settle
-from proxy.shadowing import runner_of
+from proxy.shadowing import runner_of, shadow_states
 from proxy.siblings import NoSiblings, Siblings, Supervised
 from proxy.sides import Sides, fallbacks
 from proxy.signature import Secret
@@ -70,9 +72,8 @@ class Strangler:
 
     def __init__(self, config: Config, line: Line | None = None, pulse: Pulse | None = None) -> None:
         """`line` and `pulse` lead to the supervisor, if there are other workers."""
-        names = [route.name for route in config.routes]
         self.tasks = Tasks()
-        self.metrics = Metrics(names)
+        self.metrics = Metrics([route.name for route in config.routes])
         self.stopping, self._replaced, self._drain = asyncio.Event(), False, config.drain
         self._store, self._journal, self._redis = stores(config)
         self.parities = parities_of(config, self._redis, self.metrics)
@@ -88,12 +89,15 @@ class Strangler:
         self.pacer = Pacer(lambda: self.books.lateness.turn(), self.metrics.paced)
         shadowing = self._journal, self.metrics, forwarding.signed, self.pacer, self.parities
         self.runner = runner_of(config, self.sides.candidates, *shadowing)
-        self.books = Books(slow_over(config), self.loop.window, self.metrics, self.runner)
+        paired = self.loop.get, self.metrics, forwarding.signed, self.pacer
+        self.pairing = pairing_of(config, self.sides.candidates, *paired)
+        shadowed = self.runner, self.pairing, self.parities.epoch
+        self.books = Books(slow_over(config), self.loop.window, self.metrics, *shadowed)
         subject = Subject(config.subject)
         self.subjects = Watch(subject.sources)
         decide = Decider(
             RouteTable([route.route for route in config.routes]),
-            self.loop.get,
+            self.loop.decided_by,
             subject,
             lambda: self.native.ready,
             self.unleash.chooses if self.unleash else nobody,
@@ -134,9 +138,7 @@ class Strangler:
             "store_connected": ("1 while the flags' store answers", lambda: self.loop.connected),
             "native_ready": ("1 while native takes requests", lambda: self.native.ready),
             "fallbacks_open": ("Requests that legacy is asked in native's place", lambda: self.places.taken),
-            "shadow_queue": ("Experiments waiting", lambda: self.runner.pending),
-            "shadow_factor": ("The part of the shadow share that is asked at this moment", lambda: self.pacer.factor),
-            "shadow_strays": ("Shadow requests that ignore their cancellation", lambda: self.runner.strays),
+            **shadow_states(self.runner, self.pacer),
             "tasks": ("Tasks of this worker", lambda: len(self.tasks)),
             "subject_concerns": ("Sources of subjects that churn or collapse", lambda: len(self.subjects.concerns())),
             "rollback_unproved": (
@@ -161,7 +163,7 @@ class Strangler:
         if self._yields:
             self.tasks.start(self.pacer.run())
         self.tasks.start(self.loop.run())
-        for watch in (self.ramps, self.loads, self.parities, self._trips, self.unleash, *self.webhooks):
+        for watch in (self.ramps, self.loads, self.parities, self._trips, self.unleash, self.pairing, *self.webhooks):
             if watch is not None:
                 self.tasks.start(watch.run())
         self.tasks.start(self._fading())
@@ -178,12 +180,12 @@ class Strangler:
             if self._redis is not None:
                 await self._redis.aclose()
 
-    async def serve(self, public: socket.socket, private: socket.socket) -> None:
-        """Serve both ports until told to stop; then finish what is in flight, the public port first."""
+    async def serve(self, public: socket.socket, private: socket.socket, share: Share | None = None) -> None:
+        """Serve both ports, `share` of the users if others do too, until told to stop; then finish, users first."""
         certificate = self.certificate
         tls: dict[str, Any] = {"ssl_context_factory": lambda *_: certificate.context} if certificate else {}
         servers = (
-            Server(self.app, public, http=self.front, drain=self._drain, **tls),
+            Server(self.app, public, http=self.front, drain=self._drain, share=share, **tls),
             Server(self.admin, private, drain=ADMIN_DRAIN),
         )
         async with self.running(), self.watchdog.watching(self.tasks, self._native_has_started, self.siblings.beat):

@@ -36,8 +36,11 @@ async def body_of(request: Request, known: Collection[str] | None = None) -> Bod
 
 
 def why_of(body: Body) -> str:
+    """The reason as it may stand on anybody's terminal: what is no character to be seen is a space."""
     why = body.get("why")
-    return why[:LONGEST] if isinstance(why, str) and why else NO_REASON
+    if not isinstance(why, str):
+        return NO_REASON
+    return "".join(each if each.isprintable() else " " for each in why[:LONGEST]).strip() or NO_REASON
 
 
 def share_of(body: Body, key: str) -> int | None:

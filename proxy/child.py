@@ -12,7 +12,9 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from math import inf
+from typing import Any
 
+from proxy.crowd import Crowd
 from proxy.line import Heard, Line, Word
 from proxy.post import Post
 from proxy.pulse import felt, pair
@@ -26,16 +28,17 @@ class Child:
     `ready` is set once it takes requests. `ended` is its exit code, or below 0 the signal that ended it.
     """
 
-    def __init__(self, worker: int, doors: Doors, stalled: Callable[[dict[str, float]], None]) -> None:
+    def __init__(self, worker: int, doors: Doors, crowd: Crowd, stalled: Callable[[dict[str, float]], None]) -> None:
         loop = asyncio.get_running_loop()
         self._ours, theirs = socket.socketpair()
         self._ours.setblocking(False)
         self._line: Line | None = None
         self._pulse, their_pulse = pair()
-        self._stalled = stalled
+        self._stalled, self._crowd = stalled, crowd
         with theirs, their_pulse:
             public, private = doors.public.fileno(), doors.private.fileno()
-            post = Post(worker, public, private, theirs.fileno(), their_pulse.fileno(), doors.listen, doors.admin)
+            ends, where = (theirs.fileno(), their_pulse.fileno()), (doors.listen, doors.admin)
+            post = Post(worker, public, private, *ends, *where, crowd.descriptor)
             self._process = subprocess.Popen(  # noqa: S603  # the command that started us
                 [sys.executable, *sys.orig_argv[1:]],
                 env={**os.environ, **post.variable()},
@@ -51,6 +54,7 @@ class Child:
         self.silence = -inf  # seconds since its pulse was felt; none is expected before the first time
         self.leaving = False
         self.counts = b""
+        self.shadows: Any = None  # what it says of its shadow work
         self.latched: set[Heard] = set()
         self.heard: set[Heard] = set()
 
@@ -77,6 +81,8 @@ class Child:
                 self.ready.set_result(None)
             elif word is Word.COUNTS:
                 self.counts = body
+            elif word is Word.SHADOWS:
+                self.shadows = json.loads(body)
             yield word, body
 
     def post(self, word: Word, body: bytes) -> None:
@@ -91,6 +97,8 @@ class Child:
         """A process has ended: was it this one?"""
         code = self._process.poll()
         if code is not None and not self.ended.done():
+            if not self.leaving:  # else it has a successor, or the whole proxy ends
+                self._crowd.gone(self.worker)
             self.ended.set_result(code)
 
     def stands_still(self, seconds: float) -> bool:
@@ -115,6 +123,8 @@ class Child:
             self._ours.shutdown(socket.SHUT_WR)
 
     def kill(self) -> None:
+        if not self.leaving:
+            self._crowd.gone(self.worker)
         self.silence, self.leaving = -inf, True
         self._process.kill()
 

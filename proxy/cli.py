@@ -68,15 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     def order(name: str, run: Run, about: str) -> argparse.ArgumentParser:
         return command(name, run, about, port)
 
-    serve = command("serve", commands.serve, "Run the proxy until SIGTERM or Ctrl-C.")
-    serve.add_argument(
-        "--workers",
-        metavar="N",
-        type=arguments.workers,
-        default=1,
-        help="processes that share both ports (1); more than one need redis in the configuration, and are replaced one "
-        "by one on SIGHUP",
-    )
+    _add_workers(command("serve", commands.serve, "Run the proxy until SIGTERM or Ctrl-C."))
     command("check", commands.check, "Check the configuration and list every fault in it; changes nothing.")
     handlers = command("handlers", commands.handlers, "Run the native side as a process of its own, at native.url.")
     handlers.add_argument("--listen", metavar="HOST:PORT", type=arguments.address, help="instead of native.url's")
@@ -106,6 +98,17 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument("route", type=arguments.text, nargs="?", metavar="ROUTE", help="only this route's")
     audit.add_argument("--count", type=arguments.count, default=20, help="how many at most (20)")
     return parser
+
+
+def _add_workers(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--workers",
+        metavar="N",
+        type=arguments.workers,
+        default=1,
+        help="processes that share both ports (1); more than one need redis in the configuration, and are replaced one "
+        "by one on SIGHUP",
+    )
 
 
 def _add_what_to_show(status: argparse.ArgumentParser) -> None:

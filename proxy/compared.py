@@ -52,9 +52,9 @@ class Compared:
         return self._parities.alike(route, allowed)
 
     def check(self, route: str) -> None:
-        """Whether mismatches of this route can be bounded at all."""
+        """Whether this route can be compared at all."""
         if route in self._writes:
-            raise HTTPException(400, f"parity: {route} writes, so it is never asked twice, and nothing could be proved")
+            raise HTTPException(409, f"{route} writes, so it is never asked twice: nothing of it can be compared")
 
     async def _show(self, request: Request) -> Response:
         return self._told(self._asked(request))
@@ -62,6 +62,7 @@ class Compared:
     async def _begin(self, request: Request) -> Response:
         order = await body_of(request, {"why"})
         route, holder = self._asked(request), request.state.holder
+        self.check(route)
         # The record comes first: if it cannot be written, nothing is changed.
         await self._store.note(route, Note(self._now(), holder.name, why_of(order), BEGUN_ANEW))
         try:

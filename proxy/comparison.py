@@ -15,6 +15,7 @@ from proxy.subject import ADDRESS, Source
 from proxy.values import Count, Duration, Rate, Size, SubjectSource
 from proxy.values import Rule as Ignored
 from shadow.experiment import Limits
+from shadow.parity import PLAIN
 from shadow.paths import parse
 from shadow.rules import COMPARED, Alias, Rule, Timestamp, Tolerance, Unordered
 
@@ -58,7 +59,14 @@ def _said_of_users(source: Source) -> Source:
     return source
 
 
+def _role_word(value: object) -> str:
+    if not isinstance(value, str) or not PLAIN.fullmatch(value):
+        raise ValueError(f'"{value}" is no role: a word of at most 32 letters, digits and _.:-')
+    return value
+
+
 Role = Annotated[SubjectSource, AfterValidator(_said_of_users)]
+RoleWord = Annotated[str, BeforeValidator(_role_word)]
 Place = Annotated[str, BeforeValidator(_place)]
 Places = Annotated[tuple[Place, ...], BeforeValidator(_places)]
 Name = Annotated[str, BeforeValidator(_name)]
@@ -74,6 +82,7 @@ class Shadow(Section):
     noise: Rate = 0.1
     yields: StrictBool = True
     role: Role | None = None
+    roles: tuple[RoleWord, ...] = ()
     max_mismatches: Rate = 0.05
 
     @property

@@ -9,7 +9,7 @@ from typing import cast
 import httptools
 
 from proxy.batched import Batched
-from proxy.errors import Broken, StranglerError, Unasked
+from proxy.errors import Broken, StranglerError, Unasked, unreadable
 from proxy.headers import BODILESS, Header
 from proxy.limits import Limits
 from proxy.listener import FRAMING, Listener, keeps_alive
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
             self.keeps_alive = False  # the exchange has failed by its status, or was complete ahead of it
         except httptools.HttpParserError as error:
             if not listener.complete:
-                return self.fail(Broken(f"its answer is not HTTP: {error}"))
+                return self.fail(unreadable(error))
             self.keeps_alive = False
         if listener.complete:
             self._settle(listener)

@@ -6,7 +6,8 @@ StranglerError
 └── SideFailed                  a side gave no answer, or not all of it
     ├── Refused        502      no connection
     ├── Broken         502      the connection ended, or what came was not HTTP
-    │   └── Unasked             it ended before a byte of the request was written
+    │   ├── Unasked             it ended before a byte of the request was written
+    │   └── Crumbled            the answer came in too many small pieces, and was broken off here
     ├── NoAnswer       504      nothing came in time
     │   └── NoConnection        not even a connection
     ├── Saturated      503      every connection is busy and none came free in time
@@ -56,6 +57,16 @@ class Broken(SideFailed):
 
 class Unasked(Broken):
     reached = False
+
+
+class Crumbled(Broken):
+    """Only whoever may go without an answer breaks one off for that."""
+
+
+def unreadable(error: Exception) -> Broken:
+    """What has failed where a parser gave an answer up: the answer, or whoever would have no more of it."""
+    given_up = error.__context__
+    return given_up if isinstance(given_up, Crumbled) else Broken(f"its answer is not HTTP: {error}")
 
 
 class NoAnswer(SideFailed):

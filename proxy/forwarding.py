@@ -15,7 +15,7 @@ from proxy.headers import Header, given_id, identity, message_head, sift
 from proxy.ids import new_ids
 from proxy.origin import CLAIMED, Claims, Said, origin
 from proxy.peers import Peers
-from proxy.signature import SHADOW, SIGNATURE, Secret
+from proxy.signature import COMPARED, SHADOW, SIGNATURE, Secret
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 REMEMBERED, LONGEST = 2048, 512  # callers, and bytes that one of them may say of itself
@@ -50,7 +50,7 @@ class Outgoing:
     @property
     def marked(self) -> bool:
         """Whether it is said to be of a comparison, be it true or not."""
-        return SHADOW in self.said
+        return SHADOW in self.said or COMPARED in self.said
 
     def headers(self, http_version: str) -> list[Header]:
         """All of them. `http_version`: by which the user asked."""
@@ -81,8 +81,7 @@ class Forwarding:
         outgoing = self.outgoing(came, scope["client"][0] if scope["client"] else "", scope["scheme"])
         headers = outgoing.headers(scope["http_version"])
         words = self.words(came, scope["method"], scope.get("strangler.target", b""))
-        if words:
-            headers += self.passed_on(scope, words)
+        headers += self.passed_on(scope, words, marked=outgoing.marked)
         return {
             **scope,
             "headers": headers,
@@ -112,9 +111,12 @@ class Forwarding:
         tokens = said.get(FORCE)
         return forces(tokens, self._secret, time.time()) if tokens and self._secret is not None else ()
 
-    def passed_on(self, scope: Scope, words: Mapping[str, str]) -> list[Header]:
-        """Of the words that came with a request, those that are for the side too."""
-        return self.signed(scope, [(SHADOW, words["shadow"].encode("latin-1"))]) if "shadow" in words else []
+    def passed_on(self, scope: Scope, words: Mapping[str, str], *, marked: bool) -> list[Header]:
+        """Of the words that came with a request, those that are for the side too. Of a mark that is not believed, it is
+        that no proxy behind this one compares the request either."""
+        if "shadow" in words:
+            return self.signed(scope, [(SHADOW, words["shadow"].encode("latin-1"))])
+        return [(COMPARED, b"1")] if marked else []
 
     def signed(self, scope: Mapping[str, Any], words: list[Header]) -> list[Header]:
         """Words to send to a side that may be another proxy of ours: it believes them if we share a secret."""

@@ -170,7 +170,8 @@ class Front(Pipelined):
         client, words = outgoing.caller.client, ways.forwarding.words(headers, method, target)
         forces = ways.forwarding.forces(outgoing.said) if FORCE in outgoing.said else ()
         route, decision = decided = ways.decide(method, target, outgoing.kept, client, forces)
-        if relayed and not busy and not words and not forces and ways.relay.takes(decision):
+        as_it_is = not busy and not words and not forces and not outgoing.marked
+        if relayed and as_it_is and ways.relay.takes(decision):
             if b"host" not in outgoing.said:  # HTTP/1.0 may leave it out, HTTP/1.1 may not
                 outgoing.kept.append((b"host", ways.relay.legacy.authority))
             head = outgoing.head(b"%b %b HTTP/1.1" % (method.encode(), target), version)
@@ -181,7 +182,7 @@ class Front(Pipelined):
         scope["strangler.request_id"], scope["strangler.client"] = outgoing.request_id, client
         scope["strangler.decided"], scope["strangler.words"] = decided, words
         scope["strangler.marked"] = outgoing.marked
-        scope["headers"] += ways.forwarding.passed_on(scope, words)
+        scope["headers"] += ways.forwarding.passed_on(scope, words, marked=outgoing.marked)
         invites = version != "1.0" and Request(method, b"", headers).awaits_invitation
         self._receiving = cycle = asgi_cycle(self, self, scope, invites=invites, keep_alive=keep_alive)
         if busy:

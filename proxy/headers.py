@@ -13,7 +13,7 @@ from http import HTTPStatus
 
 from proxy.forcing import COOKIE, FORCE, parted
 from proxy.origin import Claims, Header, Said, origin
-from proxy.signature import SHADOW
+from proxy.signature import COMPARED, SHADOW
 
 __all__ = ["END_TO_END", "HOP_BY_HOP", "Header", "forward_request", "forward_response", "given_id", "identity", "sift"]
 
@@ -70,7 +70,7 @@ def _fate(spelled: bytes) -> Fate:
     name = spelled.lower()
     # Behind CGI-like servers, puma among them, X_Forwarded_For is X-Forwarded-For: it may not slip through.
     meaning = name.replace(b"_", b"-")
-    if meaning in _REWRITTEN or meaning in (b"connection", b"transfer-encoding", FORCE, SHADOW):
+    if meaning in _REWRITTEN or meaning in (b"connection", b"transfer-encoding", FORCE, SHADOW, COMPARED):
         return Fate.SAID if meaning == name else Fate.ENDS
     if meaning in _CLAIMS or meaning.startswith(b"x-forwarded-"):
         return Fate.CLAIM if meaning == name else Fate.ENDS

@@ -20,6 +20,7 @@ class Word(enum.Enum):
     COUNTS = b"c"  # a worker's exposition, or the answer to EVERYONE: that of all others
     EVERYONE = b"e"  # a worker asks what all others have counted
     TRIPS = b"t"  # the trips that the store has not heard of, as JSON
+    SHADOWS = b"s"  # how much of its shadow work a worker leaves undone, as JSON; back, a list of the others'
 
 
 _WORDS = {word.value: word for word in Word}

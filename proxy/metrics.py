@@ -16,6 +16,7 @@ from proxy.exchange import UNMATCHED, Exchange
 from proxy.exposition import Family, Histogram, row, width
 from proxy.fallback import REASONS
 from proxy.pool import Pool
+from proxy.shortfall import Undone
 from shadow.yielding import Cause, Pace
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -24,6 +25,8 @@ COMPARED = ("matched", "mismatched", "ignored", "noise", "unconfirmed", "uncheck
 STATUSES = (200, 201, 304, 400, 401, 404, 500, 502, 503, 504)  # others appear when they occur
 OTHERS = "(others)"  # fields
 HERE = (200, 400, 405, 408, 414, 431, 505)
+UNASKED = "unasked"  # a pair: too many are under way, or the route has had enough
+PAIRED = ("native_alone", "legacy_alone", "legacy_unanswered", "alike", "unknown", UNASKED)
 DROPS = (
     *("queue_full", "too_large", "encoding", "streaming", "incomplete", "unsafe_method"),
     *("no_side", "spared", "abandoned", "stopped", "fault", "comparison", "journal"),
@@ -57,6 +60,9 @@ class Metrics:
         self.ignored = _counter("shadow_ignored", "Differences that a rule covers", "route", "rule")
         self.noise = _counter("shadow_noise", "Differences where the control differs from itself", "route", "field")
         self.drops = _counter("shadow_drops", "Shadow work not done", "route", "reason")
+        self.undone = Undone(self.drops)
+        about = "What native failed, asked of both sides at once, by who fails alone"
+        self.pairs = _counter("shadow_pairs", about, "route", "outcome")
         self.yielding = _gauge("shadow_yielding", "1 while shadow work yields for this", "cause")
         self.upgrades = _counter("upgrades", "WebSocket upgrades by status answered", "status")
         self.here = _counter("answered_here", "What users were told without a side being asked, by status", "status")
@@ -82,6 +88,8 @@ class Metrics:
         for route in names[:-1]:
             self.parity.labels(route).value = 1.0
             self.noise.labels(route, OTHERS)
+            for outcome in PAIRED:
+                self.pairs.labels(route, outcome)
         for route in names:
             self.fallbacks.labels(route)
             self.trips.labels(route)
@@ -132,13 +140,14 @@ class Metrics:
 
     def paced(self, pace: Pace) -> None:
         """Shadow work goes on at this pace."""
+        self.undone.pace = pace
         for cause in Cause:
             self.yielding.labels(cause.value).value = float(cause in pace.causes)
 
     def _families(self) -> Iterator[Family | Histogram]:
         yield from (self.requests, self.failures, self.answers, self.fallbacks, self.withheld, self.forced, self.trips)
         yield from (self.compared, self.ignored, self.drops, self.upgrades, self.here, self._open_tunnels, self.seconds)
-        yield from (self.webhook_events, self.webhook_told, self.yielding, self.parity, self.noise)
+        yield from (self.webhook_events, self.webhook_told, self.yielding, self.parity, self.noise, self.pairs)
         yield from self._live()
 
 

@@ -93,11 +93,11 @@ class Embedded:
 
         async def serve() -> None:
             try:
-                await self._app({**scope, "state": self._state.copy()}, receive_while_asked, send_while_asked)
+                await self._answer(scope, receive_while_asked, send_while_asked)
             except Exception as fault:
                 faults.append(fault)
 
-        serving = self._tasks.start(serve(), NATIVE + str(scope.get("strangler.route")))
+        serving = self._tasks.start(serve(), _named(scope))
         try:
             await asyncio.wait([serving])
         finally:
@@ -105,6 +105,16 @@ class Embedded:
             serving.cancel()
         if faults:
             raise faults[0]
+
+    async def asked(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The same in the caller's own task, for whoever keeps count of what takes its time to end."""
+        task = asyncio.current_task()
+        assert task is not None, "it is awaited"
+        task.set_name(_named(scope))
+        await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await _only_failing(self._app, {**scope, "state": self._state.copy()}, receive, send)
 
     def start(self) -> None:
         self._life = self._tasks.start(self._live())
@@ -136,7 +146,7 @@ class Embedded:
 
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self._state}
         try:
-            await self._app(scope, receive, send)
+            await _only_failing(self._app, scope, receive, send)
         except Exception:
             if supported:
                 self.ready = False
@@ -144,6 +154,22 @@ class Embedded:
             self.ready = True
         if not self.ready and not self._stopping.is_set():
             raise Refused("native did not start")
+
+
+def _named(scope: Scope) -> str:
+    """What the task is called in which the app answers: by that the watchdog knows it."""
+    return NATIVE + str(scope.get("strangler.route"))
+
+
+async def _only_failing(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Await the app, which may fail, but not end the process: asyncio hands `sys.exit` in a task to whoever runs the
+    loop. None of this is the process's own, whose signals the loop takes."""
+    try:
+        await app(scope, receive, send)
+    except Exception:
+        raise
+    except (SystemExit, KeyboardInterrupt, BaseExceptionGroup) as end:
+        raise RuntimeError(repr(end)) from end
 
 
 def _refuse_if(over: bool) -> None:

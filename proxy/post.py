@@ -7,13 +7,15 @@ import socket
 from collections.abc import MutableMapping
 from dataclasses import asdict, dataclass
 
+from proxy.crowd import Crowd, Share
+
 VARIABLE = "STRANGLER_POST"
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """File descriptors of what the worker inherits: both listening sockets and its ends of the line and of
-    the pulse.
+    """File descriptors of what the worker inherits: both listening sockets, its ends of the line and of the pulse, and
+    the crowd's, of which a supervisor that was started before there was one says nothing.
 
     `listen` and `admin` are the addresses that the sockets are bound to, as the configuration had them then.
     """
@@ -25,14 +27,20 @@ class Post:
     pulse: int
     listen: str
     admin: str
+    crowd: int | None = None
 
     @property
-    def descriptors(self) -> tuple[int, int, int, int]:
-        return self.public, self.private, self.line, self.pulse
+    def descriptors(self) -> tuple[int, ...]:
+        sockets = self.public, self.private, self.line, self.pulse
+        return sockets if self.crowd is None else (*sockets, self.crowd)
+
+    @property
+    def share(self) -> Share | None:
+        return None if self.crowd is None else Share(Crowd(self.crowd), self.worker)
 
     def sockets(self) -> tuple[socket.socket, socket.socket, socket.socket, socket.socket]:
         """The public and the private socket, the line's and the pulse's."""
-        public, private, line, pulse = (socket.socket(fileno=descriptor) for descriptor in self.descriptors)
+        public, private, line, pulse = (socket.socket(fileno=descriptor) for descriptor in self.descriptors[:4])
         for sock in (public, private, line, pulse):
             sock.setblocking(False)
         return public, private, line, pulse

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 import structlog
 import uvloop
@@ -58,7 +59,7 @@ def serve(config: Config) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, strangler.renew)
         await strangler.serve(doors.public, doors.private)
 
-    uvloop.run(run())
+    run_whole(run())
 
 
 def work(config: Config, post: Post) -> None:
@@ -78,9 +79,23 @@ def work(config: Config, post: Post) -> None:
     async def run() -> None:
         strangler = Strangler(config, await Line.over(line), Pulse(pulse))
         _on_signals(strangler.leave)
-        await strangler.serve(public, private)
+        await strangler.serve(public, private, post.share)
 
-    uvloop.run(run())
+    run_whole(run())
+
+
+def run_whole(work: Coroutine[Any, Any, None]) -> None:
+    """Run until the work is over. `sys.exit` in another task ends that task alone, as any exception would: an app in
+    this process may call it in a task of its own, as everything beneath some middlewares is."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        loop = runner.get_loop()
+        working = loop.create_task(work)
+        while not working.done():
+            try:
+                loop.run_until_complete(working)
+            except SystemExit as end:
+                log.error("a task called for the end of this process, which goes on", exc_info=end)
+        working.result()
 
 
 def handlers(config: Config, listen_at: Address | None) -> None:

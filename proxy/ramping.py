@@ -71,7 +71,7 @@ class Ramping:
         flag, rate, held = self._loop.get(route), self._loads.rate(route), self._loop.holdback(route)
         if not rate or not flag.native or flag.tripped:
             return None
-        asked = flag.native, held, rate, self._rules[route]
+        asked = flag.native, held, rate, self._rules[route], flag.shadow
         found = await asyncio.get_running_loop().run_in_executor(self._forecasts, outlook, *asked)
         return {
             "rate": found.rate,
@@ -145,7 +145,8 @@ class Ramping:
     def _prospects(self, route: str, shares: Sequence[int]) -> list[Told]:
         """Nothing, as long as the route's traffic is not known."""
         rate, held = self._loads.rate(route), self._loop.holdback(route)
-        return [_prospect(prospect(share, held, rate, self._rules[route]), held) for share in shares] if rate else []
+        judged = self._rules[route], self._loop.get(route).shadow
+        return [_prospect(prospect(share, held, rate, *judged), held) for share in shares] if rate else []
 
 
 def _prospect(found: Prospect, holdback: int) -> Told:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from proxy.errors import StranglerError
+from proxy.errors import Crumbled, StranglerError
 from proxy.headers import Header
 
 # An answer up to this size is taken off the side at once, so that a slow reader does not hold one of its threads.
@@ -102,6 +102,23 @@ class Reply:
     def _raise_failure(self) -> None:
         if self.failure is not None:
             raise self.failure
+
+
+class Counted(Reply):
+    """One that may come in so many pieces. To take it apart keeps all others waiting, and a read may hold thousands."""
+
+    __slots__ = ("_left", "_pieces")
+
+    def __init__(self, answered: Callable[[], None], emptied: Callable[[], None], pieces: int) -> None:
+        super().__init__(answered, emptied)
+        self._left = self._pieces = pieces
+
+    def feed(self, body: bytes) -> None:
+        """Raises Crumbled at the first piece too many."""
+        if not self._left:
+            raise Crumbled(f"its answer comes in more than {self._pieces} pieces")
+        self._left -= 1
+        super().feed(body)
 
 
 def _nothing() -> None:

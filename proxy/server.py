@@ -15,8 +15,11 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from proxy.batched import Batched
+from proxy.crowd import Share
+from proxy.door import Door
 from proxy.meeting import Meetings
 from proxy.sockets import listen
+from proxy.tasks import Tasks
 from proxy.websocket import UserEnd
 
 __all__ = ["DRAIN", "KEEP_ALIVE", "Server", "listen", "settle"]
@@ -79,7 +82,8 @@ class Parting(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """Serves until `stop`; signals are the caller's business. Then it has `drain` seconds to finish."""
+    """Serves until `stop`; signals are the caller's business. Then it has `drain` seconds to finish. `share`: its part
+    of the users, where several workers have the socket."""
 
     def __init__(
         self,
@@ -89,6 +93,7 @@ class Server(uvicorn.Server):
         lifespan: Literal["on", "off"] = "off",
         drain: float = DRAIN,
         http: Any = Parting,
+        share: Share | None = None,
         **options: Any,
     ) -> None:
         self._stop = asyncio.Event()
@@ -108,7 +113,9 @@ class Server(uvicorn.Server):
                 **options,
             )
         )
-        self._sock, self._drain = sock, drain
+        self._sock, self._drain, self._share = sock, drain, share
+        self._door: Door | None = None
+        self._arriving = Tasks()
         self.serving = asyncio.Event()
 
     async def run_until_stopped(self) -> None:
@@ -116,6 +123,12 @@ class Server(uvicorn.Server):
 
     def stop(self) -> None:
         self._stop.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets if self._share is None else [])
+        if self._share is not None:
+            self._door = Door(self._sock, self._share, self._users, self._meet)
+            self._door.open()
 
     async def main_loop(self) -> None:
         """uvicorn looks ten times a second whether it should stop."""
@@ -131,10 +144,11 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         began = loop.time()
         half, ends = began + self._drain / 2, began + self._drain
-        arriving = self._close_door()
+        self._close_door()
         for connection in self._requesting:
             connection.shutdown()
-        await self._meet(arriving, min(began + PARTING, half))
+        # Handshakes that are under way have as long as an idle user's request, which would follow them.
+        await self._until(lambda: not (self._arriving or self._meetings), min(began + PARTING, half))
         await self._until(lambda: not self._busy, half)
         while self._busy and (left := ends - loop.time()) > 0:
             tunnels = self._tunnels
@@ -143,27 +157,29 @@ class Server(uvicorn.Server):
             await asyncio.sleep(min(LOOK, left))
         self._cut()
         await self._until(lambda: not self._busy, loop.time() + 1.0)
+        await self._arriving.close()
         await self.lifespan.shutdown()
 
-    def _close_door(self) -> asyncio.Future[Any]:
-        """Accept who waits for it, and nobody else; done once their connections are made."""
+    def _close_door(self) -> None:
+        """Accept who waits for it, and nobody else."""
         waiting = self._sock.dup()  # to close it resets those whom nobody has accepted yet
         for server in self.servers:
             server.close()
+        if self._door is not None:
+            self._door.close()
         with waiting:
-            arrived = list(_accepted(waiting))
-        loop = asyncio.get_running_loop()
-        return asyncio.gather(
-            *(loop.connect_accepted_socket(self._protocol, sock, ssl=self.config.ssl) for sock in arrived),
-            return_exceptions=True,  # who is gone again has no use for an answer
-        )
+            for sock in _accepted(waiting):
+                self._meet(sock)
 
-    async def _meet(self, arriving: asyncio.Future[Any], at: float) -> None:
-        """Handshakes that are under way have as long as an idle user's request, which would follow them."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(at):
-                await arriving
-        await self._until(lambda: not self._meetings, at)
+    def _meet(self, sock: socket.socket) -> None:
+        self._arriving.start(self._connect(sock))
+
+    async def _connect(self, sock: socket.socket) -> None:
+        with suppress(OSError):  # who is gone again has no use for an answer
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, sock, ssl=self.config.ssl)
+
+    def _users(self) -> int:
+        return len(self.server_state.connections) + len(self._arriving)
 
     def _protocol(self) -> asyncio.Protocol:
         return self._meetings(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)

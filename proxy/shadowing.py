@@ -10,14 +10,16 @@ from starlette.types import ASGIApp
 
 from flags.flag import Side
 from proxy.config import Config
-from proxy.metrics import OTHERS, Metrics
+from proxy.metrics import OTHERS, Metrics, States
 from proxy.parities import Parities
 from shadow import redact
 from shadow.ask import Sign
-from shadow.experiment import Experimenter
+from shadow.compare import Outcome
+from shadow.experiment import Experiment, Experimenter, Listeners
 from shadow.journal import Journal
 from shadow.noise import Field
 from shadow.pacer import Pacer
+from shadow.room import Room
 from shadow.runner import Runner
 
 NAMED = 20  # fields of a route that are counted by name; what people send can be a field, too
@@ -46,23 +48,44 @@ def runner_of(
     parities: Parities,
 ) -> Runner:
     def dropped(route: str, reason: str) -> None:
-        metrics.drops.labels(route, reason).inc()
+        metrics.undone.dropped(route, reason)
+        if reason == "queue_full":
+            pacer.asked(vain=True)
+
+    def ended(experiment: Experiment, outcome: Outcome, role: str) -> None:
+        metrics.compared.labels(experiment.route, experiment.candidate_side, outcome.value).inc()
+        parities.ended(experiment, outcome, role)
 
     limits = config.shadow.limits
+    # Legacy's alone: it may have users whom nothing else here tells of, and native says of itself when it is busy.
+    rooms = {Side.LEGACY.value: Room(limits.concurrency)} if config.shadow.yields else {}
     experimenter = Experimenter(
         sides=candidates,
         rules={route.name: route.rules for route in config.routes},
         journal=journal,
         limits=limits,
-        on_result=lambda route, side, outcome: metrics.compared.labels(route, side, outcome).inc(),
-        on_drop=dropped,
+        listeners=Listeners(
+            ended=ended,
+            lost=lambda route: dropped(route, "journal"),
+            ignored=metrics.covered,
+            noise=Noisy(metrics).found,
+            answer=pacer.heard,
+            asked=lambda whole: pacer.asked(vain=not whole),
+            took=lambda route, side, seconds: rooms[side].answered(route, seconds) if side in rooms else None,
+        ),
         now=time.time,
         sign=sign,
-        on_ignored=metrics.covered,
         spared=[(route.name, Side.LEGACY.value) for route in config.routes if not route.shadow_legacy],
-        on_answer=pacer.heard,
-        on_ended=parities.ended,
-        on_noise=Noisy(metrics).found,
         at_ease=lambda: pacer.factor >= 1.0,
     )
-    return Runner(experimenter, limits, dropped, lambda: pacer.factor)
+    return Runner(experimenter, limits, dropped, lambda: pacer.at_once, rooms)
+
+
+def shadow_states(runner: Runner, pacer: Pacer) -> States:
+    """What is read of it at each scrape."""
+    return {
+        "shadow_queue": ("Experiments waiting", lambda: runner.pending),
+        "shadow_factor": ("The part of the shadow share that is asked at this moment", lambda: pacer.factor),
+        "shadow_room": ("Experiments that may ask legacy at once", lambda: runner.places(Side.LEGACY.value)),
+        "shadow_strays": ("Shadow requests that ignore their cancellation", lambda: runner.strays),
+    }

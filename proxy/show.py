@@ -33,6 +33,8 @@ def status(told: Mapping[str, Any]) -> str:
     lines += [ramp(route) for route in told["routes"] if route.get("ramp")]
     if told["capacity"]["unproved"]:
         lines.append(f"{_capital(told['capacity']['words'])}. See the runbook before everything has to go back.")
+    if told["shadowing"]["words"]:
+        lines.append(f"{_capital(told['shadowing']['words'])}.")
     if told.get("unleash"):
         lines += _unleash(told["unleash"])
     lines += [f"Subjects by {each['source']} {each['kind']}: {each['words']}." for each in told.get("subjects", ())]

@@ -14,6 +14,7 @@ from flags.loop import Loop
 from proxy.line import Heard, Line, Word, heard
 from proxy.metrics import Metrics
 from proxy.pulse import Pulse
+from proxy.shortfall import Shortfall
 from proxy.tasks import Tasks
 from proxy.together import added
 from proxy.watchdog import Stall
@@ -50,6 +51,9 @@ class Siblings(Protocol):
     async def spread(self) -> bool:
         """Tell the others of the trips in force here; whether every one of them now goes by them."""
 
+    def shortfalls(self) -> list[Shortfall]:
+        """How much of its shadow work each worker leaves undone, this one first."""
+
 
 class NoSiblings:
     """One worker is the whole proxy."""
@@ -78,6 +82,9 @@ class NoSiblings:
     async def spread(self) -> bool:
         return False
 
+    def shortfalls(self) -> list[Shortfall]:
+        return [self._metrics.undone.shortfall]
+
 
 class Supervised:
     """One of several workers. What was shown of its counts its supervisor has heard of first: no sum ever falls."""
@@ -87,6 +94,8 @@ class Supervised:
         self._asked: deque[asyncio.Future[bytes]] = deque()
         self._heard: set[Heard] = set()
         self._told: Any = None
+        self._undone: dict[str, Any] | None = None  # as the others have heard of it
+        self._others: list[Shortfall] = []
         self._met, self._spread = asyncio.Event(), asyncio.Condition()
         self._state: dict[str, Any] = {"trips": [], "everywhere": True}
 
@@ -132,10 +141,14 @@ class Supervised:
                 return True
         return False
 
+    def shortfalls(self) -> list[Shortfall]:
+        return [self._metrics.undone.shortfall, *self._others]
+
     async def _report(self) -> None:
         while True:
             await self._count()
             await self._tell_trips()
+            await self._tell_shortfall()
             await asyncio.sleep(EVERY)
 
     async def _listen(self, gone: Callable[[], None]) -> None:
@@ -146,6 +159,8 @@ class Supervised:
                     answer.set_result(body)
             elif word is Word.TRIPS:
                 await self._hear(json.loads(body))
+            elif word is Word.SHADOWS:
+                self._others = [Shortfall.heard(told) for told in json.loads(body)]
         self._met.set()
         gone()
 
@@ -170,6 +185,12 @@ class Supervised:
         if told != self._told:
             self._told = told
             await self._line.send(Word.TRIPS, json.dumps(told).encode())
+
+    async def _tell_shortfall(self) -> None:
+        told = self._metrics.undone.shortfall.told
+        if told != self._undone:
+            self._undone = told
+            await self._line.send(Word.SHADOWS, json.dumps(told).encode())
 
 
 def _trips(latches: Mapping[str, Trip]) -> set[Heard]:

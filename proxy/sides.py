@@ -19,6 +19,8 @@ from proxy.tasks import Tasks
 from proxy.upstream import Upstream
 
 LEGACY, NATIVE = Side.LEGACY.value, Side.NATIVE.value
+PIECES = 4_096  # that an answer may come in where it is only compared; a larger one in more,
+SMALL = 64  # but none smaller than this, in bytes, all in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Sides:
     def of(cls, config: Config, tasks: Tasks) -> Sides:
         dials, number = _dials(config), config.shadow.concurrency
         legacy = _legacy(config, dials[LEGACY], tasks)
-        asked_twice = Limits(first_byte=config.shadow.deadline, connections=number, queue=number)
+        most = max(PIECES, config.shadow.body // SMALL)
+        asked_twice = Limits(first_byte=config.shadow.deadline, connections=number, queue=number, pieces=most)
         shadows = {side: Upstream(Pool(dial, asked_twice), tasks) for side, dial in dials.items()}
         pools = {LEGACY: legacy.pool, **{f"{side}_shadow": shadow.pool for side, shadow in shadows.items()}}
         candidates: dict[str, ASGIApp] = dict(shadows)
@@ -45,7 +48,8 @@ class Sides:
             remote = _remote(config, dials[NATIVE], tasks)
             pools[NATIVE], native = remote.pool, Remote(remote, tasks)
         elif config.native is not None and config.native.app is not None:
-            candidates[NATIVE] = native = Embedded(import_app(config.native.app), tasks)
+            native = embedded = Embedded(import_app(config.native.app), tasks)
+            candidates[NATIVE] = embedded.asked
         return cls(legacy, native, candidates, pools, dials)
 
 
@@ -72,10 +76,17 @@ def _dials(config: Config) -> Mapping[str, Dial]:
 
 def _legacy(config: Config, dial: Dial, tasks: Tasks) -> Upstream:
     limits = config.legacy.limits
-    return Upstream(Pool(dial, limits), tasks, {route.name: route.limits(limits) for route in config.routes})
+    own = {route.name: route.limits(limits) for route in config.routes}
+    return Upstream(Pool(dial, limits), tasks, _others(own, limits))
 
 
 def _remote(config: Config, dial: Dial, tasks: Tasks) -> Upstream:
     assert config.native is not None, "its address is known"
     limits = config.native.limits
-    return Upstream(Pool(dial, limits), tasks, {route.name: route.native_limits(limits) for route in config.routes})
+    own = {route.name: route.native_limits(limits) for route in config.routes}
+    return Upstream(Pool(dial, limits), tasks, _others(own, limits))
+
+
+def _others(own: Mapping[str, Limits], usual: Limits) -> Mapping[str, Limits]:
+    """Those that are not the usual ones: what is looked up for each request had better be few."""
+    return {route: limits for route, limits in own.items() if limits != usual}

@@ -15,6 +15,7 @@ Header = tuple[bytes, bytes]
 
 PREFIX = b"x-strangler-"
 SHADOW = b"x-strangler-shadow"
+COMPARED = b"x-strangler-compared"  # what is left of a mark that was not believed: whoever made it compares the request
 SIGNATURE = b"x-strangler-signature"
 CLOCKS = 60  # seconds by which two proxies' clocks may differ, and for which a copied request would be believed again
 

@@ -66,10 +66,10 @@ def ramping_of(
 
 
 def parities_of(config: Config, client: Redis | None, metrics: Metrics) -> Parities:
-    role = config.shadow.role
-    digests = {route.name: digest_of(route, role) for route in config.routes}
+    role, roles = config.shadow.role, config.shadow.roles
+    digests = {route.name: digest_of(route, role, roles) for route in config.routes}
     tallies = MemoryTallies() if client is None else RedisTallies(client, digests, this_run())
-    return Parities(tallies, metrics.parity, role, allowed=config.shadow.max_mismatches)
+    return Parities(tallies, metrics.parity, role, roles, allowed=config.shadow.max_mismatches)
 
 
 def compared_of(config: Config, parities: Parities, loop: Loop, store: Store) -> Compared:

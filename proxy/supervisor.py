@@ -17,6 +17,7 @@ import structlog
 
 from flags.flag import BLOCKED
 from proxy.child import Child, ending
+from proxy.crowd import Crowd
 from proxy.line import Heard, Word, heard
 from proxy.logs import configure
 from proxy.place import Place
@@ -42,7 +43,7 @@ class Supervisor:
     """SIGTERM and SIGINT end it, SIGHUP replaces the workers."""
 
     def __init__(self, doors: Doors, workers: int) -> None:
-        self._doors = doors
+        self._doors, self._crowd = doors, Crowd.of(workers)
         self._places = [Place(number) for number in range(1, workers + 1)]
         self._tasks = Tasks()
         self._children: set[Child] = set()
@@ -83,7 +84,7 @@ class Supervisor:
             await self._renew()
 
     def _start(self, place: Place) -> Child:
-        child = Child(place.worker, self._doors, self._stalled)
+        child = Child(place.worker, self._doors, self._crowd, self._stalled)
         self._children.add(child)
         self._tasks.start(self._attend(child))
         return child
@@ -204,6 +205,8 @@ class Supervisor:
                 await child.send(Word.COUNTS, added([self._ended, *others]))
             elif word is Word.TRIPS:
                 self._hear(child, json.loads(body))
+            elif word is Word.SHADOWS:
+                self._tell()
             elif word is Word.READY:
                 log.info("a worker takes requests", worker=child.worker, pid=child.pid)
                 self._tell()
@@ -225,11 +228,14 @@ class Supervisor:
         self._tell()
 
     def _tell(self) -> None:
-        """Every worker, those to come too, goes by the trips that any of them has made."""
+        """Every worker, those to come too, goes by the trips that any of them has made, and knows what shadow work the
+        others leave undone."""
         everywhere = all(self._trips <= child.heard for child in self._children if child.serving)
         state = json.dumps({"trips": sorted(self._trips), "everywhere": everywhere}).encode()
         for child in self._children:
             child.post(Word.TRIPS, state)
+            others = [other.shadows for other in self._children if other is not child and other.shadows]
+            child.post(Word.SHADOWS, json.dumps(others).encode())
 
 
 def supervise(config: Config, workers: int) -> int:

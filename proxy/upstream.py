@@ -16,7 +16,7 @@ from proxy.early import INVITATION, Early, gathered, until_whole
 from proxy.errors import Broken, ClientLeft, ClientStalled, Refused, SideFailed
 from proxy.headers import Header, message_head
 from proxy.pool import Limits, Pool
-from proxy.reply import Reply
+from proxy.reply import Counted, Reply
 from proxy.request import Request
 from proxy.tasks import Tasks
 
@@ -104,7 +104,8 @@ class Errand:
     def __init__(self, upstream: Upstream, connection: Connection, request: Request, limits: Limits) -> None:
         self._pool, self._tasks, self._limits = upstream.pool, upstream.tasks, limits
         self._connection, self._request = connection, request
-        self.reply = Reply(self._release, connection.go_on)
+        to_side = self._release, connection.go_on
+        self.reply = Reply(*to_side) if limits.pieces is None else Counted(*to_side, limits.pieces)
         self._uploaded = not request.has_body
         self._answering = asyncio.Event() if request.expects else None
         self._listening: asyncio.Task[None] | None = None

@@ -18,8 +18,8 @@ from .comparer import Comparer
 from .inquiry import Inquiry, Pair
 from .journal import Journal
 from .mismatch import Finding
-from .noise import Field, Learned
-from .observation import Observation
+from .noise import Field, Learned, Noise
+from .observation import BUSY, Observation
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 DEFAULT: Final = Rules()
-BUSY: Final = b"x-strangler-busy"  # a side's word that users need what shadow requests take there
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """One exchange as it was served, to be asked again of the side that did not serve it."""
+    """One exchange as it was served, to be asked again of the side that did not serve it. `epoch`: of its route's
+    tallies, which it counts in."""
 
     route: str
     control_side: str
@@ -54,6 +54,7 @@ class Experiment:
     body: bytes
     control: Observation
     request_id: str
+    epoch: str = ""
 
     @property
     def size(self) -> int:
@@ -70,13 +71,27 @@ class Dropped(Exception):
         self.reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Who hears what comes of experiments: that one came to an end, with which outcome, and as whom the sides say that
+    it was asked ("" if neither does); of which route a mismatch is counted though its details are lost; how many
+    differences of a route a rule has covered; in which field of a route a difference was taken for noise; of each
+    answer whether its side said that it is busy; of each question whether it was answered, and as a whole; after how
+    many seconds a route's candidate answered, None if not to the end."""
+
+    ended: Callable[[Experiment, Outcome, str], None] = lambda experiment, outcome, role: None
+    lost: Callable[[str], None] = lambda route: None
+    ignored: Callable[[str, str, int], None] = lambda route, rule, count: None
+    noise: Callable[[str, Field], None] = lambda route, field: None
+    answer: Callable[[bool], None] = lambda busy: None
+    asked: Callable[[bool], None] = lambda whole: None
+    took: Callable[[str, str, float | None], None] = lambda route, side, seconds: None
+
+
 class Experimenter:
     """Carries experiments out, one after another or at once; what it holds is asked and compared with.
 
-    `on_ignored` hears how many differences each rule has covered; `on_drop`, with `journal`, of a mismatch that is
-    counted but whose details are lost. `spared`: routes, each with a side that users alone may ask, because to be asked
-    is more than to read there. `on_answer` hears of each answer, and whether its side said that it is busy;
-    `on_ended` of each comparison that came to an end; `on_noise` of each field where a difference was taken for noise.
+    `spared`: routes, each with a side that users alone may ask, because to be asked is more than to read there.
     `draw`: chance, in [0, 1). `at_ease`: whether a control may be asked twice for nothing but to know its noise.
     """
 
@@ -86,25 +101,21 @@ class Experimenter:
         rules: Mapping[str, Rules],
         journal: Journal,
         limits: Limits,
-        on_result: Callable[[str, str, str], None],
-        on_drop: Callable[[str, str], None],
+        listeners: Listeners,
         now: Callable[[], float],
+        *,
         sign: Sign = unsigned,
-        on_ignored: Callable[[str, str, int], None] = lambda route, rule, count: None,
         comparer: Comparer | None = None,
+        allowance: Allowance | None = None,
         spared: Collection[tuple[str, str]] = (),
-        on_answer: Callable[[bool], None] = lambda busy: None,
-        on_ended: Callable[[Experiment, Outcome], None] = lambda experiment, outcome: None,
-        on_noise: Callable[[str, Field], None] = lambda route, field: None,
         draw: Callable[[], float] = random.random,
         at_ease: Callable[[], bool] = lambda: True,
     ) -> None:
         self.sides, self._rules, self._journal, self._limits = sides, rules, journal, limits
-        self._on_result, self._on_drop, self._now, self._sign = on_result, on_drop, now, sign
-        self._comparer, self._on_ignored, self._on_ended = comparer or Comparer(), on_ignored, on_ended
-        self.spared, self._on_answer, self._allowance = frozenset(spared), on_answer, Allowance()
-        self._on_noise, self._draw, self._at_ease = on_noise, draw, at_ease
-        self._asker, self._learned = Asker(limits.body, limits.patience), Learned()
+        self._listeners, self._now, self._sign, self._draw, self._at_ease = listeners, now, sign, draw, at_ease
+        self.spared, self._comparer = frozenset(spared), comparer or Comparer()
+        self._asker, self._allowance = Asker(limits.body, limits.patience), allowance or Allowance()
+        self._learned = Learned()
 
     @property
     def strays(self) -> int:
@@ -124,49 +135,59 @@ class Experimenter:
         until = asyncio.get_running_loop().time() + self._limits.deadline
         self._allowance.earn(experiment.route)
         control_may_be_asked = (experiment.route, experiment.control_side) not in self.spared
-        twice = control_may_be_asked and self._draw() < self._limits.noise and self._at_ease()
-        ruling = await self._inquiry(experiment, until).rule(experiment.control.unsaid, twice=twice)
-        self._on_result(experiment.route, experiment.candidate_side, ruling.outcome.value)
-        self._on_ended(experiment, ruling.outcome)
+        noise = self._learned.of(experiment.route, experiment.control_side, self._now())
+        chance = noise.chance(self._limits.noise) if control_may_be_asked and self._at_ease() else 0.0
+        twice = chance > 0 and self._draw() < chance
+        roles: list[str] = []
+        ruling = await self._inquiry(experiment, until, noise, roles).rule(
+            experiment.control.unsaid, twice=twice, chance=chance
+        )
+        self._listeners.ended(experiment, ruling.outcome, roles[0] if roles else "")
         for rule, count in ruling.first.result.by:
-            self._on_ignored(experiment.route, rule, count)
+            self._listeners.ignored(experiment.route, rule, count)
         for field in ruling.noise:
-            self._on_noise(experiment.route, field)
+            self._listeners.noise(experiment.route, field)
         for pair in ruling.mismatched:
-            await self._record(experiment, pair)
+            await self._record(experiment, pair, noise)
         if ruling.unconfirmed:
-            await self._record(experiment, ruling.first.only(ruling.unconfirmed), confirmed=False)
+            await self._record(experiment, ruling.first.only(ruling.unconfirmed), noise, confirmed=False)
 
-    def _inquiry(self, experiment: Experiment, until: float) -> Inquiry:
+    def _inquiry(self, experiment: Experiment, until: float, noise: Noise, roles: list[str]) -> Inquiry:
         route, control, candidate = experiment.route, experiment.control_side, experiment.candidate_side
         rules = self._rules.get(route, DEFAULT)
         return Inquiry(
-            control=lambda: self._ask(experiment, control, until),
-            candidate=lambda: self._ask(experiment, candidate, until),
-            compare=lambda one, other: self._comparer.compare(one, other, rules),
-            noise=self._learned.of(route, control, self._now()),
+            control=lambda: self._ask(experiment, control, until, roles),
+            candidate=lambda: self._ask(experiment, candidate, until, roles),
+            compare=lambda one, other: self._comparer.compare(one, other, rules, noise.known),
+            noise=noise,
             draw=lambda: self._draw() < 0.5,
             again=lambda: (route, control) not in self.spared and self._allowance.spend(route),
         )
 
-    async def _ask(self, experiment: Experiment, side: str, until: float) -> Observation:
+    async def _ask(self, experiment: Experiment, side: str, until: float, roles: list[str]) -> Observation:
+        """The answer; `roles` hears what it says of who asks. A side that has failed may not have come to know."""
         seconds = until - asyncio.get_running_loop().time()
         scope = marked(experiment.scope, experiment.request_id, self._sign)
         answer = await self._asker.ask(self.sides[side], scope, experiment.body, seconds)
         if answer.status:
-            self._on_answer(answer.values(BUSY) == [b"1"])
+            self._listeners.answer(answer.values(BUSY) == [b"1"])
+        self._listeners.asked(answer.complete)
+        if side == experiment.candidate_side:
+            self._listeners.took(experiment.route, side, answer.elapsed if answer.complete else None)
+        if answer.role:
+            roles.append(answer.role)
         return answer
 
-    async def _record(self, experiment: Experiment, pair: Pair, *, confirmed: bool = True) -> None:
+    async def _record(self, experiment: Experiment, pair: Pair, noise: Noise, *, confirmed: bool = True) -> None:
         try:
             async with asyncio.timeout(self._limits.patience):
-                await self._journal.record(_finding(experiment, pair, self._now(), confirmed=confirmed))
+                await self._journal.record(_finding(experiment, pair, noise, self._now(), confirmed=confirmed))
         except Exception as fault:  # whatever kind of journal it is: the mismatch is counted, only its details are lost
             log.warning("a mismatch could not be journalled", route=experiment.route, error=repr(fault))
-            self._on_drop(experiment.route, "journal")
+            self._listeners.lost(experiment.route)
 
 
-def _finding(experiment: Experiment, pair: Pair, at: float, *, confirmed: bool) -> Finding:
+def _finding(experiment: Experiment, pair: Pair, noise: Noise, at: float, *, confirmed: bool) -> Finding:
     scope = experiment.scope
     path = scope.get("raw_path") or quote(scope["path"]).encode()
     query = b"?" + scope["query_string"] if scope.get("query_string") else b""
@@ -184,4 +205,5 @@ def _finding(experiment: Experiment, pair: Pair, at: float, *, confirmed: bool) 
         candidate_status=pair.candidate.status,
         differences=pair.result.differences,
         confirmed=confirmed,
+        often=noise.often(pair.fields),
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 
 import structlog
 
 from .apart import Undone
 from .experiment import Dropped, Experiment, Experimenter, Limits
+from .room import Room
 
 log = structlog.get_logger()
 
@@ -24,7 +26,8 @@ def all_of_it() -> float:
 class Runner:
     """Asks candidates the questions that users asked, off the request path, within `Limits`.
 
-    `pace`: the part of the work that may be done at this moment, in (0, 1]; so many fewer experiments are under way.
+    `pace`: the part of what may be under way at once that may be so at this moment, in [0, 1]; one always may. `rooms`:
+    of candidates that others need, too; who finds none there lets those pass whose candidate has some.
     Reasons for a drop: `queue_full` (the oldest goes), `too_large`, `encoding` (the control's body cannot be read),
     `no_side`, `spared` (users alone may ask that side), `abandoned` (too many calls that ignored their cancellation are
     still about), `stopped`, `fault` (ours, and logged) and `comparison` (it took too long, or its process is gone).
@@ -36,8 +39,10 @@ class Runner:
         limits: Limits,
         on_drop: Callable[[str, str], None],
         pace: Callable[[], float] = all_of_it,
+        rooms: Mapping[str, Room] = MappingProxyType({}),
     ) -> None:
         self._experimenter, self._limits, self._on_drop, self._pace = experimenter, limits, on_drop, pace
+        self._rooms = rooms
         self._waiting: deque[tuple[Experiment, int]] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
         self._held = 0  # bytes of what waits and of what is under way; answers to come are bounded by themselves
@@ -53,6 +58,11 @@ class Runner:
     def strays(self) -> int:
         """Calls that ignored their cancellation and are still about."""
         return self._experimenter.strays
+
+    def places(self, side: str) -> int:
+        """Experiments that may ask this candidate at once, as far as that depends on the candidate."""
+        room = self._rooms.get(side)
+        return self._limits.concurrency if room is None else room.places
 
     def offer(self, experiment: Experiment) -> None:
         """Take the experiment if there is room, at the cost of the oldest one waiting. Never waits, never raises."""
@@ -94,15 +104,26 @@ class Runner:
         if self._context is None or self._stopping:
             return
         at_once = max(1, int(self._limits.concurrency * self._pace()))
-        while self._waiting and len(self._under_way) < at_once:
-            experiment, size = self._waiting.popleft()
+        while len(self._under_way) < at_once and (place := self._next()) is not None:
+            experiment, size = self._waiting[place]
+            del self._waiting[place]
+            if (room := self._rooms.get(experiment.candidate_side)) is not None:
+                room.enter()
             loop, context = asyncio.get_running_loop(), self._context.copy()
             task = loop.create_task(self._carry_out(experiment), context=context)
             self._under_way.add(task)
             task.add_done_callback(partial(self._ended, experiment, size), context=context)
 
+    def _next(self) -> int | None:
+        """Where whoever has waited longest waits, of those whose candidate has room."""
+        full = {side for side, room in self._rooms.items() if not room.free}
+        found = (place for place, (each, _) in enumerate(self._waiting) if each.candidate_side not in full)
+        return next(found, None)
+
     def _ended(self, experiment: Experiment, size: int, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
+        if (room := self._rooms.get(experiment.candidate_side)) is not None:
+            room.leave()
         self._held -= size
         if task.cancelled():
             self._drop(experiment, "stopped")

@@ -17,6 +17,7 @@ class Cause(enum.Enum):
     EVENT_LOOP = "event_loop"
     LEGACY_SLOW = "legacy_slow"
     CANDIDATE_BUSY = "candidate_busy"
+    IN_VAIN = "in_vain"
 
 
 class Bounds(NamedTuple):
@@ -30,6 +31,7 @@ BOUNDS: Final[Mapping[Cause, Bounds]] = {
     Cause.EVENT_LOOP: Bounds(0.010, 0.020),  # seconds by which a typical round comes late
     Cause.LEGACY_SLOW: Bounds(0.10, 0.15),  # of its answers that took longer than its usual p95: 0.05 is as ever
     Cause.CANDIDATE_BUSY: Bounds(0.05, 0.20),  # of the answers to shadow requests that say so
+    Cause.IN_VAIN: Bounds(0.20, 0.50),  # of the shadow requests: more is asked than a side can answer, or it is broken
 }
 
 

@@ -18,7 +18,9 @@ MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 # Who may start tasks: each of them holds, awaits and cancels what it starts. A TaskGroup needs no place here.
 OWNERS = {
     "proxy/tasks.py",
+    "proxy/processes.py",
     "shadow/ask.py",
+    "shadow/pairs.py",
     "shadow/runner.py",
     "handlers/finishing.py",
     "handlers/line.py",
@@ -30,6 +32,19 @@ NETWORKS = {
     *["aiohttp", "aiosmtplib", "ftplib", "http.client", "httpx", "requests", "smtplib", "socket", "subprocess"],
     *["urllib.request", "urllib3", "websockets"],
 }
+
+
+# Where the native application makes its connections, and where it is decided whose a request is given.
+GIVERS = {
+    "handlers/app.py",
+    "handlers/connections.py",
+    "handlers/deadline.py",
+    "handlers/line.py",
+    "handlers/resources.py",
+    "handlers/settings.py",
+    "handlers/shadow.py",
+}
+MADE_OR_GIVEN = re.compile(r"state\.(resources|shadows)\b|psycopg_pool|\.connect\(|\.from_url\(|\bRedis\(|os\.environ")
 
 
 def _name(path: Path) -> str:
@@ -83,6 +98,8 @@ def test_a_handler_reaches_outside_by_what_it_is_given_alone(path: Path) -> None
     named = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
     named |= {node.module or "" for node in imports if isinstance(node, ast.ImportFrom)}
     assert not named & NETWORKS, f"{_name(path)} has a way outside of its own: let `resources` hold it"
+    written = MADE_OR_GIVEN.search(ast.unparse(tree))
+    assert not written or _name(path) in GIVERS, f"{_name(path)}: {written}: it may be users', so ask `resources.of`"
 
 
 def test_the_router_fits_on_a_few_screens() -> None:

@@ -17,6 +17,9 @@ SATURATED = 0.93
 # Of one core: what the machine's own chores may take.
 QUIET = 0.1
 
+# Where two workers run: as whoever starts two would have it, and where they want the same caches.
+CORE_EACH, ONE_CORE = "a core each", "one core for both"
+
 Run = Mapping[str, Any]
 Medians = Mapping[str, Mapping[str, float]]
 
@@ -51,13 +54,19 @@ def targets(many: Medians, one: Medians) -> dict[str, dict[str, float | bool]]:
 
 
 def workers_target(runs: Sequence[Run]) -> dict[str, dict[str, float | bool]]:
-    """The cost of a request with two workers beside that with one."""
-    one, two = (medians([run for run in runs if run["workers"] == number], ["cpu_us"])["cpu_us"] for number in (1, 2))
+    """The cost of a request with two workers beside that with one: the middle one of the rounds, each of which compares
+    what was measured within seconds."""
     failed = sum(run["errors"] for run in runs)
     return {
-        "processor time a request with 2 workers, of 1": met(ratio(two, one), most=1.1),
+        "processor time a request with 2 workers, of 1": met(_of_one(runs, CORE_EACH), most=1.1),
+        "the same where both have one core": met(_of_one(runs, ONE_CORE), most=1.1),
         "failed requests with workers": met(failed, most=0),
     }
+
+
+def _of_one(runs: Iterable[Run], cores: str) -> float:
+    costs = {(run["round"], run["workers"]): run["cpu_us"] for run in runs if run["cores"] == cores}
+    return quantile([ratio(cost, costs[number, 1]) for (number, workers), cost in costs.items() if workers == 2], 0.5)
 
 
 def disturbances(runs: Iterable[Run]) -> list[str]:

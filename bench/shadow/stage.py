@@ -14,9 +14,10 @@ from bench.patterns import routes
 from bench.processes import pinned
 from demo.service import LOOPBACK, Service, free_port
 
-OFF = "off"
-CASES = {OFF: "native", "on": "native", "hangs": "hangs", "crashes": "crashes", "pours": "pours"}  # what native does
-JOINED = {"joined": "native", "joined, hangs": "hangs"}
+OFF, NATIVE = "off", "native"
+BAD = ("hangs", "crashes", "pours", "pours untold")
+CASES = {OFF: NATIVE, "on": NATIVE, **{case: case for case in BAD}}  # what plays native
+JOINED = {"joined": NATIVE, "joined, slow": "slow", "joined, hangs": "hangs"}
 DEADLINE = "1s"
 
 
@@ -30,6 +31,11 @@ class Stage:
         """Where users ask, by case."""
         own = {case: ours.service.port for case, ours in self.ours.items()}
         return {**own, **{case: service.port for case, service in self.joined.items()}}
+
+    @property
+    def pids(self) -> dict[str, int]:
+        own = {case: ours.service.process.pid for case, ours in self.ours.items()}
+        return {**own, **{case: service.process.pid for case, service in self.joined.items()}}
 
     def told(self) -> dict[str, dict[str, float]]:
         """What the proxies say of what they have compared, by case."""
@@ -45,7 +51,7 @@ class Stage:
 
 
 @contextmanager
-def staged(where: Cores, directory: Path) -> Iterator[Stage]:
+def staged(where: Cores, directory: Path, *, yields: bool = True) -> Iterator[Stage]:
     with ExitStack() as running:
 
         def side(name: str) -> int:
@@ -56,10 +62,10 @@ def staged(where: Cores, directory: Path) -> Iterator[Stage]:
             return port
 
         legacy = side("legacy")
-        native = {name: side(name) for name in dict.fromkeys(CASES.values())}
+        native = {name: side(name) for name in dict.fromkeys([*CASES.values(), *JOINED.values()])}
         ours = {}
         for case, name in CASES.items():
-            config = _config(legacy, native[name], "0%" if case == OFF else "100%")
+            config = _config(legacy, native[name], "0%" if case == OFF else "100%", yields)
             ours[case] = servers.strangler(case, config, cores=[where.measured], directory=directory)
             running.enter_context(ours[case].service)
         joined = {}
@@ -72,11 +78,11 @@ def staged(where: Cores, directory: Path) -> Iterator[Stage]:
         yield Stage(ours, joined)
 
 
-def _config(legacy: int, native: int, shadow: str) -> dict[str, Any]:
+def _config(legacy: int, native: int, shadow: str, yields: bool) -> dict[str, Any]:
     return {
         "legacy": {"url": f"http://{LOOPBACK}:{legacy}"},
         "native": {"url": f"http://{LOOPBACK}:{native}"},
         "log": {"access": False},
-        "shadow": {"deadline": DEADLINE},
+        "shadow": {"deadline": DEADLINE, "yields": yields},
         "routes": [{**route, "shadow": shadow} if route["match"].startswith("GET ") else route for route in routes(10)],
     }

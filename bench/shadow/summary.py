@@ -14,21 +14,32 @@ WANTED = {"p50": 1.05, "p99": 1.10}  # times what users wait for without shadow
 HELD = 64.0  # MiB that a proxy may have grown by
 RESAMPLES = 4_000
 
+Figures = dict[str, float]
 
-def cost(without: Sequence[float], beside: Sequence[float]) -> dict[str, float]:
-    """How many times as long users wait, by pairs: the mean of the ratios, and its 95 % interval (bootstrap)."""
-    logarithms = [math.log(one / other) for one, other in zip(beside, without, strict=True)]
+
+def cost(without: Sequence[float], beside: Sequence[float]) -> Figures:
+    """By pairs, each with its 95 % interval (bootstrap): how many times as long users wait, the geometric mean of the
+    ratios, and how much longer in milliseconds, the mean of the differences."""
+    pairs = list(zip(without, beside, strict=True))
+    ratio = _mean([math.log(one / other) for other, one in pairs])
+    added = _mean([one - other for other, one in pairs])
+    return {
+        **{name: round(math.exp(value), 3) for name, value in zip(("ratio", "low", "high"), ratio, strict=True)},
+        **{name: round(value, 3) for name, value in zip(("added", "added_low", "added_high"), added, strict=True)},
+    }
+
+
+def _mean(values: Sequence[float]) -> tuple[float, float, float]:
+    """And the ends of its interval."""
     chance = random.Random(1)  # chance, not secrecy
-    means = [fmean(chance.choices(logarithms, k=len(logarithms))) for _ in range(RESAMPLES)]
-    low, high = quantile(means, 0.025), quantile(means, 0.975)
-    figures = {"ratio": fmean(logarithms), "low": low, "high": high}
-    return {name: round(math.exp(value), 3) for name, value in figures.items()}
+    means = [fmean(chance.choices(values, k=len(values))) for _ in range(RESAMPLES)]
+    return fmean(values), quantile(means, 0.025), quantile(means, 0.975)
 
 
-def costs(rounds: Sequence[Mapping[str, Mapping[str, float]]], off: str) -> dict[str, dict[str, dict[str, float]]]:
+def costs(rounds: Sequence[Mapping[str, Mapping[str, float]]], off: str) -> dict[str, dict[str, Figures]]:
     """By case and quantile. A case that was not in a round has no pair there."""
     cases = dict.fromkeys(case for each in rounds for case in each if case != off)
-    told: dict[str, dict[str, dict[str, float]]] = {}
+    told: dict[str, dict[str, Figures]] = {}
     for case in cases:
         pairs = [(each[off], each[case]) for each in rounds if case in each]
         told[case] = {of: cost([pair[0][of] for pair in pairs], [pair[1][of] for pair in pairs]) for of in WANTED}
@@ -48,13 +59,15 @@ def targets(
     return {**times, **memory, "failed requests": met(failed, most=0)}
 
 
-def costs_table(told: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+def costs_table(told: Mapping[str, Mapping[str, Mapping[str, float]]], busy: Mapping[str, float]) -> str:
+    head = ("", "times as long", "from", "to", "ms more", "from", "to", "core")
+    figures = ("ratio", "low", "high", "added", "added_low", "added_high")
     rows = [
-        (f"{case}: {of}", *(each[of][figure] for figure in ("ratio", "low", "high")))
+        (f"{case}: {of}", *(each[of][figure] for figure in figures), busy.get(case))
         for case, each in told.items()
         for of in WANTED
     ]
-    return table([("times without shadow", "mean", "from", "to"), *rows])
+    return table([head, *rows])
 
 
 def targets_table(told: Mapping[str, Mapping[str, Any]]) -> str:

@@ -42,9 +42,15 @@ def test_one_failed_request_misses_the_target() -> None:
 
 
 def test_two_workers_may_cost_a_tenth_more() -> None:
-    runs = [{"workers": number, "cpu_us": cost, "errors": 0} for number, cost in ((1, 20.0), (2, 22.0))]
+    each = summary.CORE_EACH
+    runs = [
+        {"round": round_, "cores": cores, "workers": number, "cpu_us": cost, "errors": 0}
+        for round_, cores, *costs in ((1, each, 20.0, 22.0), (2, each, 40.0, 44.0), (1, summary.ONE_CORE, 20.0, 25.0))
+        for number, cost in enumerate(costs, 1)
+    ]
     told = summary.workers_target(runs)
     assert told["processor time a request with 2 workers, of 1"] == {"figure": 1.1, "target": 1.1, "met": True}
+    assert told["the same where both have one core"] == {"figure": 1.25, "target": 1.1, "met": False}
 
 
 def test_a_proxy_that_the_load_cannot_keep_busy_is_remarked() -> None:

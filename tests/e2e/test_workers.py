@@ -240,6 +240,25 @@ def test_counts_add_up_over_workers_and_never_fall(tmp_path: Path, origin: str, 
         assert proxy.metric("strangler_store_connected") == 1
 
 
+def test_any_worker_tells_what_shadow_work_all_of_them_leave_undone(
+    tmp_path: Path, origin: str, flags_redis: str
+) -> None:
+    routes = [{**ROUTES[0], "shadow_legacy": False}]
+    with workers(tmp_path, origin, flags_redis, native={"app": "tests.e2e.sides:native"}, routes=routes) as proxy:
+        until(proxy, lambda: proxy.metric("strangler_native_ready") == 1)
+        proxy.order("set", "things.list", "100%")
+        proxy.order("shadow", "things.list", "100%")
+        assert sides(proxy) == {"native"}  # on so many connections that every worker is asked
+        undone = [{"route": "things.list", "reason": "spared", "times": 40}]
+        until(proxy, lambda: all(given_up(proxy) == undone for _ in range(10)))
+        assert "in the last minute: 40 of things.list (spared)." in proxy.order("status").out
+
+
+def given_up(proxy: Proxy) -> Any:
+    """Of shadow work, as whichever worker tells it that takes a new connection."""
+    return httpx.get(proxy.admin.base_url.join("/flags"), timeout=30).json()["shadowing"]["givenUp"]
+
+
 def test_a_worker_that_is_frozen_hides_no_counts_of_its_own_and_is_replaced(
     tmp_path: Path, origin: str, flags_redis: str
 ) -> None:

@@ -132,7 +132,7 @@ def _question(message: Message, port: int, changes: Changes) -> Message:
         (Rule.VERSION, lambda m: replace(m, start=m.start.replace(b" HTTP/1.0", b" HTTP/1.1"))),
         (Rule.TARGET, _origin_form),
         (Rule.HOP, _without_hop),
-        (Rule.WORDS, lambda m: _without(m, lambda name: name.startswith(b"x-strangler-"))),
+        (Rule.WORDS, _without_words),
         (Rule.CLAIMS, lambda m: _without(m, _claims)),
         (Rule.HOPS, _one_hop_on),
         (Rule.HOST, lambda m: _with_host(m, port)),
@@ -163,6 +163,14 @@ def _without_hop(message: Message) -> Message:
     ended = HOP_BY_HOP | {name.strip().lower() for name in b",".join(message.values(b"connection")).split(b",")}
     trailers = tuple(header for header in message.trailers if header[0].lower() not in ended)
     return replace(_without(message, ended.__contains__), trailers=trailers)
+
+
+def _without_words(message: Message) -> Message:
+    """But a mark that nobody believes goes on as a word that asks for no more than not to be compared."""
+    kept = _without(message, lambda name: name.startswith(b"x-strangler-"))
+    if not message.values(b"x-strangler-shadow"):
+        return kept
+    return replace(kept, headers=(*kept.headers, (b"x-strangler-compared", b"1")))
 
 
 def _claims(name: bytes) -> bool:

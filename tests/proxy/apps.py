@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
@@ -27,6 +28,12 @@ async def answers(scope: Scope, receive: Receive, send: Send) -> None:
 async def fails(scope: Scope, receive: Receive, send: Send) -> None:
     """500, having read what it was sent."""
     await _answered(scope, receive, send, PlainTextResponse("native fails", 500))
+
+
+async def fails_odd(scope: Scope, receive: Receive, send: Send) -> None:
+    """500 for users whose number is odd."""
+    odd = scope["type"] == "http" and int(dict(scope["headers"])[b"x-user"]) % 2
+    await (fails if odd else answers)(scope, receive, send)
 
 
 async def discards(scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,6 +72,20 @@ async def ends(scope: Scope, receive: Receive, send: Send) -> None:
     """Returns without an answer."""
     if scope["type"] == "lifespan":
         raise ValueError("no lifespan")
+
+
+async def exits(scope: Scope, receive: Receive, send: Send) -> None:
+    """Would have the process end."""
+    if scope["type"] == "lifespan":
+        raise ValueError("no lifespan")
+    sys.exit("bad option")
+
+
+async def exits_in_groups(scope: Scope, receive: Receive, send: Send) -> None:
+    """The same, as it comes out of a group of tasks."""
+    if scope["type"] == "lifespan":
+        raise ValueError("no lifespan")
+    raise BaseExceptionGroup("unhandled", [SystemExit("bad option")])
 
 
 async def hangs(scope: Scope, receive: Receive, send: Send) -> None:

@@ -28,6 +28,7 @@ from proxy.mismatches import Mismatches
 from proxy.parities import Parities
 from proxy.ramping import Ramping
 from proxy.ramps import Ramps
+from proxy.shortfall import Shortfall
 from proxy.siblings import NoSiblings, Siblings, Silent
 from proxy.tasks import Tasks
 from proxy.watchdog import Stall
@@ -36,6 +37,7 @@ from shadow.compare import Difference, Kind
 from shadow.journal import Journal, MemoryJournal, RedisJournal
 from shadow.mismatch import Finding, Mismatch
 from shadow.tallies import MemoryTallies
+from shadow.yielding import Cause, Pace
 
 ROUTES = ["things.list", "things.show"]
 SEEDS = {"things.list": Flag(native=500, shadow=1_000), "things.show": Flag()}
@@ -56,6 +58,7 @@ class Port:
     ) -> None:
         self.store, self.stopping, self.now = store or MemoryStore(), asyncio.Event(), 100.0
         rule, metrics = Rule(30, 50, 0.05, 0.02), Metrics(ROUTES)
+        self.metrics = metrics
         self.loop = Loop(self.store, ROUTES, rule, "worker")
         self.siblings = siblings or NoSiblings(metrics)
         rules = {ROUTES[0]: {"ignore": ("data.at",)}}
@@ -117,6 +120,18 @@ async def test_a_share_is_set_in_percent_and_told_in_basis_points(port: Port) ->
     listed, shown = told["routes"]
     assert (listed["route"], listed["share"], listed["shadow"], listed["trip"]) == ("things.list", 525, 0, None)
     assert listed["generation"] > shown["generation"] == 0
+
+
+async def test_what_shadow_work_is_left_undone_is_told_beside_the_routes(port: Port) -> None:
+    _, told = await port.ask("GET", "/flags")
+    assert told["shadowing"] == {"factor": 1.0, "yielding": [], "givenUp": [], "words": None}
+    port.metrics.paced(Pace(0.25, frozenset({Cause.IN_VAIN})))
+    port.metrics.undone.dropped("things.list", "queue_full")
+    _, told = await port.ask("GET", "/flags")
+    assert told["shadowing"]["factor"] == 0.25
+    assert told["shadowing"]["yielding"] == [{"cause": "in_vain", "workers": 1}]
+    assert told["shadowing"]["givenUp"] == [{"route": "things.list", "reason": "queue_full", "times": 1}]
+    assert "down to 25 % of it" in told["shadowing"]["words"]
 
 
 async def test_both_knobs_turned_at_once_are_one_change(port: Port) -> None:
@@ -229,7 +244,13 @@ async def test_a_rollback_holds_against_orders_until_the_reset(port: Port) -> No
     assert await port.words("PATCH", "/flags/things.list", {"share": "5%"})
 
 
-@pytest.mark.parametrize("body", [None, {}, {"why": ""}, {"why": 5}])
+async def test_a_reason_is_one_line_that_steers_no_terminal(port: Port) -> None:
+    (words,) = await port.words("POST", "/flags/things.list/rollback", {"why": "a\x1b[2J\nforged: b"})
+    assert words.isprintable()
+    assert "a [2J forged: b" in words
+
+
+@pytest.mark.parametrize("body", [None, {}, {"why": ""}, {"why": 5}, {"why": "\x1b\n"}])
 async def test_a_rollback_needs_no_reason(body: Any, port: Port) -> None:
     words = await port.words("POST", "/rollback", body)
     assert len(words) == len(ROUTES)
@@ -431,6 +452,9 @@ class Others:
     async def spread(self) -> bool:
         self.spreads += 1
         return self._reached
+
+    def shortfalls(self) -> list[Shortfall]:
+        return [Shortfall(1.0, frozenset(), {})]
 
 
 @pytest.mark.parametrize(("reached", "reach"), [(True, "proxy"), (False, "worker")])

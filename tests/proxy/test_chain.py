@@ -11,12 +11,17 @@ from typing import Any
 
 import pytest
 
+from shadow.pacer import LOOKS
+from shadow.yielding import Cause
 from tests.fidelity.origin import Origin, running_origin
 from tests.fidelity.wire import Script, Whole
 from tests.proxy.stage import Stage, eventually, settled, staged
 
-MARK = b"x-strangler-shadow"
+MARK, COMPARED = b"x-strangler-shadow", b"x-strangler-compared"
 REFUSED: Script = (Whole(), b"HTTP/1.1 503 No\r\nX-Strangler-Shadow: refused\r\nContent-Length: 0\r\n\r\n")
+ROLE = "x-strangler-role"
+IS_BUSY: Script = (Whole(), b"HTTP/1.1 200 OK\r\nX-Strangler-Busy: 1\r\nContent-Length: 2\r\n\r\nok")
+AS_AGENT: Script = (Whole(), b"HTTP/1.1 200 OK\r\nX-Strangler-Role: agent\r\nContent-Length: 2\r\n\r\nok")
 READ = {"name": "read", "match": "GET /x", "shadow": "100%"}
 
 
@@ -35,12 +40,13 @@ class Chain:
 
 
 @asynccontextmanager
-async def chained(share: str, *secrets: Path | None) -> AsyncIterator[Chain]:
-    """`share`: the first one's native share; what native does not answer, it is compared with."""
+async def chained(share: str, *secrets: Path | None, behind: int = 0) -> AsyncIterator[Chain]:
+    """`share`: the first one's native share; what native does not answer, it is compared with. `behind`: the port of
+    the second one's legacy, if it is another than `Chain.legacy`."""
     async with running_origin() as legacy, running_origin() as native, running_origin() as nearer:
         one, two = ({"secret": str(path)} if path else {} for path in secrets)
-        behind: dict[str, Any] = {"legacy": _at(legacy.port), "native": _at(native.port), "routes": [READ], **two}
-        async with staged(**behind) as second:
+        between: dict[str, Any] = {"legacy": _at(behind or legacy.port), "native": _at(native.port), **two}
+        async with staged(**between, routes=[READ]) as second:
             route = {**READ, "share": share}
             ahead: dict[str, Any] = {"legacy": _at(second.port), "native": _at(nearer.port), "routes": [route], **one}
             async with staged(**ahead) as first:
@@ -92,6 +98,31 @@ async def test_what_has_become_of_its_shadow_is_told_to_the_proxy_in_front_and_t
         assert MARK.decode() not in (await chain.second.user.get("/x")).headers
 
 
+async def test_as_whom_its_shadow_was_asked_is_told_to_the_proxy_in_front_and_to_no_user(secret: Path) -> None:
+    async with chained("100%", secret, secret) as chain:
+        chain.legacy.begin(AS_AGENT)
+        assert ROLE not in (await chain.first.user.get("/x")).headers
+        await compared(chain)
+        parities = chain.first.strangler.parities
+        await parities.look()
+        assert [str(stratum) for stratum in parities.of("read").strata] == ["200 for agent"]
+        chain.legacy.begin(AS_AGENT)
+        assert ROLE not in (await chain.second.user.get("/x")).headers
+
+
+async def test_that_its_side_is_busy_is_told_to_the_proxy_in_front_and_to_no_user(secret: Path) -> None:
+    async with chained("100%", secret, secret) as chain:
+        chain.legacy.begin(IS_BUSY)
+        assert "x-strangler-busy" not in (await chain.first.user.get("/x")).headers
+        await compared(chain)
+        pacer = chain.first.strangler.pacer
+        for _ in range(LOOKS):
+            pacer.looked(0.0)
+        assert chain.first.metric("shadow_yielding", cause=Cause.CANDIDATE_BUSY.value) == 1
+        chain.legacy.begin(IS_BUSY)
+        assert "x-strangler-busy" not in (await chain.second.user.get("/x")).headers
+
+
 async def test_users_requests_are_compared_and_counted_by_both(secret: Path) -> None:
     async with chained("0%", secret, secret) as chain:
         await chain.first.user.get("/x")
@@ -121,4 +152,21 @@ async def test_a_mark_from_outside_reaches_no_side_and_only_keeps_its_request_fr
         assert chain.counted() == 2
         assert (await chain.second.user.get("/x", headers={"X_Strangler_Shadow": "forged"})).text == "ok"
         await eventually(lambda: len(chain.native.received) == 1)  # that is no mark
-        assert all(not any(b"trangler" in name for name, _ in came.headers) for came in chain.legacy.received)
+        told = [[name for name, _ in came.headers if b"trangler" in name] for came in chain.legacy.received]
+        assert told == [[COMPARED], [COMPARED], []]
+
+
+async def test_of_three_in_a_row_that_share_no_secret_one_compares_what_a_user_asks(
+    secret: Path, another: Path
+) -> None:
+    async with running_origin() as last, running_origin() as native:
+        sides: dict[str, Any] = {"legacy": _at(last.port), "native": _at(native.port), "secret": str(another)}
+        async with (
+            staged(**sides, routes=[READ]) as third,
+            chained("100%", secret, None, behind=third.port) as chain,
+        ):
+            await chain.first.user.get("/x")
+            await compared(chain)
+            assert [came.values(COMPARED) for came in last.received] == [[b"1"]]
+            assert await settled(lambda: len(native.received) + len(chain.native.received)) == 0
+            assert third.metric("requests_total", route="read", side="legacy", outcome="ok") == 1

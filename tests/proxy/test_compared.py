@@ -18,7 +18,7 @@ PATH = f"/flags/{ROUTE}/parity"
 async def port() -> Port:
     port = Port()
     await port.loop.refresh()
-    await port.tallies.tell({ROUTE: {Stratum(200, "agent"): Tally(8_000, 3)}}, 90.0)
+    await port.tallies.tell({(ROUTE, ""): {Stratum(200, "agent"): Tally(8_000, 3)}}, 90.0)
     await port.parities.look()
     return port
 
@@ -85,8 +85,17 @@ async def test_a_parity_that_proves_nothing_or_cannot_be_proved_is_refused(port:
 async def test_of_a_route_that_is_never_compared_none_can_be_asked(port: Port) -> None:
     path = f"/flags/{WRITES}/ramp"
     status, told = await port.ask("POST", path, json={"shares": ["1%"], "parity": "1%"})
-    assert (status, "never asked twice" in told["error"]) == (400, True)
+    assert (status, "never asked twice" in told["error"]) == (409, True)
     assert (await port.ask("POST", path, json={"shares": ["1%"]}))[0] == 200
+    for method, path, order in (
+        ("PATCH", f"/flags/{WRITES}", {"shadow": "100%"}),
+        ("PATCH", f"/flags/{WRITES}", {"shadow": "1%", "share": "5%"}),
+        ("POST", f"/flags/{WRITES}/parity", {}),
+    ):
+        status, told = await port.ask(method, path, json=order)
+        assert (status, "never asked twice" in told["error"]) == (409, True)
+    assert (port.loop.get(WRITES).native, port.loop.get(WRITES).shadow) == (100, 0)
+    assert (await port.ask("PATCH", f"/flags/{WRITES}", json={"shadow": "0%"}))[0] == 200
 
 
 def test_nothing_is_known_of_a_route_that_was_never_compared() -> None:

@@ -69,7 +69,7 @@ legacy: {url: http://rails:3000, connect: 500ms, queue: 0}
 native: {app: handlers.app:app, url: http://native:3100, budget: 2s, keep: 64KiB, fallbacks: 12.5%}
 subject: [header:X-User, address]
 trusted_proxies: [10.0.0.0/8, "2001:db8::/32", 192.0.2.7]
-shadow: {body: 1MiB, role: "jwt:role"}
+shadow: {body: 1MiB, role: "jwt:role", roles: [admin, agent]}
 rollback: {max_error_rate: 2.5%}
 routes:
   - {name: a, match: "GET   /a/{id}", share: 5%, shadow: 0.05%, group: g, ignore: [data.updatedAt, "data[*].id"],
@@ -88,6 +88,7 @@ routes:
     assert config.subject == (Source("header", "X-User"), Source("address"))
     assert config.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"), ip_network("192.0.2.7/32"))
     assert (config.shadow.body, str(config.shadow.role)) == (1024**2, "jwt:role")
+    assert config.shadow.roles == ("admin", "agent")
     assert config.rollback.max_error_rate == 0.025
     (route,) = config.routes
     assert (route.match, route.share, route.shadow, route.group) == ("GET /a/{id}", 500, 5, "g")
@@ -218,7 +219,7 @@ native: {app: handlers.app:app, url: ["http://127.0.0.1:3100", "http://127.0.0.1
 redis: redis://127.0.0.1:6379/1
 subject: [jwt:sub, cookie:_session_id, address]
 trusted_proxies: [127.0.0.0/8]
-shadow: {concurrency: 16, queue: 256, body: 256KiB, deadline: 5s}
+shadow: {concurrency: 16, queue: 256, body: 256KiB, deadline: 5s, roles: [admin]}
 rollback: {window: 30s, min_requests: 50, max_error_rate: 5%, max_excess: 2%}
 routes:
   - {name: a, match: GET /a, share: 5%, shadow: 10%, group: default, ignore: [data.id], show: [a.b],
@@ -288,6 +289,9 @@ WRONG: list[tuple[str, object, str]] = [
     ("shadow.body", "256KB", "use B, KiB, MiB or GiB"),
     ("shadow.role", "address", "says nothing of a role"),
     ("shadow.role", "role", "is no subject"),
+    ("shadow.roles", "admin", "must be a list"),
+    ("shadow.roles[0]", "two words", "is no role"),
+    ("shadow.roles[0]", 1, "is no role"),
     ("rollback.window", "10ms", "counted by the second"),
     ("rollback.max_error_rate", 0.05, "has no unit; write 0.05%"),
     ("rollback.max_excess", "101%", "outside 0–100 %"),

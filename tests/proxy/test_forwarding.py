@@ -159,13 +159,19 @@ def test_another_proxy_s_mark_is_told_and_passed_on_signed_anew() -> None:
         (SECRET, asked_by_another_proxy(target=b"/b")),
         (SECRET, asked_by_another_proxy((b"x-strangler-more", b"1"))),
         (SECRET, scope((b"x-strangler-shadow", b"forged"))),
-        (SECRET, scope((b"x_strangler_shadow", b"forged"))),
-        (SECRET, scope()),
+        (SECRET, scope((b"x-strangler-compared", b"2"))),
     ],
 )
-def test_words_that_no_proxy_of_ours_has_signed_end_here(secret: Secret | None, came: Scope) -> None:
+def test_of_a_mark_that_no_proxy_of_ours_has_signed_only_that_is_left(secret: Secret | None, came: Scope) -> None:
     inner = Forwarding(Peers([]), secret)(came)
-    assert inner["strangler.words"] == {}
+    assert (inner["strangler.words"], inner["strangler.marked"]) == ({}, True)
+    assert own(inner["headers"]) == [(b"x-strangler-compared", b"1")]
+
+
+@pytest.mark.parametrize("came", [scope((b"x_strangler_shadow", b"forged"), (b"x_strangler_compared", b"1")), scope()])
+def test_of_who_is_not_marked_nothing_is_said(came: Scope) -> None:
+    inner = Forwarding(Peers([]), SECRET)(came)
+    assert (inner["strangler.words"], inner["strangler.marked"]) == ({}, False)
     assert own(inner["headers"]) == []
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.latency import BOUNDS, ENOUGH, GROWTH, OLDEST, Latency, Lateness
+from proxy.latency import BOUNDS, GROWTH, Latency
 
 INSIDE = st.floats(BOUNDS[0], BOUNDS[-1] / GROWTH)
 
@@ -45,30 +45,3 @@ def test_the_past_fades() -> None:
     for _ in range(20):
         latency.fade()
     assert latency.quantile(0.5) == pytest.approx(0.01, rel=GROWTH - 1)  # too few to tell: the last that was known
-
-
-def heard(lateness: Lateness, answers: int, late: int) -> float | None:
-    """What is told at the end of a second with so many answers."""
-    for number in range(answers):
-        lateness.heard(number < late)
-    return lateness.turn()
-
-
-def test_the_newest_answers_tell_how_many_are_late() -> None:
-    lateness = Lateness()
-    assert heard(lateness, ENOUGH, 5) == 5 / ENOUGH
-    assert heard(lateness, ENOUGH, 50) == 50 / ENOUGH  # the second before is old news
-    assert heard(lateness, 0, 0) == 50 / ENOUGH
-
-
-def test_where_there_are_few_answers_it_takes_more_seconds_to_tell() -> None:
-    lateness = Lateness()
-    told = [heard(lateness, ENOUGH // 4, 1) for _ in range(5)]
-    assert told == [None, None, None, 4 / ENOUGH, 4 / ENOUGH]
-
-
-def test_old_answers_tell_nothing_any_more() -> None:
-    lateness = Lateness()
-    heard(lateness, ENOUGH, ENOUGH)
-    told = [heard(lateness, 0, 0) for _ in range(OLDEST)]
-    assert (told[-2], told[-1]) == (1.0, None)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -15,6 +15,8 @@ from proxy.native import Absent, Embedded, Remote, import_app
 from proxy.pool import Limits, Pool
 from proxy.tasks import Tasks
 from proxy.upstream import Upstream
+from proxy.watchdog import NATIVE
+from shadow.ask import Asker
 from tests.fidelity.origin import running_origin
 from tests.proxy import apps
 from tests.proxy.ends import NOBODY, at
@@ -110,6 +112,62 @@ async def test_an_app_that_does_not_end_is_cancelled_with_the_other_tasks(tasks:
     await native.stop()
     await tasks.close()
     assert len(tasks) == 0
+
+
+async def asked(native: Embedded) -> bytes:
+    """What it answers whoever asks in a task of his own."""
+    return await asyncio.wait_for(body_of(native.asked), 20)
+
+
+@pytest.mark.parametrize("by", [body_of, asked])
+@pytest.mark.parametrize(("app", "words"), [(apps.exits, "SystemExit"), (apps.exits_in_groups, "BaseExceptionGroup")])
+async def test_an_app_that_would_end_the_process_has_failed_and_nothing_more(
+    tasks: Tasks, app: ASGIApp, words: str, by: Callable[[Embedded], Awaitable[bytes]]
+) -> None:
+    native = Embedded(app, tasks)
+    native.start()
+    await eventually(lambda: native.ready)
+    with pytest.raises(RuntimeError, match=words):
+        await by(native)
+    assert len(tasks) == 0
+
+
+async def test_a_start_that_would_end_the_process_is_tried_again(tasks: Tasks) -> None:
+    starts = 0
+
+    async def ends_first(scope: Scope, receive: Any, send: Any) -> None:
+        nonlocal starts
+        starts += 1
+        await receive()
+        if starts == 1:
+            raise SystemExit("no such database")
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+
+    native = Embedded(ends_first, tasks)
+    native.start()
+    await eventually(lambda: native.ready)
+    assert starts == 2
+    await native.stop()
+
+
+async def test_whoever_asks_in_a_task_of_his_own_sees_what_clings_to_it(tasks: Tasks) -> None:
+    let_go = asyncio.Event()
+
+    async def clings(scope: Scope, receive: Any, send: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await let_go.wait()
+
+    native = Embedded(clings, tasks)
+    asker = Asker(limit=1_000, patience=0.01)
+    scope = {**SCOPE, "strangler.route": "read"}
+    seen = await asker.ask(native.asked, scope, b"", seconds=0.01)
+    (stray,) = asker.strays
+    assert (seen.error, stray.get_name()) == ("deadline", NATIVE + "read")  # by which the watchdog knows it
+    let_go.set()
+    await eventually(lambda: not asker.strays)
 
 
 def remote(tasks: Tasks, *addresses: Address) -> Remote:

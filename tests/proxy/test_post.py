@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
+from proxy.crowd import Crowd
 from proxy.post import VARIABLE, Post
 from proxy.pulse import pair
 
@@ -12,6 +14,18 @@ def test_a_post_is_taken_once_and_no_child_of_its_worker_takes_it_too() -> None:
     assert Post.taken(environ) == post
     assert VARIABLE not in environ
     assert Post.taken(environ) is None
+
+
+def test_whoever_has_no_crowd_to_share_has_all_users() -> None:
+    post = Post(2, 3, 4, 5, 6, "", "")
+    assert post.share is None
+    assert post.descriptors == (3, 4, 5, 6)
+    crowd = Crowd.of(2)
+    crowd.has(1, 9)
+    sharing = replace(post, crowd=crowd.descriptor)
+    assert sharing.descriptors == (3, 4, 5, 6, crowd.descriptor)
+    assert sharing.share is not None
+    assert sharing.share.fewest == 9
 
 
 def test_what_is_inherited_are_sockets_that_do_not_block() -> None:

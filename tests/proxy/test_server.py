@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from proxy.address import Address
+from proxy.crowd import Crowd, Share
 from proxy.server import KEEP_ALIVE, Parting, Server, listen
 from proxy.tls import server_context
 from proxy.websocket import UserEnd
@@ -91,9 +93,13 @@ def secure(pair: Pair, **options: Any) -> tuple[Server, int]:
     return Server(legacy, sock, ssl_context_factory=lambda *_: context, **options), sock.getsockname()[1]
 
 
+@pytest.mark.parametrize("shared", [False, True], ids=["its own socket", "a shared one"])
 @pytest.mark.parametrize("accepted", [True, False], ids=["under way", "not begun"])
-async def test_a_user_whose_handshake_is_not_over_is_served_though_the_server_stops(pair: Pair, accepted: bool) -> None:
-    trust, (server, port) = ssl.create_default_context(cafile=pair.certificate), secure(pair)
+async def test_a_user_whose_handshake_is_not_over_is_served_though_the_server_stops(
+    pair: Pair, accepted: bool, shared: bool
+) -> None:
+    trust = ssl.create_default_context(cafile=pair.certificate)
+    server, port = secure(pair, share=Share(Crowd.of(2), 1) if shared else None)
     serves = asyncio.get_running_loop().create_task(server.run_until_stopped())
     await server.serving.wait()
     with socket.create_connection(("127.0.0.1", port)) as sock:
@@ -156,6 +162,35 @@ async def test_an_app_s_own_server_parts_from_its_users_in_the_same_way() -> Non
             await parted(user)
             assert b"legacy" in user.raw
             assert b"connection: close" in user.raw.lower()
+
+
+async def test_servers_at_one_socket_share_its_users_evenly_until_one_of_them_stops() -> None:
+    sock, crowd = listen(Address("127.0.0.1", 0), "listen"), Crowd.of(2)
+    port, one, other = sock.getsockname()[1], *(Server(legacy, sock.dup(), share=Share(crowd, n)) for n in (1, 2))
+    sock.close()
+    async with AsyncExitStack() as open_:
+        for server in (one, other):
+            await open_.enter_async_context(serving(server))
+            await server.serving.wait()
+        users = [await open_.enter_async_context(connected(port)) for _ in range(24)]
+        await eventually(lambda: counted(one) + counted(other) == 24)
+        assert abs(counted(one) - counted(other)) <= 2
+        one.stop()
+        await eventually(lambda: one._sock.fileno() < 0)
+        crowd.gone(1)  # as its supervisor says
+        late = [await open_.enter_async_context(connected(port)) for _ in range(8)]
+        for user in (*users, *late):
+            await user.send(ask("GET /x"))
+            await user.until(partial(contains, user.raw))
+        assert counted(other) >= 8 + 11
+
+
+def contains(raw: bytearray) -> bool:
+    return b"legacy" in raw
+
+
+def counted(server: Server) -> int:
+    return len(server.server_state.connections)
 
 
 async def test_the_head_and_the_body_of_an_app_s_answer_leave_together() -> None:

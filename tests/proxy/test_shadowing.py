@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from flags.flag import bucket
-from shadow.pacer import LOOKS
-from shadow.yielding import FLOOR
+from shadow.pacer import LEARNS, LOOKS
+from shadow.yielding import FLOOR, Cause
 from tests.fidelity.cases import answer, length
 from tests.fidelity.origin import Origin, running_origin
 from tests.fidelity.wire import Close, Gone, Script, Whole
@@ -48,8 +48,7 @@ class Sides:
         return pacer.factor
 
     def yields_for(self) -> set[str]:
-        causes = ("event_loop", "legacy_slow", "candidate_busy")
-        return {cause for cause in causes if self.stage.metric("shadow_yielding", cause=cause)}
+        return {cause.value for cause in Cause if self.stage.metric("shadow_yielding", cause=cause.value)}
 
 
 def marked(origin: Origin) -> int:
@@ -90,6 +89,18 @@ async def test_whoever_does_not_answer_is_the_candidate_before_the_flip_in_it_an
         await eventually(lambda: sides.compared("native", "matched") == expected["native"])
         assert (marked(sides.legacy), marked(sides.native)) == (expected["legacy"], expected["native"])
     assert len(users) < expected["native"] < 3 * len(users)  # those held back are compared to the end
+
+
+async def test_what_is_asked_after_a_parity_was_begun_anew_counts_in_the_new_one() -> None:
+    async with between(READ) as sides:
+        parities = sides.stage.strangler.parities
+        for times in (3, 1):
+            await parities.begin("read")
+            before = sides.compared("native", "matched")
+            await read(sides, times)
+            await eventually(lambda: sides.compared("native", "matched") == before + times)  # noqa: B023  awaited here
+            await parities.look()
+            assert parities.of("read").whole.compared == times
 
 
 async def test_a_get_that_writes_in_legacy_is_asked_there_by_users_alone() -> None:
@@ -194,6 +205,24 @@ async def test_an_answer_of_a_gibibyte_is_broken_off_as_soon_as_it_is_too_large(
     assert poured < ended * (16 << 20)  # what the system buffers on both ends
 
 
+@pytest.mark.parametrize(("crumbs", "outcome"), [(4_096, "matched"), (4_097, "mismatched")])
+async def test_an_answer_in_thousands_of_crumbs_is_broken_off(crumbs: int, outcome: str) -> None:
+    in_crumbs = answer("200 OK", b"Transfer-Encoding: chunked") + b"1\r\nx\r\n" * crumbs + b"0\r\n\r\n"
+    async with between(READ) as sides:
+        sides.legacy.begin((Whole(), answer("200 OK", length(crumbs), body=b"x" * crumbs)))
+        sides.native.begin((Whole(), in_crumbs))
+        assert (await sides.stage.user.get("/read/1")).text == "x" * crumbs
+        await eventually(lambda: sides.compared("native", outcome) == 1)
+        await sides.stage.quiet()
+
+
+async def test_users_are_given_an_answer_in_however_many_crumbs() -> None:
+    crumbs = answer("200 OK", b"Transfer-Encoding: chunked") + b"1\r\nx\r\n" * 5_000 + b"0\r\n\r\n"
+    async with between({**OTHER, "share": "100%"}) as sides:
+        sides.native.begin((Whole(), crumbs))
+        assert (await sides.stage.user.get("/other")).text == "x" * 5_000
+
+
 # Yielding
 
 
@@ -251,6 +280,25 @@ async def test_fewer_requests_are_shadowed_while_native_says_that_it_is_busy() -
         assert sides.second() == 0.55
 
 
+async def test_fewer_requests_are_shadowed_while_native_breaks_off() -> None:
+    async with between(READ) as sides:
+        sides.native.begin((Whole(), Close()))
+        await read(sides, 110)  # some of these look whether it is there, or ask once more
+        await eventually(lambda: sides.compared("native", "mismatched") + sides.compared("native", "unchecked") == 110)
+        assert sides.second() == 0.5
+        assert sides.yields_for() == {"in_vain"}
+
+
+async def test_fewer_requests_are_shadowed_than_are_dropped() -> None:
+    limits = {"concurrency": 1, "queue": 1, "deadline": "1h"}
+    async with between(READ, shadow=limits) as sides:
+        sides.native.begin((Whole(), Gone()))
+        await read(sides, 110)
+        assert sides.dropped("queue_full") == 108
+        assert sides.second() == 0.5
+        assert sides.yields_for() == {"in_vain"}
+
+
 async def test_users_are_not_told_of_it() -> None:
     async with between({**READ, "share": "100%"}) as sides:
         sides.native.begin((Whole(), answer("200 OK", b"X-Strangler-Busy: 1", length(2), body=b"ok")))
@@ -260,3 +308,35 @@ async def test_users_are_not_told_of_it() -> None:
 async def test_it_looks_for_itself_unless_it_is_told_not_to_yield() -> None:
     async with staged(shadow={"yields": True}) as yielding, staged() as steady:
         assert yielding.at_rest == steady.at_rest + 1
+
+
+async def test_a_legacy_short_of_threads_is_asked_no_more_at_once_than_it_has() -> None:
+    threads, most, under_way = asyncio.Semaphore(2), 0, 0
+
+    async def serves(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal most, under_way
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                under_way += 1
+                most = max(most, under_way)
+                async with threads:
+                    await asyncio.sleep(0.01)
+                under_way -= 1
+                writer.write(answer("200 OK", length(2), body=b"ok"))
+        writer.close()
+
+    server = await asyncio.start_server(serves, "127.0.0.1", 0)
+    async with server, running_origin() as native:
+        legacy = {"url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"}
+        route, limits = {**READ, "share": "100%"}, {"queue": 1_000, "noise": "0%", "yields": True}
+        urls = {"legacy": legacy, "native": {"url": f"http://127.0.0.1:{native.port}"}}
+        async with staged(**urls, routes=[route], shadow=limits, holdback="0%") as stage:
+            sides = Sides(stage, native, native)
+            assert stage.metric("shadow_room") == 1
+            for _ in range(LEARNS):
+                sides.second()
+            while sides.compared("legacy", "matched") < 120:  # of a machine at its limit some are not shadowed
+                await asyncio.gather(*[read(sides) for _ in range(60)])
+                await settled(lambda: int(sides.compared("legacy", "matched")))
+            assert 2 <= most <= 4
+            assert 1 <= stage.metric("shadow_room") <= 4

@@ -13,12 +13,18 @@ def route(name: str = "things.list", **more: Any) -> dict[str, Any]:
 
 
 PROVED = {"carried": 40.0, "due": 40.0, "unproved": False, "words": "…"}
+WELL: dict[str, Any] = {
+    "storeConnected": True,
+    "nativeReady": True,
+    "capacity": PROVED,
+    "shadowing": {"factor": 1.0, "yielding": [], "givenUp": [], "words": None},
+}
 
 
 def lines(
     *routes: dict[str, Any], connected: bool = True, ready: bool = True, capacity: dict[str, Any] = PROVED
 ) -> list[str]:
-    told = {"storeConnected": connected, "nativeReady": ready, "capacity": capacity, "routes": list(routes)}
+    told = {**WELL, "storeConnected": connected, "nativeReady": ready, "capacity": capacity, "routes": list(routes)}
     return show.status(told).splitlines()
 
 
@@ -64,8 +70,7 @@ def test_a_lost_store_is_said_below_the_routes() -> None:
 def followed(**told: Any) -> list[str]:
     unleash = {"connected": True, "problem": "", "refused": {}, **told}
     routes = [route(share=10_000, byRules=True)]
-    states = {"storeConnected": True, "nativeReady": True, "capacity": PROVED}
-    return show.status({**states, "unleash": unleash, "routes": routes}).splitlines()
+    return show.status({**WELL, "unleash": unleash, "routes": routes}).splitlines()
 
 
 def test_the_share_in_force_is_shown_and_below_it_what_was_asked_for() -> None:
@@ -143,11 +148,18 @@ def test_what_unleash_says_and_is_not_so_here_stands_below_the_routes() -> None:
 
 
 def test_what_is_wrong_with_subjects_stands_below_the_routes() -> None:
-    told: dict[str, Any] = {"storeConnected": True, "nativeReady": True, "capacity": PROVED, "routes": [route()]}
+    told: dict[str, Any] = {**WELL, "routes": [route()]}
     concern = {"source": "cookie:sid", "kind": "churn", "words": "90 of 100 values came once"}
     assert show.status({**told, "subjects": []}).splitlines() == lines(route())
     *_, last = show.status({**told, "subjects": [concern]}).splitlines()
     assert last == "Subjects by cookie:sid churn: 90 of 100 values came once."
+
+
+def test_shadow_work_that_is_left_undone_has_a_line_below_the_routes() -> None:
+    shadowing = {**WELL["shadowing"], "words": "shadow work yields, down to 25 % of it, because …"}
+    *others, last = show.status({**WELL, "routes": [route()], "shadowing": shadowing}).splitlines()
+    assert others == lines(route())
+    assert last == "Shadow work yields, down to 25 % of it, because …."
 
 
 def test_a_change_is_a_line_with_its_time_its_maker_and_their_reason() -> None:

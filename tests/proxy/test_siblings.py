@@ -96,6 +96,21 @@ async def test_a_trip_is_taken_over_once(worker: Worker) -> None:
     assert not worker.loop.get("things.list").tripped
 
 
+async def test_it_tells_what_shadow_work_it_leaves_undone_and_hears_what_the_others_do(worker: Worker) -> None:
+    worker.tell()
+    await worker.join()
+    assert json.loads(await worker.next(Word.SHADOWS)) == {"factor": 1.0, "causes": [], "lost": []}
+    worker.metrics.undone.dropped("things.list", "queue_full")
+    told = json.loads(await worker.next(Word.SHADOWS))
+    assert told == {"factor": 1.0, "causes": [], "lost": [["things.list", "queue_full", 1]]}
+    other = {"factor": 0.5, "causes": ["in_vain"], "lost": []}
+    worker.supervisor.post(Word.SHADOWS, json.dumps([other]).encode())
+    async with asyncio.timeout(30):
+        while len(worker.siblings.shortfalls()) == 1:  # noqa: ASYNC110  # what it watches tells nobody when it changes
+            await asyncio.sleep(0)
+    assert [each.told for each in worker.siblings.shortfalls()] == [told, other]
+
+
 async def test_a_rollback_has_spread_once_all_others_go_by_it(worker: Worker) -> None:
     worker.tell()
     await worker.join()

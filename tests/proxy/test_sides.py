@@ -61,7 +61,7 @@ async def test_legacy_alone_is_asked_by_users_and_by_the_shadow(tasks: Tasks) ->
 async def test_an_app_in_this_process_is_asked_without_pools(tasks: Tasks) -> None:
     sides = configured(tasks, native={"app": "tests.proxy.apps:answers"})
     assert isinstance(sides.native, Embedded)
-    assert sides.candidates["native"] is sides.native
+    assert sides.candidates["native"] == sides.native.asked
     assert sides.pools.keys() == {"legacy", "legacy_shadow"}
 
 
@@ -71,13 +71,14 @@ async def test_what_is_known_of_an_address_is_known_to_users_and_to_the_shadow(t
     for side in Side:
         users, shadows = sides.pools[side.value], sides.pools[f"{side.value}_shadow"]
         assert users.dial is shadows.dial is sides.dials[side.value]
-        assert shadows.limits == Limits(first_byte=4.0, connections=3, queue=3)
+        assert shadows.limits == Limits(first_byte=4.0, connections=3, queue=3, pieces=4_096)
 
 
 async def test_a_route_s_own_limits_reach_both_sides(tasks: Tasks) -> None:
     sides = configured(tasks, native={"url": "http://127.0.0.1:9", "budget": "3s"})
     assert sides.legacy.limits("own") == Limits(first_byte=2.0, total=9.0)
     assert sides.legacy.limits("other") == sides.legacy.limits("unmatched") == Limits()
+    assert sides.legacy.limits("other") is sides.legacy.pool.limits  # the same ones for every route without its own
     assert sides.pools["native"].limits == Limits(first_byte=3.0)
 
 

@@ -275,7 +275,7 @@ async def test_a_full_queue_drops_the_oldest() -> None:
     dropped: list[str] = []
     sides = {"legacy": side({}), "native": side({})}
     journal = Journalless()
-    experimenter = Experimenter(sides, {}, journal, Limits(), ledger.result, ledger.drop, lambda: 0.0)
+    experimenter = Experimenter(sides, {}, journal, Limits(), ledger.listeners(), lambda: 0.0)
     runner = Runner(experimenter, Limits(queue=2), lambda route, _: dropped.append(route))
     for route in ("first", "second", "third", "fourth"):
         runner.offer(experiment(answer({}), route=route))
@@ -290,7 +290,7 @@ async def test_the_bytes_waiting_are_bounded_too() -> None:
     limits = Limits(queue_bytes=10_000)
     ledger = Ledger()
     sides = {"legacy": side({}), "native": side({})}
-    experimenter = Experimenter(sides, {}, Journalless(), limits, ledger.result, ledger.drop, lambda: 0.0)
+    experimenter = Experimenter(sides, {}, Journalless(), limits, ledger.listeners(), lambda: 0.0)
     runner = Runner(experimenter, limits, ledger.drop)
     for _ in range(10):
         runner.offer(experiment(answer(b"x" * 3_000)))

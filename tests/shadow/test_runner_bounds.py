@@ -14,6 +14,7 @@ from shadow.allowance import AT_ONCE, SHARE
 from shadow.compare import Rules
 from shadow.experiment import Experimenter, Limits
 from shadow.journal import MemoryJournal
+from shadow.room import Room
 from shadow.runner import Runner
 from tests.shadow.answers import Ledger, answer, experiment, reply, running, side
 
@@ -53,7 +54,7 @@ async def gated(limits: Limits, pace: Callable[[], float]) -> AsyncIterator[tupl
     ledger, gate = Ledger(), Gate()
     sides = {"legacy": side({}), "native": gate}
     experimenter = Experimenter(
-        sides, RULES, MemoryJournal(), limits, ledger.result, ledger.drop, lambda: 0.0, draw=lambda: 0.99
+        sides, RULES, MemoryJournal(), limits, ledger.listeners(), lambda: 0.0, draw=lambda: 0.99
     )
     runner = Runner(experimenter, limits, ledger.drop, pace)
     await runner.start()
@@ -171,7 +172,75 @@ async def test_whoever_hears_of_answers_is_told_which_sides_are_busy() -> None:
     for candidate, told in ((strained, [True]), (at_ease, [False]), (silent, [])):
         heard.clear()
         limits = {"native": candidate, "legacy": silent}
-        async with running(limits, on_answer=heard.append) as (runner, ledger, _):
+        async with running(limits, hears={"answer": heard.append}) as (runner, ledger, _):
             runner.offer(experiment(answer({})))
             await ledger.finished(1)
         assert heard == told
+
+
+@pytest.mark.parametrize(
+    ("native", "legacy", "heard"),
+    [
+        ("agent", "agent", "agent"),
+        ("agent", None, "agent"),
+        (None, "agent", "agent"),  # a candidate that fails does not come to say it
+        (None, None, ""),
+    ],
+)
+async def test_whoever_hears_of_the_end_is_told_as_whom_the_sides_were_asked(
+    native: str | None, legacy: str | None, heard: str
+) -> None:
+    def saying(role: str | None, body: bytes) -> Any:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            if role is None:
+                raise ConnectionResetError
+            await reply(send, body, (b"X-Strangler-Role", role.encode()))
+
+        return app
+
+    sides = {"native": saying(native, b'{"a": 1}'), "legacy": saying(legacy, b'{"a": 2}')}
+    async with running(sides) as (runner, ledger, _):
+        runner.offer(experiment(answer({"a": 2})))
+        await ledger.finished(1)
+    assert ledger.roles == [heard]
+
+
+async def test_who_finds_no_room_lets_those_pass_whose_candidate_has_some() -> None:
+    ledger, gate, room = Ledger(), Gate(), Room(most=4)
+    limits, sides = Limits(concurrency=8), {"legacy": side({}), "native": gate}
+    experimenter = Experimenter(
+        sides, RULES, MemoryJournal(), limits, ledger.listeners(), lambda: 0.0, draw=lambda: 0.99
+    )
+    runner = Runner(experimenter, limits, ledger.drop, rooms={"native": room})
+    await runner.start()
+    for control, candidate in (("legacy", "native"), ("legacy", "native"), ("native", "legacy")):
+        runner.offer(experiment(answer({}), control_side=control, candidate_side=candidate))
+    await gate.come(1)
+    await ledger.finished(1)
+    assert ledger.results == [("list", "legacy", "matched")]
+    assert (runner.pending, room.taken) == (1, 1)
+    assert (runner.places("native"), runner.places("legacy")) == (1, 8)
+    gate.let_through(2)
+    await ledger.finished(3)
+    await runner.stop(1.0)
+    assert (ledger.outcomes, room.taken) == (["matched"] * 3, 0)
+
+
+async def test_it_is_told_how_long_candidates_took_and_which_of_them_did_not_answer() -> None:
+    took: list[tuple[str, str, bool]] = []
+
+    def heard(route: str, side: str, seconds: float | None) -> None:
+        took.append((route, side, seconds is not None))
+
+    async def breaks(scope: Any, receive: Any, send: Any) -> None:
+        raise OSError("gone")
+
+    for candidate in (side({}), breaks):
+        sides = {"legacy": side({}), "native": candidate}
+        async with running(sides, hears={"took": heard}) as (runner, ledger, _):
+            runner.offer(experiment(answer({})))
+            await ledger.finished(1)
+    assert took[:2] == [("list", "native", True), ("list", "native", False)]
+    assert {side for _, side, _ in took} == {
+        "native"
+    }  # whoever answered the user is asked again, and nobody hears that

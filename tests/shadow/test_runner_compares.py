@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from shadow.apart import Apart
@@ -15,11 +16,14 @@ from tests.shadow.answers import Ledger, Side, answer, experiment, side
 
 
 @asynccontextmanager
-async def comparing(native: Side, **told: Any) -> AsyncIterator[tuple[Runner, Ledger]]:
+async def comparing(
+    native: Side, hears: Mapping[str, Any] = MappingProxyType({}), **told: Any
+) -> AsyncIterator[tuple[Runner, Ledger]]:
     ledger, rules = Ledger(), {"list": Rules.parse(["at", "seen"])}
-    heard = ledger.result, ledger.drop, lambda: 0.0
     sides = {"legacy": side({"at": 1}), "native": native}
-    runner = Runner(Experimenter(sides, rules, MemoryJournal(), Limits(), *heard, **told), Limits(), ledger.drop)
+    heard = ledger.listeners(**hears)
+    experimenter = Experimenter(sides, rules, MemoryJournal(), Limits(), heard, lambda: 0.0, **told)
+    runner = Runner(experimenter, Limits(), ledger.drop)
     await runner.start()
     try:
         yield runner, ledger
@@ -29,7 +33,7 @@ async def comparing(native: Side, **told: Any) -> AsyncIterator[tuple[Runner, Le
 
 async def test_what_is_ignored_is_told_by_route_and_rule() -> None:
     told: list[tuple[str, str, int]] = []
-    async with comparing(side({"at": 2}), on_ignored=lambda *each: told.append(each)) as (runner, ledger):
+    async with comparing(side({"at": 2}), {"ignored": lambda *each: told.append(each)}) as (runner, ledger):
         runner.offer(experiment(answer({"at": 1, "seen": 1})))
         await ledger.finished(1)
     assert ledger.outcomes == ["ignored"]

@@ -65,7 +65,7 @@ async def test_a_candidate_that_wrote_is_a_mismatch_without_being_asked_again() 
     assert len(await journal.latest(10)) == 1
 
 
-async def test_the_exported_test_of_a_write_asks_as_a_shadow() -> None:
+async def test_an_exported_test_asks_as_a_shadow() -> None:
     sides = {"legacy": side({"id": 1}), "native": saying(b"wrote", 500)}
     async with running(sides) as (runner, ledger, journal):
         runner.offer(experiment(FINE, scope=scope("/things", (b"accept", b"*/*"))))

@@ -6,7 +6,7 @@ import pytest
 
 from shadow.yielding import BOUNDS, FLOOR, STEP, Cause, Pace, paced
 
-CALM = {Cause.EVENT_LOOP: 0.001, Cause.LEGACY_SLOW: 0.05, Cause.CANDIDATE_BUSY: 0.0}
+CALM = {Cause.EVENT_LOOP: 0.001, Cause.LEGACY_SLOW: 0.05, Cause.CANDIDATE_BUSY: 0.0, Cause.IN_VAIN: 0.01}
 
 
 def strained(cause: Cause) -> dict[Cause, float]:
