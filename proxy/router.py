@@ -72,18 +72,9 @@ class Router:
         self.bounds, self.places, self.observer = bounds, places, observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # The server's front has decided already, to know what it may relay; a request is never decided twice.
-        name, decision = scope.get("strangler.decided") or self.decide(
-            scope["method"],
-            scope["raw_path"],
-            scope["headers"],
-            scope["strangler.client"],
-            scope.get("strangler.forces", ()),
-        )
+        name, decision = self._decided(scope)
         scope["strangler.route"] = name
         observer = UNHEARD if "shadow" in scope.get("strangler.words", ()) else self.observer
-        if decision.shadow and scope.get("strangler.marked"):  # whoever has marked it compares it, our secret or not
-            decision = replace(decision, shadow=False)
         second, started = int(time.time()), time.perf_counter()
         observer.opened(name, decision, second)
 
@@ -132,6 +123,20 @@ class Router:
         if recorder is not None and failure is None and answer.complete and _repeats(scope, kept, bounds.compare):
             await asyncio.sleep(0)  # what the user was sent leaves at the end of this round, and all this comes after
             observer.shadow(exchange, scope, kept.body, recorder.observe(exchange.elapsed))
+
+    def _decided(self, scope: Scope) -> tuple[str, Decision]:
+        """The route and its decision. The server's front has decided already, to know what it may relay; a request is
+        never decided twice."""
+        name, decision = scope.get("strangler.decided") or self.decide(
+            scope["method"],
+            scope["raw_path"],
+            scope["headers"],
+            scope["strangler.client"],
+            scope.get("strangler.forces", ()),
+        )
+        if decision.shadow and scope.get("strangler.marked"):  # whoever has marked it compares it, our secret or not
+            decision = replace(decision, shadow=False)
+        return name, decision
 
 
 def _close(observer: Observer, exchange: Exchange, scope: Scope, kept: Kept, limit: int) -> None:

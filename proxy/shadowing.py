@@ -18,6 +18,7 @@ from shadow.compare import Outcome
 from shadow.experiment import Experiment, Experimenter, Listeners
 from shadow.journal import Journal
 from shadow.noise import Field
+from shadow.observation import Observation
 from shadow.pacer import Pacer
 from shadow.room import Room
 from shadow.runner import Runner
@@ -47,6 +48,10 @@ def runner_of(
     pacer: Pacer,
     parities: Parities,
 ) -> Runner:
+    limits = config.shadow.limits
+    # Legacy's alone: it may have users whom nothing else here tells of, and native says of itself when it is busy.
+    rooms = {Side.LEGACY.value: Room(limits.concurrency)} if config.shadow.yields else {}
+
     def dropped(route: str, reason: str) -> None:
         metrics.undone.dropped(route, reason)
         if reason == "queue_full":
@@ -56,9 +61,13 @@ def runner_of(
         metrics.compared.labels(experiment.route, experiment.candidate_side, outcome.value).inc()
         parities.ended(experiment, outcome, role)
 
-    limits = config.shadow.limits
-    # Legacy's alone: it may have users whom nothing else here tells of, and native says of itself when it is busy.
-    rooms = {Side.LEGACY.value: Room(limits.concurrency)} if config.shadow.yields else {}
+    def asked(experiment: Experiment, side: str, answer: Observation) -> None:
+        if answer.status:
+            pacer.heard(answer.busy)
+        pacer.asked(vain=not answer.complete)
+        if side == experiment.candidate_side and side in rooms:
+            rooms[side].answered(experiment.route, answer.elapsed if answer.complete else None)
+
     experimenter = Experimenter(
         sides=candidates,
         rules={route.name: route.rules for route in config.routes},
@@ -69,9 +78,7 @@ def runner_of(
             lost=lambda route: dropped(route, "journal"),
             ignored=metrics.covered,
             noise=Noisy(metrics).found,
-            answer=pacer.heard,
-            asked=lambda whole: pacer.asked(vain=not whole),
-            took=lambda route, side, seconds: rooms[side].answered(route, seconds) if side in rooms else None,
+            asked=asked,
         ),
         now=time.time,
         sign=sign,

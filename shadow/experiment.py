@@ -19,7 +19,7 @@ from .inquiry import Inquiry, Pair
 from .journal import Journal
 from .mismatch import Finding
 from .noise import Field, Learned, Noise
-from .observation import BUSY, Observation
+from .observation import Observation
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -75,17 +75,14 @@ class Dropped(Exception):
 class Listeners:
     """Who hears what comes of experiments: that one came to an end, with which outcome, and as whom the sides say that
     it was asked ("" if neither does); of which route a mismatch is counted though its details are lost; how many
-    differences of a route a rule has covered; in which field of a route a difference was taken for noise; of each
-    answer whether its side said that it is busy; of each question whether it was answered, and as a whole; after how
-    many seconds a route's candidate answered, None if not to the end."""
+    differences of a route a rule has covered; in which field of a route a difference was taken for noise; what came of
+    each question to a side."""
 
     ended: Callable[[Experiment, Outcome, str], None] = lambda experiment, outcome, role: None
     lost: Callable[[str], None] = lambda route: None
     ignored: Callable[[str, str, int], None] = lambda route, rule, count: None
     noise: Callable[[str, Field], None] = lambda route, field: None
-    answer: Callable[[bool], None] = lambda busy: None
-    asked: Callable[[bool], None] = lambda whole: None
-    took: Callable[[str, str, float | None], None] = lambda route, side, seconds: None
+    asked: Callable[[Experiment, str, Observation], None] = lambda experiment, side, answer: None
 
 
 class Experimenter:
@@ -169,11 +166,7 @@ class Experimenter:
         seconds = until - asyncio.get_running_loop().time()
         scope = marked(experiment.scope, experiment.request_id, self._sign)
         answer = await self._asker.ask(self.sides[side], scope, experiment.body, seconds)
-        if answer.status:
-            self._listeners.answer(answer.values(BUSY) == [b"1"])
-        self._listeners.asked(answer.complete)
-        if side == experiment.candidate_side:
-            self._listeners.took(experiment.route, side, answer.elapsed if answer.complete else None)
+        self._listeners.asked(experiment, side, answer)
         if answer.role:
             roles.append(answer.role)
         return answer

@@ -42,6 +42,11 @@ class Observation:
         return replace(self, headers=tuple(header for header in self.headers if header[0].lower() != MARK))
 
     @property
+    def busy(self) -> bool:
+        """Whether its side says that users need what shadows take there."""
+        return self.values(BUSY) == [b"1"]
+
+    @property
     def role(self) -> str:
         """As whom its side says that it was asked; "" if it does not, or says more than one thing."""
         said = self.values(ROLE)

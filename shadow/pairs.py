@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from .ask import REFUSED, SILENT, UNREACHED, Asker, Sign, marked, unsigned
-from .observation import BUSY, Observation
+from .observation import Observation
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -124,7 +124,7 @@ class Pairs:
         scope = marked(question.scope, question.request_id, self._sign)
         answer = await self._asker.ask(side, scope, question.body, self._deadline)
         if answer.status:
-            self._heard(_busy(answer))
+            self._heard(answer.busy)
         return answer
 
     def _ended(self, question: Question, told: Callable[[Alone], None], task: asyncio.Task[Alone]) -> None:
@@ -155,14 +155,10 @@ def alone(control: Observation, candidate: Observation) -> Alone:
         return Alone.SILENT if candidate.error in SILENT else Alone.CANDIDATE
     if failed(candidate):
         return Alone.NEITHER
-    as_a_shadow = control.wrote or _busy(control) or control.error in (UNREACHED, REFUSED)
+    as_a_shadow = control.wrote or control.busy or control.error in (UNREACHED, REFUSED)
     return Alone.UNKNOWN if as_a_shadow else Alone.CONTROL
 
 
 def failed(answer: Observation) -> bool:
     """As users see it; that an answer is larger than is kept of it, nobody does."""
     return answer.status >= 500 or not (answer.complete or answer.truncated)
-
-
-def _busy(answer: Observation) -> bool:
-    return answer.values(BUSY) == [b"1"]
