@@ -5,7 +5,7 @@ access      who asks, under which request id; the pure-ASGI wrapper with one rec
 decider     match, decide
 relayed     what legacy answers and nobody compares, from connection to connection; `relay`, `whole`
 router      everything else: ask a side, fall back, count, offer to the shadow
-upstream    a side, as an ASGI app; `pool`, `unfinished`, `connection`, `reply`, `dial`, `names` below it
+upstream    a side, as an ASGI app; `leaving`, `pool`, `unfinished`, `connection`, `reply`, `dial`, `names` below it
 native      the native side: an ASGI app in this process, or an upstream that is probed
 books       where every request is counted; `resting`: which of the open ones wait for their users, and not for a side
 pairing     what native failed, asked of both sides at once, and counted with it

@@ -196,7 +196,8 @@ class Admin:
             async with asyncio.timeout(PATIENCE):
                 return JSONResponse({"webhooks": [await hook.told() for hook in self._hooks]})
         except (RedisError, OSError) as fault:  # TimeoutError is one
-            return error(503, f"what webhooks were told cannot be read ({fault}); they are told as soon as it can")
+            why = str(fault) or "no answer in time"
+            return error(503, f"what webhooks were told cannot be read ({why}); they are told as soon as it can")
 
     def _asked_of(self, request: Request) -> str | None:
         """The route that a question is about, if it is about one."""

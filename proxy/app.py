@@ -107,13 +107,12 @@ class Strangler:
         )
         self.places, bounds = fallbacks(config, self.legacy.pool)
         router = Router(decide, self.legacy, self.native, bounds, self.places, self.books)
-        access = AccessLog()
-        record = access.record if config.log.access else None
-        self.app = Access(router, forwarding, record or access.record_forced)
-        relay = Relay(self.legacy, self.books, record)
+        access, every = AccessLog(), config.log.access
+        self.app = Access(router, forwarding, access.record if every else access.record_in_any_case)
+        relay = Relay(self.legacy, self.books, access.record, every)
         to_legacy = self.sides.dials[Side.LEGACY.value]
         tunnels = Tunnels(to_legacy, config.legacy.limits, forwarding, self.metrics, self.tasks)
-        here = Here(self.metrics.here, access.record_arrived if config.log.access else None)
+        here = Here(self.metrics.here, access.record_arrived if every else None)
         self.ways = Ways(forwarding, decide, relay, tunnels.open, here)
         front = functools.partial(Front, self.ways)
         self.front: Any = prefaced(front, peers) if config.proxy_protocol else front

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from proxy.headers import Header
+from proxy.leaving import Leaving
 
 
 def http_scope(
@@ -66,6 +67,7 @@ def asgi_cycle(
     server: HttpToolsProtocol, user: Writer, scope: Scope, *, invites: bool, keep_alive: bool
 ) -> RequestResponseCycle:
     """uvicorn's cycle for one request. `invites`: an upload waits to be told to continue."""
+    scope["strangler.leaving"] = Leaving()
     return RequestResponseCycle(
         scope=cast(Any, scope),
         transport=cast(asyncio.Transport, user),

@@ -68,8 +68,9 @@ class Compared:
         try:
             await self._parities.begin(route)
         except (RedisError, OSError) as fault:  # TimeoutError is one
-            why = f"Redis does not answer ({fault}); perhaps the comparisons are counted anew, perhaps not"
-            raise HTTPException(503, f"{why}. Ask again") from None
+            why = f"Redis does not answer ({str(fault) or 'in time'})"
+            words = f"{why}; perhaps the comparisons are counted anew, perhaps not. Ask again"
+            raise HTTPException(503, words) from None
         return self._told(route)
 
     def _asked(self, request: Request) -> str:

@@ -1,7 +1,7 @@
 """What can go wrong between the router and a side.
 
 StranglerError
-├── ClientLeft                  the user's connection is gone; nobody is left to answer
+├── ClientLeft                  the user's connection is gone, or at its end; nobody is left to answer
 │   └── ClientStalled  408      the user began a body and sends no more of it
 └── SideFailed                  a side gave no answer, or not all of it
     ├── Refused        502      no connection
@@ -25,7 +25,12 @@ class StranglerError(Exception):
 
 
 class ClientLeft(StranglerError):
-    """The user's connection ended before the answer did."""
+    """The user's connection ended before the answer did. `told`: the status by which it said why, as to one whose body
+    is no HTTP; 0 is nothing."""
+
+    def __init__(self, told: int = 0) -> None:
+        super().__init__()
+        self.told = told
 
 
 class ClientStalled(ClientLeft):

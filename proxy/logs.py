@@ -97,9 +97,9 @@ class AccessLog:
         }
         self._write(f"{self._start}{json.dumps(record)[1:]}\n")
 
-    def record_forced(self, request_id: str, client: str, method: str, target: bytes, exchange: Exchange) -> None:
-        """Only what somebody demanded a side for: that is recorded in any case."""
-        if exchange.decision.forced_by is not None:
+    def record_in_any_case(self, request_id: str, client: str, method: str, target: bytes, exchange: Exchange) -> None:
+        """Only what a side has failed, and what somebody demanded a side for."""
+        if exchange.failure is not None or exchange.decision.forced_by is not None:
             self.record(request_id, client, method, target, exchange)
 
 

@@ -103,7 +103,7 @@ async def _reading(otherwise: str = "comparisons go on and are counted in the me
         async with asyncio.timeout(PATIENCE):
             yield
     except (RedisError, OSError) as fault:  # TimeoutError is one
-        raise HTTPException(503, f"the journal does not answer ({fault}); {otherwise}") from None
+        raise HTTPException(503, f"the journal does not answer ({str(fault) or 'in time'}); {otherwise}") from None
 
 
 def told(found: Mismatch, now: float) -> Told:
@@ -128,8 +128,9 @@ def _sample(sample: Sample) -> Told:
         "at": sample.at,
         "method": sample.method,
         "target": sample.target,
-        "headers": dict(sample.headers),
+        "headers": list(map(list, sample.headers)),
         "credentials": list(sample.credentials),
+        "others": list(sample.others),
         "repeatable": sample.repeatable,
         "requestId": sample.request_id,
         "path": sample.path,

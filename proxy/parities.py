@@ -154,7 +154,8 @@ class Parities:
             await self.look()
         except (RedisError, OSError) as fault:  # TimeoutError is one
             if not self._complained:
-                log.warning("tallies of comparisons cannot be told: they are kept until they can", error=str(fault))
+                why = str(fault) or "no answer in time"
+                log.warning("tallies of comparisons cannot be told: they are kept until they can", error=why)
             self._complained = True
         except Exception:
             log.exception("tallies of comparisons could not be told: what was known of them stays")

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, cast
 
+from starlette.types import Scope
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -14,9 +15,10 @@ from uvicorn.server import ServerState
 from proxy.alarm import Alarm
 from proxy.batched import Batched
 from proxy.here import Here
+from proxy.leaving import leaving_of
 from proxy.relayed import Relayed
 from proxy.reply import HIGH_WATER
-from proxy.strict import SLOW, Head, LastWord
+from proxy.strict import BROKEN_OFF, MALFORMED, SLOW, Head, LastWord
 from proxy.transports import is_left, reset
 
 
@@ -142,13 +144,15 @@ class Patient(HttpToolsProtocol):
             self._timed = True
             self._alarm.within(self._patience.head)
 
-    def _abandon(self, serving: Relayed | RequestResponseCycle) -> None:
+    def _abandon(self, serving: Relayed | RequestResponseCycle, told: int = 0) -> None:
+        """The user is gone; or is `told` by this status why what he asked is not answered."""
         self._serving = None
         if isinstance(serving, Relayed):
-            serving.leave()
+            serving.leave(told)
         elif not serving.response_complete:
             serving.disconnected = True
             serving.message_event.set()
+            leaving_of(cast(Scope, serving.scope)).leave(told)
 
     def _refuse(self, why: LastWord) -> None:
         """Say what is wrong with what came last, once all before it is answered; nothing more is read."""
@@ -159,7 +163,9 @@ class Patient(HttpToolsProtocol):
             return self._close()  # its answer came first
         if broken is not None and broken is self._serving:
             begun = broken.status if isinstance(broken, Relayed) else broken.response_started
-            self._abandon(broken)
+            if why is MALFORMED:
+                self._fault = why = BROKEN_OFF
+            self._abandon(broken, 0 if begun else why.status)
             if begun:
                 return self._let_go()
         return self._tell(why) if self._serving is None else None

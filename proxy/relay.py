@@ -63,11 +63,12 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """`record` hears of each request and its exchange once it is over."""
+    """`record` hears of each request and its exchange once it is over; without `records_all`, if legacy failed it."""
 
     legacy: Upstream
     observer: Observer
-    record: Record | None = None
+    record: Record
+    records_all: bool
 
     def takes(self, decision: Decision) -> bool:
         return decision.primary is Side.LEGACY and not decision.shadow

@@ -83,14 +83,13 @@ class Relayed(Upload):
         if self._connection is not None:
             self._connection.go_on()
 
-    def leave(self) -> None:
-        """The user is gone."""
-        if self._stop_opening():
-            self._give_up(ClientLeft())
-        elif self._connection is not None:
-            self._connection.fail(ClientLeft())
-        elif not self.response_complete:  # it has not even begun
-            self._give_up(ClientLeft())
+    def leave(self, told: int = 0) -> None:
+        """The user is gone; or is `told` by this status why this is not answered."""
+        left = ClientLeft(told)
+        if not self._stop_opening() and self._connection is not None:
+            self._connection.fail(left)
+        elif not self.response_complete:
+            self._give_up(left)
 
     # The side's connection
 
@@ -178,6 +177,8 @@ class Relayed(Upload):
             if self._framed is not None and self._framed.delimited and told:
                 self._user.reset()  # an end would pass for the answer's
         if self.status or not isinstance(failure, SideFailed | ClientStalled):
+            if isinstance(failure, ClientLeft):
+                self.status = self.status or failure.told
             return self._finish(keep=False)
         keep, self.status = self.keep_alive and not self._left, failure.status
         side = "client" if self._left else Side.LEGACY.value
@@ -193,7 +194,8 @@ class Relayed(Upload):
         waited = ended - (self._ended_at or self._started) if self._uploaded else None
         decided = asked.route, asked.decision, self._second
         exchange = Exchange(*decided, ended - self._started, self.status, Side.LEGACY, kind, self._left, waited)
-        self._relay.observer.closed(exchange)
-        if self._relay.record is not None:
-            self._relay.record(asked.request_id, asked.client, self._request.method, asked.target, exchange)
+        relay = self._relay
+        relay.observer.closed(exchange)
+        if relay.records_all or kind is not None:
+            relay.record(asked.request_id, asked.client, self._request.method, asked.target, exchange)
         self._user.served(self, keep=keep)

@@ -19,6 +19,7 @@ from proxy.decider import Decider
 from proxy.errors import ClientLeft, ClientStalled, SideFailed
 from proxy.exchange import Exchange
 from proxy.fallback import Places
+from proxy.leaving import leaving_of
 from proxy.native import Native
 from proxy.request import SAFE
 from proxy.resting import Resting
@@ -112,7 +113,7 @@ class Router:
                 second=second,
                 elapsed=ended - started,
                 waited=_waited(scope, kept, started, ended),
-                status=answer.status,
+                status=answer.status or leaving_of(scope).told,
                 asked_last=asked,
                 failure=failure.kind if failure is not None else "5xx" if answer.status >= 500 else None,
                 withheld=attempt.withheld if attempt is not None else None,

@@ -61,6 +61,7 @@ class Fault:
 
 
 MALFORMED = Fault(400, "This is no well-formed HTTP request, so nobody was asked.")  # what the parser refuses
+BROKEN_OFF = Fault(400, "The body is no well-formed HTTP. If a side was asked for its beginning, it saw it break off.")
 PIPELINED = Fault(400, "An upgrade must wait until the requests ahead of it are answered: use a connection of its own.")
 SLOW = Fault(408, "The head of the request did not come in time, so nobody was asked.")
 _OLD = Fault(400, "HTTP/0.9 is not served: ask by HTTP/1.1.")

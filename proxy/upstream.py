@@ -15,6 +15,7 @@ from proxy.connection import Connection
 from proxy.early import INVITATION, Early, gathered, until_whole
 from proxy.errors import Broken, ClientLeft, ClientStalled, Refused, SideFailed
 from proxy.headers import Header, message_head
+from proxy.leaving import Leaving, leaving_of
 from proxy.pool import Limits, Pool
 from proxy.reply import Counted, Reply
 from proxy.request import Request
@@ -41,18 +42,18 @@ class Upstream:
             headers = [*headers, (b"host", self.authority)]
         head = message_head(b"%b %b HTTP/1.1" % (scope["method"].encode(), target(scope)), headers)
         request = Request(scope["method"], head, headers)
-        limits = self.limits(scope.get("strangler.route", ""))
+        limits, leaving = self.limits(scope.get("strangler.route", "")), leaving_of(scope)
         if not request.has_body:
-            return await self._ask(request, limits, receive, send)
+            return await self._ask(request, limits, leaving, receive, send)
         unfinished = self.pool.unfinished
         with ExitStack() as place:
             if unfinished.begin():
                 place.callback(unfinished.end)
             else:
-                receive = await self._in_turn(receive, limits, place)
-            return await self._ask(request, limits, until_whole(receive, place.close), send)
+                receive = await self._in_turn(receive, limits, leaving, place)
+            return await self._ask(request, limits, leaving, until_whole(receive, place.close), send)
 
-    async def _in_turn(self, receive: Receive, limits: Limits, place: ExitStack) -> Receive:
+    async def _in_turn(self, receive: Receive, limits: Limits, leaving: Leaving, place: ExitStack) -> Receive:
         """An upload that is whole, or else has its place among those that are not."""
         unfinished = self.pool.unfinished
         early = Early(unfinished)
@@ -65,14 +66,18 @@ class Upstream:
             if whole:
                 place.close()
             elif early.line_up():
-                await unfinished.begin_in_turn()
+                async with leaving.heeded():
+                    await unfinished.begin_in_turn()
                 passed_on()
         finally:
             early.go()
         return receive
 
-    async def _ask(self, request: Request, limits: Limits, receive: Receive, send: Send) -> None:
-        connection = await take(self.pool, request)
+    async def _ask(self, request: Request, limits: Limits, leaving: Leaving, receive: Receive, send: Send) -> None:
+        connection = take_idle(self.pool, request)
+        if connection is None:
+            async with leaving.heeded():
+                connection = await self.pool.take()
         reused = connection.asked > 0
         errand = Errand(self, connection, request, limits)
         try:
@@ -83,7 +88,8 @@ class Upstream:
             if not (reused and again):
                 raise
             try:
-                connection = await self.pool.take(fresh=True)
+                async with leaving.heeded():
+                    connection = await self.pool.take(fresh=True)
             except SideFailed as failure:
                 raise to_tell(broken, failure) from None
         return await Errand(self, connection, request, limits).run(receive, send)

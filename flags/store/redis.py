@@ -125,7 +125,8 @@ class RedisStore:
                         await self._news(subscription)
                         yield
                 except (RedisError, OSError) as error:
-                    log.warning("the subscription to flag changes is lost: trying again", error=str(error))
+                    why = str(error) or "no answer in time"
+                    log.warning("the subscription to flag changes is lost: trying again", error=why)
             await asyncio.sleep(PAUSE)
 
     async def report(self, worker: str, cells: Cells, keep: int) -> None:

@@ -27,7 +27,8 @@ JUDGED = [{**route, "share": "0.01%"} for route in ROUTES]  # legacy's answers a
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, what legacy plays, and what has to be said of it. The user `leaves` when it is asked."""
+    """What is asked, what legacy plays, and what has to be said of it. When it is asked, the user `leaves`, or sends
+    what comes `then`."""
 
     line: str
     says: dict[str, Any]
@@ -35,6 +36,7 @@ class Question:
     headers: tuple[bytes, ...] = ()
     body: bytes = b""
     leaves: bool = False
+    then: bytes = b""
     knobs: dict[str, Any] = field(default_factory=dict)
 
 
@@ -65,6 +67,10 @@ QUESTIONS = {
     "a user who leaves amid a write": Question(
         "POST /things", says(0, "excluded", route="write"), (Until(b"abc"), Tell("there"), Gone()),
         (length(6),), b"abc", leaves=True,
+    ),
+    "a write that turns out to be no HTTP": Question(
+        "POST /things", says(400, "excluded", route="write"), (Until(b"abc"), Tell("there"), Gone()),
+        (TE,), b"3\r\nabc\r\n", then=b"zz\r\n",
     ),
     "an answer amid a write": Question(
         "POST /things", says(413, route="write"), (Until(b"abc"), answer("413 Large", length(0)), Gone()),
@@ -99,6 +105,35 @@ async def test_a_request_is_counted_and_recorded_the_same_on_both_ways(
     assert counts == (None if route == "unmatched" else judged)
 
 
+UNHEARD = {
+    "what legacy fails": Question("GET /things/1", says(502, "failed", "broken"), (Whole(), Close())),
+    "what legacy answers": Question("GET /things/1", says(200)),
+}
+
+
+@pytest.mark.parametrize("question", UNHEARD)
+@pytest.mark.parametrize("way", WAYS)
+async def test_without_access_records_there_are_those_of_what_failed(
+    way: str, question: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked, first, last = UNHEARD[question], uuid4().hex, uuid4().hex
+    ends: Script = (Whole(), Close())
+    async with before_legacy(asked.script, ends, stage={"routes": JUDGED}) as (stage, _):
+        for request_id in (first, last):  # the last one fails: by then all is written that is
+            async with connected(stage.port) as user:
+                await user.send(on(way, asked.line, b"X-Request-Id: " + request_id.encode(), b"Connection: close"))
+                await user.until(lambda user=user: user.ended is not None)  # type: ignore[misc]  # one each round
+        lines: list[str] = []
+
+        def come() -> bool:
+            lines.extend(line for line in capfd.readouterr().out.splitlines() if first in line or last in line)
+            return any(last in line for line in lines)
+
+        await eventually(come)
+    statuses = [json.loads(line)["status"] for line in lines]
+    assert statuses == ([502, 502] if asked.says["failure"] else [502])
+
+
 async def told(way: str, asked: Question, capfd: pytest.CaptureFixture[str]) -> Told:
     signals, sections = Signals(), {"log": {"access": True}, "routes": JUDGED}
     async with before_legacy(asked.script, signals=signals, stage=sections, **asked.knobs) as (stage, _):
@@ -106,9 +141,12 @@ async def told(way: str, asked: Question, capfd: pytest.CaptureFixture[str]) -> 
             request_id = uuid4().hex  # the records of earlier tests may still be on their way
             named = b"X-Request-Id: " + request_id.encode()
             await user.send(on(way, asked.line, named, *asked.headers, body=asked.body))
-            if asked.leaves:
+            if asked.leaves or asked.then:
                 await signals["there"].wait()
-            else:
+            if asked.then:
+                await user.send(asked.then)
+                await user.until(lambda: user.ended is not None)
+            if not asked.leaves:
                 await eventually(lambda: bool(booked(stage, asked.says["route"])))
         await stage.quiet()
         await eventually(lambda: stage.connections == 0)

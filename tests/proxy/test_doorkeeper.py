@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import struct
 from contextlib import AbstractAsyncContextManager
 from ipaddress import ip_address, ip_network
@@ -135,6 +136,19 @@ async def test_a_balancer_that_only_looks_whether_the_port_is_open_is_no_news() 
             async with connected(entry.port):
                 await eventually(lambda: entry.connections == 1)
             await eventually(lambda: entry.connections == 0)
+    assert logs == []
+
+
+async def test_one_whose_look_is_over_before_it_is_let_in_is_no_stranger() -> None:
+    async with behind_a_balancer(HERE) as entry:
+        with capture_logs() as logs:
+            with socket.create_connection(("127.0.0.1", entry.port)) as look:  # while the event loop takes nobody in
+                look.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            async with connected(entry.port) as user:  # is let in behind it
+                await user.send(LINE + GET)
+                await until_answered(user)
+            await eventually(lambda: entry.connections == 0)
+        assert len(entry.origin.received) == 1
     assert logs == []
 
 

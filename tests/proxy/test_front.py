@@ -143,8 +143,23 @@ async def test_a_bad_chunk_ends_an_upload_visibly(stage: Stage, origin: Origin) 
         await origin.until(lambda: len(origin.received) == 1)
         await user.send(b"zz\r\n")
         await user.until(lambda: user.ended is not None)
+        assert b"it saw it break off" in user.raw
     await origin.until(lambda: origin.finished == 1)
     assert not origin.received[0].complete
+
+
+async def test_a_bad_chunk_behind_an_unanswered_request_says_that_nobody_was_asked(
+    stage: Stage, origin: Origin
+) -> None:
+    signals = Signals()
+    origin.begin((Whole(), Hear("go"), *OK[1:]), signals=signals)
+    async with connected(stage.port) as user:
+        await user.send(ask("GET /x") + ask("POST /x", TE, body=b"zz\r\n"))
+        await origin.until(lambda: len(origin.received) == 1)
+        signals["go"].set()
+        await user.until(lambda: user.ended is not None)
+        assert b"so nobody was asked" in user.raw
+    assert len(origin.received) == 1
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 3", TE])
@@ -581,7 +596,7 @@ async def test_a_request_in_flight_is_the_last_when_the_server_stops(stage: Stag
         await user.send(ask("GET /x"))
         await origin.until(lambda: len(origin.received) == 1)
         stage.server.stop()
-        await eventually(lambda: not stage.server.servers[0].is_serving())
+        await eventually(lambda: all(front._leaving for front in stage.fronts))
         signals["go"].set()
         await user.until(lambda: user.ended is not None)
         [told] = answers(user.raw, [b"GET"], ended=True)
@@ -597,7 +612,7 @@ async def test_an_answer_that_has_begun_is_finished_when_the_server_stops_and_on
         await user.send(ask("GET /x"))
         await user.until(lambda: user.raw.endswith(b"ha"))
         stage.server.stop()
-        await eventually(lambda: not stage.server.servers[0].is_serving())
+        await eventually(lambda: all(front._leaving for front in stage.fronts))
         signals["go"].set()
         await user.until(lambda: user.raw.endswith(b"half"))
         await user.send(ask("GET /y"))
@@ -611,7 +626,7 @@ async def test_an_idle_user_may_still_ask_once_when_the_server_stops(hasty: Stag
     async with connected(hasty.port) as user, connected(hasty.port) as other:
         await eventually(lambda: hasty.connections == 2)
         hasty.server.stop()
-        await eventually(lambda: not hasty.server.servers[0].is_serving())
+        await eventually(lambda: all(front._leaving for front in hasty.fronts))
         await user.send(ask("GET /x"))
         await user.until(lambda: user.ended is not None)
         [told] = answers(user.raw, [b"GET"], ended=True)

@@ -133,12 +133,17 @@ def test_who_demanded_a_side_is_in_the_record_and_nobody_else_is() -> None:
     assert "forced_by" not in recorded()
 
 
-def test_what_somebody_demanded_a_side_for_is_recorded_where_nothing_else_is() -> None:
+def test_what_failed_and_what_somebody_demanded_a_side_for_is_recorded_where_nothing_else_is() -> None:
     lines: list[str] = []
     access = AccessLog(lines.append)
-    for exchange in (SERVED, FORCED):
-        access.record_forced("r-1", "10.0.0.9", "GET", b"/a", exchange)
-    assert [json.loads(line)["forced_by"] for line in lines] == ["anna"]
+    for exchange in (SERVED, replace(SERVED, failure=None), FORCED, replace(FORCED, failure=None)):
+        access.record_in_any_case("r-1", "10.0.0.9", "GET", b"/a", exchange)
+    records = [json.loads(line) for line in lines]
+    assert [(record["failure"], record.get("forced_by")) for record in records] == [
+        ("timeout", None),
+        ("timeout", "anna"),
+        (None, "anna"),
+    ]
 
 
 URGENT = "from proxy.logs import OUTPUT, log_in_any_case;"

@@ -201,14 +201,18 @@ async def test_what_was_asked_before_a_beginning_counts_on_no_worker_however_lat
         assert worker.parities.of(ROUTE).whole == Tally(1)
 
 
-async def test_while_the_store_is_away_what_was_known_stays_and_it_is_said_once() -> None:
+@pytest.mark.parametrize(
+    ("away", "why"),
+    [(ConnectionRefusedError("nobody listens"), "nobody listens"), (TimeoutError(), "no answer in time")],
+)
+async def test_while_the_store_is_away_what_was_known_stays_and_it_is_said_once(away: OSError, why: str) -> None:
     store = Fickle()
     worker = Worker(store)
     await worker.compare(3)
-    store.away = ConnectionRefusedError("nobody listens")
+    store.away = away
     with capture_logs() as logs:
         await started_and_stopped(worker.parities)
-    assert [entry["log_level"] for entry in logs] == ["warning"]
+    assert [(entry["log_level"], entry["error"]) for entry in logs] == [("warning", why)]
     assert worker.parities.of(ROUTE).whole == Tally(3)
     store.away = None
     await started_and_stopped(worker.parities)

@@ -115,7 +115,7 @@ async def test_a_large_upload_whose_end_comes_with_what_is_too_much_waits_for_no
 async def test_however_large_the_uploads_are_that_nobody_ends_others_are_served_and_they_are_told_to_come_again(
     way: str,
 ) -> None:
-    async with slow_uploads(way, wait="0.3s") as (stage, origin, _), AsyncExitStack() as users:
+    async with slow_uploads(way, wait="2s") as (stage, origin, _), AsyncExitStack() as users:  # for all to be in line
         pool = stage.strangler.legacy.pool
         large = [await users.enter_async_context(connected(stage.port)) for _ in range(2 * CONNECTIONS)]
         for user in large:
@@ -134,12 +134,16 @@ async def test_however_large_the_uploads_are_that_nobody_ends_others_are_served_
 
 
 @both_ways
-async def test_who_leaves_while_a_large_upload_is_in_line_is_forgotten(way: str) -> None:
-    async with slow_uploads(way, wait="0.5s") as (stage, origin, _):
+@pytest.mark.parametrize("unread", [0, 4 * MOST], ids=["all is read", "more is to be read"])
+async def test_who_leaves_while_a_large_upload_is_in_line_is_forgotten(way: str, unread: int) -> None:
+    async with slow_uploads(way, wait="1h") as (stage, origin, _):
         pool = stage.strangler.legacy.pool
         async with connected(stage.port) as user:
-            await user.send(on(way, "POST /things", length(2 * MOST), body=bytes(MOST + 1)))
+            await user.send(on(way, "POST /things", length(8 * MOST), body=bytes(MOST + 1)))
             await eventually(lambda: pool.unfinished.kept == MOST + 1)
+            await user.send(bytes(unread))
+            if unread:
+                await eventually(lambda: any(front.flow.read_paused for front in stage.fronts))
             user.reset()
             await eventually(lambda: pool.unfinished.kept == 0)
         assert len(origin.received) == HALF
