@@ -185,7 +185,7 @@ class Strangler:
         tls: dict[str, Any] = {"ssl_context_factory": lambda *_: certificate.context} if certificate else {}
         servers = (
             Server(self.app, public, http=self.front, drain=self._drain, share=share, **tls),
-            Server(self.admin, private, drain=ADMIN_DRAIN),
+            Server(self.admin, private, drain=ADMIN_DRAIN, spare=0),  # orders are taken in to the last
         )
         async with self.running(), self.watchdog.watching(self.tasks, self._native_has_started, self.siblings.beat):
             await self.siblings.join(self.tasks, gone=self.stopping.set)

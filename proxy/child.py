@@ -34,7 +34,7 @@ class Child:
         self._ours.setblocking(False)
         self._line: Line | None = None
         self._pulse, their_pulse = pair()
-        self._stalled, self._crowd = stalled, crowd
+        self._stalled = stalled
         with theirs, their_pulse:
             public, private = doors.public.fileno(), doors.private.fileno()
             ends, where = (theirs.fileno(), their_pulse.fileno()), (doors.listen, doors.admin)
@@ -97,8 +97,6 @@ class Child:
         """A process has ended: was it this one?"""
         code = self._process.poll()
         if code is not None and not self.ended.done():
-            if not self.leaving:  # else it has a successor, or the whole proxy ends
-                self._crowd.gone(self.worker)
             self.ended.set_result(code)
 
     def stands_still(self, seconds: float) -> bool:
@@ -123,8 +121,6 @@ class Child:
             self._ours.shutdown(socket.SHUT_WR)
 
     def kill(self) -> None:
-        if not self.leaving:
-            self._crowd.gone(self.worker)
         self.silence, self.leaving = -inf, True
         self._process.kill()
 

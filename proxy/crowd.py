@@ -1,13 +1,16 @@
-"""How many users each worker has, in memory that all of them share: whoever has the fewest takes the next."""
+"""How many users each worker has taken in so far, in memory that all of them share: none gets far ahead of the others.
+
+What counts is who is taken in, and not who stays: a worker with a thousand idle tunnels has no less time for others.
+"""
 
 from __future__ import annotations
 
 import mmap
 import os
-from dataclasses import dataclass
 
-NONE_TAKEN = 0xFFFFFFFF  # by a worker that takes no users: nobody has to leave any to it
-WIDTH = 4  # bytes of a number, which are written at once
+WIDTH = 8  # bytes of a number, which are written at once
+AHEAD = 8  # users that a worker may have taken in more than another, who is left the next ones then
+PATIENCE = 0.02  # seconds in which that one takes none though somebody waits, after which it is waited for no more
 
 
 class Crowd:
@@ -15,40 +18,40 @@ class Crowd:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self._numbers = memoryview(mmap.mmap(descriptor, os.fstat(descriptor).st_size)).cast("I")
+        self.taken = memoryview(mmap.mmap(descriptor, os.fstat(descriptor).st_size)).cast("Q")
 
     @classmethod
     def of(cls, workers: int) -> Crowd:
         descriptor = os.memfd_create("crowd")
         os.ftruncate(descriptor, WIDTH * workers)
-        crowd = cls(descriptor)
-        for worker in range(1, workers + 1):
-            crowd.gone(worker)
-        return crowd
-
-    def has(self, worker: int, users: int) -> None:
-        self._numbers[worker - 1] = users
-
-    def gone(self, worker: int) -> None:
-        """It takes no users any more, or not yet."""
-        self._numbers[worker - 1] = NONE_TAKEN
-
-    def fewest(self, but: int) -> int:
-        """The users of whichever other worker has the fewest."""
-        return min((users for worker, users in enumerate(self._numbers, 1) if worker != but), default=NONE_TAKEN)
+        return cls(descriptor)
 
 
-@dataclass(frozen=True, slots=True)
 class Share:
-    """One worker's part of the crowd."""
+    """One worker's part of the users. `patience` in seconds."""
 
-    crowd: Crowd
-    worker: int
+    def __init__(self, crowd: Crowd, worker: int, patience: float = PATIENCE) -> None:
+        self._taken, self._own, self.patience = crowd.taken, worker - 1, patience
+        # A worker and its number: whoever has taken somebody in is another one.
+        self._awaited: dict[tuple[int, int], float] = {}  # to whom users are left, and since when
+        self._absent: set[tuple[int, int]] = set()  # who took none of them in all that time
 
-    def has(self, users: int) -> None:
-        self.crowd.has(self.worker, users)
+    def room(self, now: float) -> int:
+        """How many users it may take in while somebody waits."""
+        own, others = self._taken[self._own], {each for each in enumerate(self._taken) if each[0] != self._own}
+        self._absent &= others
+        behind = [each for each in others - self._absent if each[1] + AHEAD <= own]
+        self._awaited = {each: self._awaited.get(each, now) for each in behind}
+        self._absent |= {each for each, since in self._awaited.items() if now - since >= self.patience}
+        fewest = min((number for _, number in others - self._absent), default=own)
+        return max(0, fewest + AHEAD - own)
 
-    @property
-    def fewest(self) -> int:
-        """Of the others."""
-        return self.crowd.fewest(but=self.worker)
+    def took(self, users: int) -> None:
+        """Who was not waited for is not owed what others took in meanwhile: it joins them, half of a lead behind."""
+        own, most = self._taken[self._own], max(self._taken)
+        if users:
+            self._taken[self._own] = users + (own if most - own <= AHEAD else most - AHEAD // 2)
+
+    def nobody_waits(self) -> None:
+        """Somebody took in those who waited, whoever it was."""
+        self._awaited.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import MutableMapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from proxy.crowd import Crowd, Share
 
@@ -52,4 +52,7 @@ class Post:
     def taken(cls, environ: MutableMapping[str, str]) -> Post | None:
         """This process's post, if a supervisor has started it; its own children shall not think that it is theirs."""
         told = environ.pop(VARIABLE, None)
-        return None if told is None else cls(**json.loads(told))
+        if told is None:
+            return None
+        known = {field.name for field in fields(cls)}  # a supervisor of a later version may tell more
+        return cls(**{name: value for name, value in json.loads(told).items() if name in known})

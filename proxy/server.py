@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gc
 import math
 import socket
+import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Literal, cast
@@ -16,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from proxy.batched import Batched
 from proxy.crowd import Share
-from proxy.door import Door
+from proxy.door import SPARE, Door
 from proxy.meeting import Meetings
 from proxy.sockets import listen
 from proxy.tasks import Tasks
@@ -83,7 +85,7 @@ class Parting(HttpToolsProtocol):
 
 class Server(uvicorn.Server):
     """Serves until `stop`; signals are the caller's business. Then it has `drain` seconds to finish. `share`: its part
-    of the users, where several workers have the socket."""
+    of the users, where several workers have the socket. `spare`: files that no user of it may take."""
 
     def __init__(
         self,
@@ -94,6 +96,7 @@ class Server(uvicorn.Server):
         drain: float = DRAIN,
         http: Any = Parting,
         share: Share | None = None,
+        spare: int = SPARE,
         **options: Any,
     ) -> None:
         self._stop = asyncio.Event()
@@ -113,9 +116,8 @@ class Server(uvicorn.Server):
                 **options,
             )
         )
-        self._sock, self._drain, self._share = sock, drain, share
-        self._door: Door | None = None
-        self._arriving = Tasks()
+        self._sock, self._drain, self._arriving = sock, drain, Tasks()
+        self._door = Door(sock, self._meet, share, spare)
         self.serving = asyncio.Event()
 
     async def run_until_stopped(self) -> None:
@@ -125,10 +127,8 @@ class Server(uvicorn.Server):
         self._stop.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets if self._share is None else [])
-        if self._share is not None:
-            self._door = Door(self._sock, self._share, self._users, self._meet)
-            self._door.open()
+        await super().startup([])
+        self._door.open()
 
     async def main_loop(self) -> None:
         """uvicorn looks ten times a second whether it should stop."""
@@ -163,10 +163,7 @@ class Server(uvicorn.Server):
     def _close_door(self) -> None:
         """Accept who waits for it, and nobody else."""
         waiting = self._sock.dup()  # to close it resets those whom nobody has accepted yet
-        for server in self.servers:
-            server.close()
-        if self._door is not None:
-            self._door.close()
+        self._door.close()
         with waiting:
             for sock in _accepted(waiting):
                 self._meet(sock)
@@ -177,9 +174,6 @@ class Server(uvicorn.Server):
     async def _connect(self, sock: socket.socket) -> None:
         with suppress(OSError):  # who is gone again has no use for an answer
             await asyncio.get_running_loop().connect_accepted_socket(self._protocol, sock, ssl=self.config.ssl)
-
-    def _users(self) -> int:
-        return len(self.server_state.connections) + len(self._arriving)
 
     def _protocol(self) -> asyncio.Protocol:
         return self._meetings(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
@@ -198,7 +192,7 @@ class Server(uvicorn.Server):
 
     @property
     def _busy(self) -> bool:
-        return bool(self.server_state.connections or self.server_state.tasks)
+        return bool(self.server_state.tasks) or not all(_only_parts(each.transport) for each in self._connections)
 
     async def _until(self, over: Callable[[], bool], at: float) -> None:
         loop = asyncio.get_running_loop()
@@ -216,6 +210,18 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _only_parts(transport: asyncio.Transport | None) -> bool:
+    """Whether its user has all that was sent, and TLS waits for a goodbye, as it would for half a minute."""
+    if transport is None or not transport.is_closing():
+        return False
+    sock = transport.get_extra_info("socket")
+    try:
+        unacknowledged = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:  # it is gone
+        return True
+    return unacknowledged == bytes(4)
 
 
 def _accepted(sock: socket.socket) -> Iterator[socket.socket]:

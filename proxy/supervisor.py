@@ -32,6 +32,10 @@ OLD = 10.0  # seconds after which the end of a worker is no sign that the next o
 SHORTEST, LONGEST = 0.1, 5.0  # seconds of pause before a worker that keeps dying young is started again
 LOOK = 0.25  # seconds between two looks whether a worker's event loop stands still
 SPARE = 15.0  # seconds beyond its own limit that a worker has to end, with native inside it
+NOT_REPLACED = (
+    "the new worker did not become ready: the workers that are not replaced go on as they are; mend what it says and "
+    "send SIGHUP again"
+)
 
 
 def pause(young_deaths: int) -> float:
@@ -74,14 +78,15 @@ class Supervisor:
             log.error("the first worker did not become ready: nothing is served")
             return max(1, child.ended.result()) if child.ended.done() else 1
         for place in self._places:
-            if place.child is None:
+            if place.child is None and not self._stopping.is_set():
                 place.take(self._start(place))
             self._tasks.start(self._keep(place))
         self._tasks.start(self._watch())
-        while True:
+        while not self._stopping.is_set():
             await self._renewing.wait()
             self._renewing.clear()
             await self._renew()
+        return 0
 
     def _start(self, place: Place) -> Child:
         child = Child(place.worker, self._doors, self._crowd, self._stalled)
@@ -144,11 +149,7 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             if not renewed:
-                log.error(
-                    "the new worker did not become ready: the workers that are not replaced go on as they are; mend "
-                    "what it says and send SIGHUP again",
-                    worker=place.worker,
-                )
+                log.error(NOT_REPLACED, worker=place.worker)
                 return
         log.info("all workers are replaced; the old ones end when they have finished")
 
@@ -170,6 +171,7 @@ class Supervisor:
     async def _end(self) -> int:
         """Let everybody finish; 1 if somebody had to be killed."""
         self._stopping.set()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)  # it is too late for that
         self._doors.public.close()  # with the workers' own ends of it closed too, new connections are refused
         children = [child for child in self._children if not child.ended.done()]
         for child in children:
@@ -228,8 +230,7 @@ class Supervisor:
         self._tell()
 
     def _tell(self) -> None:
-        """Every worker, those to come too, goes by the trips that any of them has made, and knows what shadow work the
-        others leave undone."""
+        """Every worker, those to come too, goes by all trips, and knows what shadow work the others leave undone."""
         everywhere = all(self._trips <= child.heard for child in self._children if child.serving)
         state = json.dumps({"trips": sorted(self._trips), "everywhere": everywhere}).encode()
         for child in self._children:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import json
 import socket
 from dataclasses import replace
 
-from proxy.crowd import Crowd
+from proxy.crowd import AHEAD, Crowd, Share
 from proxy.post import VARIABLE, Post
 from proxy.pulse import pair
 
@@ -21,11 +22,18 @@ def test_whoever_has_no_crowd_to_share_has_all_users() -> None:
     assert post.share is None
     assert post.descriptors == (3, 4, 5, 6)
     crowd = Crowd.of(2)
-    crowd.has(1, 9)
+    Share(crowd, 1).took(AHEAD)
     sharing = replace(post, crowd=crowd.descriptor)
     assert sharing.descriptors == (3, 4, 5, 6, crowd.descriptor)
     assert sharing.share is not None
-    assert sharing.share.fewest == 9
+    sharing.share.took(1)
+    assert list(crowd.taken) == [AHEAD, 1]
+
+
+def test_what_a_later_supervisor_tells_beyond_this_is_left_aside() -> None:
+    post = Post(1, 3, 4, 5, 6, "", "")
+    told = json.dumps({**json.loads(post.variable()[VARIABLE]), "later": 7})
+    assert Post.taken({VARIABLE: told}) == post
 
 
 def test_what_is_inherited_are_sockets_that_do_not_block() -> None:

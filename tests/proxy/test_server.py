@@ -11,7 +11,8 @@ import pytest
 from starlette.types import ASGIApp
 
 from proxy.address import Address
-from proxy.crowd import Crowd, Share
+from proxy.crowd import AHEAD, Crowd, Share
+from proxy.crowd import PATIENCE as SHORT
 from proxy.server import KEEP_ALIVE, Parting, Server, listen
 from proxy.tls import server_context
 from proxy.websocket import UserEnd
@@ -146,6 +147,21 @@ async def test_a_handshake_that_never_ends_holds_a_server_up_no_longer_than_an_i
             await serves
 
 
+async def test_a_user_who_never_says_goodbye_holds_a_server_up_no_longer_than_an_idle_one(pair: Pair) -> None:
+    server, port = secure(pair, drain=3600.0)
+    serves = asyncio.get_running_loop().create_task(server.run_until_stopped())
+    await server.serving.wait()
+    trust = ssl.create_default_context(cafile=pair.certificate)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust, server_hostname="localhost")
+    writer.write(ask("GET /x"))
+    assert b"200" in await reader.readline()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]  # a reader's transport can
+    server.stop()
+    async with asyncio.timeout(PATIENCE):
+        await serves
+    writer.transport.abort()
+
+
 async def test_an_app_s_own_server_parts_from_its_users_in_the_same_way() -> None:
     sock = listen(Address("127.0.0.1", 0), "listen")
     port, server = sock.getsockname()[1], Server(legacy, sock)
@@ -166,7 +182,9 @@ async def test_an_app_s_own_server_parts_from_its_users_in_the_same_way() -> Non
 
 async def test_servers_at_one_socket_share_its_users_evenly_until_one_of_them_stops() -> None:
     sock, crowd = listen(Address("127.0.0.1", 0), "listen"), Crowd.of(2)
-    port, one, other = sock.getsockname()[1], *(Server(legacy, sock.dup(), share=Share(crowd, n)) for n in (1, 2))
+    # On a busy machine either may come late, and this is of who comes.
+    own, others = (Share(crowd, number, patience=PATIENCE) for number in (1, 2))
+    port, one, other = sock.getsockname()[1], *(Server(legacy, sock.dup(), share=share) for share in (own, others))
     sock.close()
     async with AsyncExitStack() as open_:
         for server in (one, other):
@@ -174,15 +192,18 @@ async def test_servers_at_one_socket_share_its_users_evenly_until_one_of_them_st
             await server.serving.wait()
         users = [await open_.enter_async_context(connected(port)) for _ in range(24)]
         await eventually(lambda: counted(one) + counted(other) == 24)
-        assert abs(counted(one) - counted(other)) <= 2
+        shares = counted(one), counted(other)
         one.stop()
         await eventually(lambda: one._sock.fileno() < 0)
-        crowd.gone(1)  # as its supervisor says
+        others.patience = SHORT
         late = [await open_.enter_async_context(connected(port)) for _ in range(8)]
         for user in (*users, *late):
             await user.send(ask("GET /x"))
             await user.until(partial(contains, user.raw))
-        assert counted(other) >= 8 + 11
+        taken = counted(other)
+    # Out here, for so many groups of tasks, each in another, would make a failure that takes hours to tell.
+    assert abs(shares[0] - shares[1]) <= AHEAD
+    assert taken == shares[1] + 8
 
 
 def contains(raw: bytearray) -> bool:
@@ -231,7 +252,7 @@ async def all_of(user: socket.socket) -> bytes:
 async def test_tunnels_end_one_after_another_in_the_second_half_of_the_time() -> None:
     ended: list[float] = []
     loop = asyncio.get_running_loop()
-    server = Server(cast(ASGIApp, None), listen(Address("127.0.0.1", 0), "listen"), drain=1.0)
+    server = Server(cast(ASGIApp, None), listen(Address("127.0.0.1", 0), "listen"), drain=2.0)
     task = loop.create_task(server.run_until_stopped())
     await server.serving.wait()
     tunnels = [socket.socketpair() for _ in range(10)]
@@ -244,7 +265,7 @@ async def test_tunnels_end_one_after_another_in_the_second_half_of_the_time() ->
     for _, far in tunnels:
         far.close()
     assert len(ended) == len(tunnels)
-    assert min(ended) - began >= 0.5
+    assert min(ended) - began >= 1.0
     assert len({round(at, 2) for at in ended}) > 3
 
 
