@@ -49,7 +49,7 @@ class Change:
 
     def _what(self) -> str:
         before, after, where = self.before, self.after, self._where
-        if after.trip is not None and not before.tripped:
+        if after.trip not in (None, before.trip):
             return f"tripped ({after.trip.reason}); legacy answers everything until a reset, {where}"
         if after.trip is not None and before.shadow == after.shadow:
             held = f"it is tripped already ({after.trip.reason}) and legacy answers everything, {where}"

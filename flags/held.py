@@ -66,14 +66,16 @@ class Held:
         self._unlatch(over)
         self._enforce([*newer, *(over - newer.keys())])
 
-    def latch(self, trips: Mapping[str, Trip], recalled: bool = False) -> Collection[str]:
+    def latch(self, trips: Mapping[str, Trip], recalled: bool = False, insisted: bool = False) -> Collection[str]:
         """Trip these routes here and now, and say which; a route that is tripped keeps its first reason.
 
         `recalled`: the store had heard of them, long ago perhaps, and may know better as soon as it answers. Who trips
-        a route anew does so whatever it knows.
+        a route anew does so whatever it knows. `insisted`: a route whose flag is tripped is latched all the same, for
+        it may have been reset, of which this worker has not heard.
         """
         new = {route: trip for route, trip in trips.items() if self._is_new(route, trip, recalled)}
-        self.latches = {**self.latches, **new}
+        again = trips.keys() - new.keys() - self.latches.keys() if insisted else ()
+        self.latches = {**self.latches, **new, **{route: trips[route] for route in again}}
         self._recalled = self._recalled.union(new) if recalled else self._recalled.difference(new)
         self._enforce(new)
         return new.keys()
@@ -100,13 +102,13 @@ class Held:
     def lost(self, seen: Mapping[str, Flag]) -> Mapping[str, Flag]:
         """The flags that the store must have lost, for this worker holds newer ones, as they should be written back.
 
-        A latched route is not among them: its trip is what the store has to hear.
+        A latched route is not among them, unless its flag is tripped anyway: its trip is what the store has to hear.
         """
         return {
             route: replace(held, generation=max(held.generation, known.generation + 1))
             for route, held in self.flags.items()
             if (known := seen.get(route, _UNSET)) is not held
-            and route not in self.latches
+            and (held.tripped or route not in self.latches)
             and known != adopt(known, held)
         }
 

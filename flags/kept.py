@@ -46,7 +46,7 @@ class Kept:
         self._untold |= {route: trip for route, trip in untold.items() if trip != every}
         if every is not None:
             self._untold[EVERY] = every
-        self._held.latch(untold)
+        self._held.latch(untold, insisted=True)
         self._held.go_on()
         return untold
 

@@ -182,11 +182,11 @@ class Loop:
         """`name`: what is rolled back, as it is kept on disk."""
         before = {route: self.get(route) for route in routes}
         trip = _trip(before.values(), self._now(), f"by hand: {why}", who)
-        self._held.latch(dict.fromkeys(before, trip))
+        self._held.latch(dict.fromkeys(before, trip), insisted=True)
         kept, _ = await asyncio.gather(self._kept.keep({name: trip}), self.refresh())
         await self._kept.note()  # now: a process that is killed before it is noted would roll back what was reset since
         for route, flag in before.items():
-            if not flag.tripped:
+            if not flag.tripped or self.get(route).trip == trip:
                 self._made(route, trip)
         return [Change(route, flag, self.get(route), self._reach(route), kept=kept) for route, flag in before.items()]
 

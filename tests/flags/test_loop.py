@@ -327,6 +327,47 @@ async def test_a_reset_leaves_no_share_even_if_somebody_wrote_one_under_the_trip
     assert (worker.flag.native, worker.flag.trip) == (0, None)
 
 
+async def trips_that_one_worker_has_not_heard_of_being_reset(store: MemoryStore) -> tuple[Worker, Worker]:
+    """The one that reset it and gave native a share again, and the one that still goes by the trip."""
+    one, two = await strangled(store), Worker(store, "two")
+    await one.loop.rollback(ROUTE, "incident 7")
+    await two.tick()
+    await one.loop.reset(ROUTE)
+    await one.loop.set(ROUTE, share=WHOLE)
+    assert two.flag.tripped
+    return one, two
+
+
+@pytest.mark.parametrize("every", [False, True], ids=["of it", "of everything"])
+async def test_a_rollback_trips_a_route_that_was_reset_before_this_worker_has_heard_of_it(every: bool) -> None:
+    one, two = await trips_that_one_worker_has_not_heard_of_being_reset(MemoryStore())
+    changes = await two.loop.rollback_all("incident 8") if every else [await two.loop.rollback(ROUTE, "incident 8")]
+    (change,) = [change for change in changes if change.route == ROUTE]
+    words = "messages.create: tripped (by hand: incident 8); legacy answers everything until a reset, on every worker"
+    assert change.words == words
+    assert [trip.reason for route, trip in two.trips if route == ROUTE] == ["by hand: incident 8"]
+    await one.tick()
+    assert one.flag == two.flag
+    assert one.flag.trip is not None
+    assert (one.flag.native, one.flag.trip.reason) == (0, "by hand: incident 8")
+    assert two.loop.latches == {}
+
+
+async def test_whoever_still_goes_by_a_trip_that_was_reset_lets_nobody_to_native_when_it_hears_of_both() -> None:
+    _, two = await trips_that_one_worker_has_not_heard_of_being_reset(MemoryStore())
+    await two.loop.rollback(ROUTE, "incident 8")
+    assert {after.native for _, _, after in two.changes} == {0}
+
+
+async def test_a_route_that_is_tripped_keeps_its_first_reason_through_another_rollback() -> None:
+    worker = await strangled()
+    await worker.loop.rollback(ROUTE, "incident 7")
+    change = await worker.loop.rollback(ROUTE, "incident 8")
+    assert "nothing changed: it is tripped already (by hand: incident 7)" in change.words
+    assert len(worker.trips) == 1
+    assert worker.loop.latches == {}
+
+
 async def test_a_rollback_of_everything_takes_every_route_and_says_so_of_each() -> None:
     worker = await strangled()
     changes = await worker.loop.rollback_all("incident 7")

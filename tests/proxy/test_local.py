@@ -111,6 +111,21 @@ async def test_the_store_hears_of_it_and_a_reset_there_lifts_it_for_good(tmp_pat
         assert tripped(anew) == {"things.show"}
 
 
+async def test_it_holds_for_a_route_that_was_reset_before_this_worker_has_heard_of_it(tmp_path: Path) -> None:
+    store, here = MemoryStore(), tmp_path / "here"
+    loop, other = await looping(here, store), await looping(tmp_path / "there", store)
+    await other.rollback("things.list", "incident 7")
+    await loop.refresh()
+    await other.reset("things.list")
+    assert (tripped(loop), tripped(other)) == ({"things.list"}, set())
+    with obeying(here, loop):
+        ordered(here, "things.list")
+        await eventually(lambda: "things.list" in loop.latches)
+        for each in (loop, other):
+            await each.refresh()
+    assert tripped(loop) == tripped(other) == {"things.list"}
+
+
 async def test_a_rollback_by_the_operators_port_is_kept_too(tmp_path: Path) -> None:
     loop = await looping(tmp_path)
     change = await loop.rollback("things.list", "what was seen")
