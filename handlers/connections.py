@@ -20,7 +20,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from .proofs import prove_role, prove_user
 from .settings import Settings
-from .shadow import note
+from .shadow import note, stay
 
 if TYPE_CHECKING:
     Base = AbstractConnection
@@ -114,7 +114,21 @@ def redis_client(settings: Settings, *, shadow: bool = False) -> Redis:
 
 
 class Noting(Base):
-    """A connection to Redis whose refusals are noted."""
+    """A connection to Redis whose refusals are noted, and whose user stays the one that was proved."""
+
+    _introducing = False
+
+    async def on_connect(self) -> None:
+        self._introducing = True
+        try:
+            await super().on_connect()
+        finally:
+            self._introducing = False
+
+    def pack_command(self, *words: Any) -> Any:
+        if not self._introducing:
+            stay(words)
+        return super().pack_command(*words)
 
     async def read_response(self, *arguments: Any, **options: Any) -> Any:
         try:

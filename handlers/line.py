@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeAlias, cast
 
 from hiredis import Reader, pack_command
@@ -18,7 +18,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError, ResponseError
 
-from .shadow import note
+from .shadow import note, stay
 
 Reply: TypeAlias = "bytes | int | list[Reply] | RedisError | None"
 
@@ -30,10 +30,12 @@ STUCK = 5.0  # seconds for which a reply may be owed until who asks next does so
 class Line:
     """Connects when it is first asked, and again when the connection is lost. Nothing is asked twice."""
 
-    def __init__(self, url: str, seconds: float) -> None:
+    def __init__(self, url: str, seconds: float, prove: Callable[[], Awaitable[None]] | None = None) -> None:
+        """With `prove`, which raises if Redis lets us do too much, it is a shadow's."""
         pool = ConnectionPool.from_url(url)
         self._address: AbstractConnection = pool.connection_class(**pool.connection_kwargs)  # never opened: it is read
         self._seconds = seconds  # to connect in
+        self._prove = prove
         self._opening: asyncio.Task[Wire] | None = None
         self._wire: Wire | None = None
 
@@ -42,6 +44,8 @@ class Line:
 
         Who gives up waiting leaves the connection in order: the reply is read, and dropped.
         """
+        if self._prove is not None:
+            stay(words)
         wire = self._wire
         if wire is None or not wire.usable():
             wire = await self._open()
@@ -66,6 +70,8 @@ class Line:
         if self._wire is not None:
             self._wire.close()
         async with asyncio.timeout(self._seconds):
+            if self._prove is not None:
+                await self._prove()
             self._wire = await opened(self._address)
         return self._wire
 

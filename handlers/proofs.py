@@ -13,16 +13,17 @@ from redis.exceptions import NoPermissionError, ResponseError
 from .shadow import Unproved, attempts
 
 # What a shadow's role may do that it should not, and may not that it should; with the rights of every role that it can
-# put on, whether it inherits them or not. Rails asks the same: legacy/app/services/shadow/role.rb.
+# put on, whether it inherits them or not. Who owns something needs no right to drop it, or to give himself any. Rails
+# asks the same: legacy/app/services/shadow/role.rb.
 RIGHTS: Final = """
 with roles as (
        select oid, rolname, rolcreaterole or rolcreatedb or rolreplication as makes
          from pg_roles where pg_has_role(session_user, oid, 'MEMBER')),
      schemas as (
-       select oid, nspname, nspname = any (current_schemas(false)) as searched
+       select oid, nspname, nspowner, nspname = any (current_schemas(false)) as searched
          from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'),
      relations as (
-       select pg_class.oid, pg_class.oid::regclass::text as name, relkind = 'S' as counts, searched
+       select pg_class.oid, pg_class.oid::regclass::text as name, relowner, relkind = 'S' as counts, searched
          from pg_class join schemas on schemas.oid = relnamespace where relkind in ('r', 'p', 'v', 'm', 'f', 'S')),
      found (what, which) as (
        select 'may change', name from relations, roles where case
@@ -40,6 +41,12 @@ with roles as (
         union
        select 'may do what is not for readers as', rolname from roles
         where rolname ~ '^pg_' and rolname !~ '^pg_(read_all_|stat_|monitor$|database_owner$)'
+        union
+       select 'owns', name from relations join roles on roles.oid = relowner
+        union
+       select 'owns', nspname from schemas join roles on roles.oid = nspowner
+        union
+       select 'owns', datname from pg_database join roles on roles.oid = datdba where datname = current_database()
         union
        select 'may not read', name from relations
         where searched and not counts and not has_table_privilege(relations.oid, 'SELECT'))

@@ -40,7 +40,7 @@ class Resources:
         self.bcrypt = CapacityLimiter(settings.bcrypt_threads)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.redis = redis_client(settings, shadow=shadow)
-        self.line = Line(settings.redis_url, settings.redis_wait)  # the cache's
+        self.line = Line(settings.redis_url, settings.redis_wait, self._prove if shadow else None)  # the cache's
         self.cache = Cache(self)
         self.reports = Reports(settings.sentry_dsn)
         self._waiting: set[asyncio.Timeout] = set()
@@ -104,6 +104,11 @@ class Resources:
             raise NoConnection(str(error)) from None
         finally:
             self._waiting.discard(limit)
+
+    async def _prove(self) -> None:
+        """What the client's connections are asked when they are made."""
+        async with self.redis.client():
+            pass
 
     async def _configure_for_shadows(self, connection: Connection) -> None:
         self._unproved = ""

@@ -7,6 +7,8 @@ whose behalf it was tried, whoever catches the error: what it answers is nothing
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from contextvars import ContextVar
 
 from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
@@ -21,6 +23,7 @@ MARK = b"x-strangler-shadow"
 BUSY = b"x-strangler-busy"  # users need the connections to PostgreSQL: shadows should be fewer
 # How Redis refuses a command, and one of a script (6 and 7.0, 7.2).
 REFUSALS = ("NOPERM", "The user executing the script can't run", "ACL failure in script")
+MOST = 1024 * 1024  # bytes of an answer that are kept until it is whole: more than is compared of any
 # What the request at hand has tried in vain; None for a user's.
 attempts: ContextVar[list[BaseException] | None] = ContextVar("attempts", default=None)
 
@@ -60,6 +63,45 @@ def refuses(error: BaseException) -> bool:
     return isinstance(error, ResponseError) and any(word in str(error) for word in REFUSALS)
 
 
+def stay(command: Sequence[object]) -> None:
+    """NoPermissionError for what makes whoever is connected to Redis another user: no ACL can forbid it, and whoever
+    is lent the connection next would be that user, too."""
+    texts = [word.decode("latin-1") if isinstance(word, bytes) else str(word) for word in command]
+    name, *rest = " ".join(texts).upper().split() or [""]
+    if name in ("AUTH", "RESET") or (name == "HELLO" and "AUTH" in rest):
+        error = NoPermissionError(f"a shadow stays the user of Redis that it is: {name}")
+        note(error)
+        raise error
+
+
+class Whole:
+    """An answer, passed on when it is whole: what is tried while it is told counts as well.
+
+    Of a long one, in bytes or seconds, what there is is passed on: whether anybody still listens is known by sending.
+    """
+
+    def __init__(self, send: Send, tried: Sequence[BaseException], seconds: float) -> None:
+        self._send, self._tried = send, tried
+        self._loop = asyncio.get_running_loop()
+        self._until = self._loop.time() + seconds
+        self._kept: list[Message] = []
+        self._size = 0
+
+    async def tell(self, message: Message) -> None:
+        self._kept.append(message)
+        self._size += len(message.get("body", b""))
+        more = message["type"] == "http.response.start" or message.get("more_body", False)
+        if not more or self._size > MOST or self._loop.time() >= self._until:
+            await self.pass_on()
+
+    async def pass_on(self) -> None:
+        kept, self._kept, self._size = self._kept, [], 0
+        if kept and self._tried:
+            raise Wrote
+        for message in kept:
+            await self._send(message)
+
+
 class Shadows:
     """Tells the requests of shadows from those of users, and lets no shadow that wrote pass for one that did not."""
 
@@ -80,23 +122,24 @@ class Shadows:
 
     async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
         tried: list[BaseException] = []
+        held = scope["app"].state.resources
+        answer = Whole(send, tried, held.settings.request_limit)
 
-        async def unless_it_wrote(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                if tried:
-                    raise Wrote
-                if scope["app"].state.resources.short:
-                    message = {**message, "headers": [*message.get("headers", ()), (BUSY, b"1")]}
-            await send(message)
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start" and held.short:
+                message = {**message, "headers": [*message.get("headers", ()), (BUSY, b"1")]}
+            await answer.tell(message)
 
         token = attempts.set(tried)
         try:
-            await self.app(scope, receive, unless_it_wrote)
+            await self.app(scope, receive, tell)
+            await answer.pass_on()
         except Exception as error:
             if tried:
                 raise Wrote from tried[0]
             if isinstance(error, NoConnection | Unproved):
                 raise NoShadows(str(error)) from error
+            await answer.pass_on()  # as much as a user would have got
             raise
         finally:
             attempts.reset(token)

@@ -14,6 +14,7 @@ Bundler.require(*Rails.groups)
 require_relative "../app/logging/json_lines"
 require_relative "../app/middleware/exceptions"
 require_relative "../app/middleware/request_log"
+require_relative "../app/middleware/shadow_places"
 require_relative "../app/middleware/shadow_role"
 require_relative "../app/middleware/shadows"
 
@@ -28,6 +29,7 @@ module Legacy
     config.middleware.swap Rails::Rack::Logger, RequestLog
     config.middleware.delete Rack::Runtime # durations are for the log
     config.middleware.use Shadows
+    config.middleware.insert_before ActionDispatch::ShowExceptions, ShadowPlaces
     config.middleware.insert_before ActionDispatch::ShowExceptions, ShadowRole
 
     # Browsers of other origins than our own host must be listed, separated by commas.
@@ -43,6 +45,9 @@ module Legacy
 
     # Seconds for which a look into what the cache was not told of counts. Native has the same.
     config.x.cache.look = 0.5
+
+    # Seconds that a shadow's statement may take, and its answer where that is made while it is read.
+    config.x.shadow.deadline = (ENV["SHADOW_DEADLINE"].presence || 5).to_f
 
     # Without the secret no webhook is believed, without the token no address is confirmed.
     config.x.facebook.app_secret = ENV["FACEBOOK_APP_SECRET"]

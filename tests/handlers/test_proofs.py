@@ -22,12 +22,14 @@ from handlers.settings import Settings
 from handlers.shadow import Unproved
 
 LEGACY = Path(__file__).parents[2] / "legacy/app/services/shadow"
+READS_METRICS = ["revoke all on metrics, metrics_id_seq from tempted", "grant select on metrics to tempted"]
 READER = [
     "create role tempted login",
     "grant usage on schema public to tempted",
     "grant select on all tables in schema public to tempted",
 ]
 WRITERS = ["create role writers", "grant insert on metrics to writers", "grant writers to tempted"]
+OWNED_BY_WRITERS = ["alter table metrics owner to writers", "revoke all on metrics, metrics_id_seq from writers"]
 FOUND = {
     "nothing": ([], []),
     "a table": (["grant delete on metrics to tempted"], ["may change metrics"]),
@@ -52,6 +54,23 @@ FOUND = {
     "other sessions": (
         ["grant pg_signal_backend to tempted"],
         ["may do what is not for readers as pg_signal_backend"],
+    ),
+    "a table of its own": (["alter table metrics owner to tempted", *READS_METRICS], ["owns metrics, metrics_id_seq"]),
+    "a sequence of its own": (
+        ["create sequence counted", "alter sequence counted owner to tempted", "revoke all on counted from tempted"],
+        ["owns counted"],
+    ),
+    "a schema of its own": (
+        ["create schema apart authorization tempted", "revoke all on schema apart from tempted"],
+        ["owns apart"],
+    ),
+    "the database": (
+        ["alter database {} owner to tempted", "revoke all on database {} from tempted"],
+        ["may make something in public", "owns {}, public"],
+    ),
+    "a table of a role that it can put on": (
+        ["alter role tempted noinherit", *WRITERS[:1], *OWNED_BY_WRITERS, WRITERS[2], *READS_METRICS],
+        ["owns metrics, metrics_id_seq"],
     ),
     "more to read": (["grant pg_read_all_data, pg_monitor to tempted"], []),
     "less to read": (["revoke select on messages, users from tempted"], ["may not read messages, users"]),
@@ -84,7 +103,7 @@ def test_what_a_role_may_do_once_it_puts_off_another_is_told_too(database: psyco
 def test_of_our_own_role_it_is_told_that_it_may_do_everything(database: psycopg.Connection) -> None:
     changes, *others = [what for (what,) in database.execute(RIGHTS).fetchall()]
     assert {"users", "messages", "outbox"} <= set(changes.removeprefix("may change ").split(", "))
-    assert [what.partition(" ")[0] for what in others] == ["may"] * 3
+    assert [what.partition(" ")[0] for what in others] == [*["may"] * 3, "owns"]
 
 
 @pytest.fixture

@@ -12,10 +12,12 @@ import httpx
 import psycopg
 import pytest
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 from starlette.background import BackgroundTask
 from starlette.requests import Request
+from starlette.responses import StreamingResponse
 from starlette.routing import Route
+from starlette.types import Message
 from structlog.testing import capture_logs
 
 from demo.stack import Application, start_redis
@@ -25,6 +27,7 @@ from handlers.answers import Answer
 from handlers.app import ROUTES, Messaging
 from handlers.outbox import Job
 from handlers.resources import MisconfiguredError, Resources, Settings
+from handlers.shadow import Whole, Wrote
 from handlers.unit import Scoped, Unscoped, reading, unit_of_work
 from tests.handlers.serving import AGENT, asking, serving
 from tests.handlers.test_outbox import AT
@@ -75,12 +78,12 @@ async def unset_what_is_only_a_setting(request: Request) -> None:
         await held.give_back(connection)
 
 
-def command(*words: str) -> Deed:
-    async def run(request: Request) -> None:
-        server: Any = resources.of(request).redis
-        await server.execute_command(*words)
+async def ask(server: Any, *words: object) -> None:
+    await server.execute_command(*words)
 
-    return run
+
+def command(*words: str) -> Deed:
+    return lambda request: ask(resources.of(request).redis, *words)
 
 
 async def set_a_key_and_say_nothing(request: Request) -> None:
@@ -88,9 +91,39 @@ async def set_a_key_and_say_nothing(request: Request) -> None:
         await resources.of(request).redis.set("tempted", 1)
 
 
+async def become_another_user(request: Request) -> None:
+    """Such as the demo's default one, who needs no password, and may do everything."""
+    async with resources.of(request).redis.client() as client:
+        await ask(client, "AUTH", "default", "x")
+        await client.set("tempted", 1)
+
+
+async def become_another_user_in_a_pipeline(request: Request) -> None:
+    pipeline: Any = resources.of(request).redis.pipeline(transaction=False)
+    await pipeline.execute_command(b"hello", 3, "auth", "default", "x").set("tempted", 1).execute()
+
+
+async def become_nobody_and_say_nothing(request: Request) -> None:
+    async with resources.of(request).redis.client() as client:
+        with suppress(RedisError):
+            await ask(client, "reset")
+        with suppress(RedisError):
+            await client.set("tempted", 1)
+
+
+async def become_another_user_on_the_line(request: Request) -> None:
+    line = resources.of(request).line
+    await line.ask("AUTH", "default", "x")
+    await line.ask("SET", "tempted", 1)
+
+
 async def set_a_key_on_the_line(request: Request) -> None:
+    await resources.of(request).line.ask("SET", "tempted", 1)
+
+
+async def set_a_key_on_the_line_and_say_nothing(request: Request) -> None:
     with suppress(RedisError):
-        await resources.of(request).line.ask("SET", "tempted", 1)
+        await set_a_key_on_the_line(request)
 
 
 async def set_a_key_in_a_task(request: Request) -> None:
@@ -131,10 +164,12 @@ LEAVING: dict[str, Deed] = {
     "unset what is only a setting": unset_what_is_only_a_setting,
     "set a key": command("SET", "tempted", "1"),
     "set a key, and say nothing of it": set_a_key_and_say_nothing,
-    "set a key on the line": set_a_key_on_the_line,
+    "set a key on the line": set_a_key_on_the_line_and_say_nothing,
     "set a key in a task": set_a_key_in_a_task,
     "set a key from a thread": set_a_key_from_a_thread,
     "set a key by a script": command("EVAL", "return redis.call('SET', 'tempted', 1)", "0"),
+    "become another user": become_another_user,
+    "become another user on the line": become_another_user_on_the_line,
     "keep an answer": keep_an_answer,
     "enqueue a job": enqueue,
 }
@@ -147,6 +182,8 @@ OTHERS: dict[str, Deed] = {
     "put on another role": statement("set role postgres"),
     "call nextval": statement("select nextval('metrics_id_seq')"),
     "list all keys": command("KEYS", "*"),
+    "become another user in a pipeline": become_another_user_in_a_pipeline,
+    "become nobody, and say nothing of it": become_nobody_and_say_nothing,
     "broadcast": broadcast,
     "make room": command("FLUSHALL"),
 }
@@ -215,6 +252,58 @@ async def test_what_is_tried_after_the_answer_is_refused_too(
         await asyncio.gather(*tasks)
     rows, keys = left()
     assert (rows, keys) == (([], []) if marked else ([("tempted",)], ["tempted"]))
+
+
+@asynccontextmanager
+async def streaming(settings: Settings, first: bytes, deed: Deed) -> AsyncIterator[httpx.AsyncClient]:
+    async def handle(request: Request) -> StreamingResponse:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield first
+            await deed(request)
+            yield b"last"
+
+        return StreamingResponse(pieces())
+
+    async with serving(settings, [Route("/", handle, methods=["GET"])]) as client:
+        yield client
+
+
+async def test_what_is_tried_in_the_midst_of_an_answer_is_told_too(settings: Settings, left: Callable[[], Any]) -> None:
+    async with streaming(settings, b"first, ", set_a_key_and_say_nothing) as client:
+        assert told(await client.get("/", headers=MARKED)) == (500, "wrote", "1")
+        assert left() == ([], [])
+        assert (await client.get("/")).text == "first, last"
+    assert left() == ([], ["tempted"])
+
+
+async def test_an_answer_too_long_to_be_kept_breaks_off_where_something_was_tried(
+    settings: Settings, left: Callable[[], Any]
+) -> None:
+    async with streaming(settings, bytes(shadow.MOST + 1), set_a_key_and_say_nothing) as client:
+        with pytest.raises(Wrote):
+            await client.get("/", headers=MARKED)
+    assert left() == ([], [])
+
+
+async def test_an_answer_that_takes_long_is_passed_on_as_it_comes() -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    head: Message = {"type": "http.response.start", "status": 200}
+    soon, late = Whole(send, [], 300.0), Whole(send, [], 0.0)
+    await soon.tell(head)
+    assert sent == []
+    await late.tell(head)
+    assert sent == [head]
+
+
+async def test_an_answer_that_breaks_off_does_so_for_a_shadow_too(settings: Settings) -> None:
+    async with streaming(settings, b"first, ", statement("select 1 / 0")) as client:
+        for headers in ({}, MARKED):
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                await client.get("/", headers=headers)
 
 
 async def test_what_was_tried_is_in_the_log_though_nobody_heard_of_it(settings: Settings) -> None:
@@ -322,11 +411,28 @@ async def test_a_role_that_may_do_more_or_less_is_not_asked(
         database.execute(mend.format(SHADOW))
 
 
-async def test_a_redis_user_that_may_write_is_not_asked(settings: Settings, left: Callable[[], Any]) -> None:
+@pytest.mark.parametrize("deed", [command("SET", "tempted", "1"), set_a_key_on_the_line])
+async def test_a_redis_user_that_may_write_is_not_asked(
+    settings: Settings, left: Callable[[], Any], deed: Deed
+) -> None:
     may_write = replace(settings, shadow_redis_url=settings.redis_url)
-    async with tempted(may_write, command("SET", "tempted", "1")) as client:
+    async with tempted(may_write, deed) as client:
         assert told(await client.get("/", headers=MARKED)) == (503, "refused", "1")
     assert left() == ([], [])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("AUTH", "default", "x"), ("auth default", "x"), (b"Reset",), ("HELLO", 3, "AUTH", "default", "x")],
+    ids=lambda words: str(words[0]),
+)
+async def test_a_connection_stays_its_users_whoever_asks(settings: Settings, words: tuple[Any, ...]) -> None:
+    theirs = settings.of_shadows()
+    assert theirs is not None
+    async with Resources.open(theirs, shadow=True) as held, held.redis.client() as client:
+        for command in (words, ("SET", "tempted", 1)):
+            with pytest.raises(NoPermissionError):
+                await ask(client, *command)
 
 
 async def test_what_redis_refuses_while_nobody_is_watched_is_noted_nowhere(settings: Settings) -> None:

@@ -69,6 +69,9 @@ DEEDS = {
   "set a key, and say nothing of it" => -> { REDIS.with { |redis| swallowing { redis.set("tempted", 1) } } },
   "set a key by a script" => -> { CACHE.with { |redis| redis.eval("redis.call('SET', 'tempted', 1)") } },
   "set a key in a transaction" => -> { REDIS.with { |redis| redis.multi { |multi| multi.set("tempted", 1) } } },
+  **{ "RESET" => %w[RESET], "AUTH" => [["auth", "default", "x"]], "HELLO" => %w[HELLO 2 AUTH default x] }.to_h do |name, words|
+    ["set a key as another user by #{name}", -> { REDIS.with { |redis| redis.call(*words) && redis.set("tempted", 1) } }]
+  end,
   "keep an answer" => -> { Cache.fetch(Cache::Entry.user(2), 1) { "{}" } },
   "enqueue a job" => -> { CountReplyJob.perform_async(1) },
   "broadcast" => -> { ActionCable.server.broadcast("tempted", { told: true }) },
@@ -79,6 +82,23 @@ DEEDS = {
   },
   "insert past the adapter" => lambda {
     swallowing { ActiveRecord::Base.connected_to(role: :writing) { database.raw_connection.exec(INSERT) } }
+  },
+  "insert past the adapter as it is" => -> { swallowing { database.raw_connection.exec(INSERT) } },
+  "insert past the adapter by results that are passed over" => lambda {
+    database.raw_connection.send_query(INSERT)
+    nil while database.raw_connection.get_result
+  },
+  "insert past the adapter by results that are looked at" => lambda {
+    database.raw_connection.send_query(INSERT)
+    database.raw_connection.sync_get_result(&:cmd_tuples)
+    database.raw_connection.discard_results
+  },
+  "copy past the adapter" => lambda {
+    columns = "account_id, day, name, value, created_at, updated_at"
+    row = "1\t1999-01-01\ttempted\t1\tnow\tnow\n"
+    swallowing do
+      database.raw_connection.copy_data("COPY metrics (#{columns}) FROM STDIN") { database.raw_connection.put_copy_data(row) }
+    end
   },
   "insert by the role of users from now on" => lambda {
     ActiveRecord::Base.connecting_to(role: :writing)
@@ -148,7 +168,67 @@ DEEDS = {
   "give up users' pool" => -> { swallowing { ActiveRecord::Base.remove_connection } },
   "call Facebook" => -> { swallowing { Facebook::Graph.new("t").send_text(recipient_id: "1", text: "tempted") } },
   "call somebody" => -> { Net::HTTP.get(URI(ENV.fetch("SOMEBODY"))) },
-  "read a key" => -> { REDIS.with { |redis| redis.get("tempted") } }
+  "read a key" => -> { REDIS.with { |redis| redis.get("tempted") } },
+  "read past the adapter" => -> { read_past_the_adapter(database.raw_connection) },
+  "ask PostgreSQL for long" => -> { swallowing { database.execute("SELECT pg_sleep(3600)") } },
+  "be cut short" => -> { swallowing { database.execute("SET statement_timeout = 1; SELECT pg_sleep(3600)") } },
+  "be cut short, and write" => lambda {
+    swallowing { database.execute("SET statement_timeout = 1; SELECT pg_sleep(3600)") }
+    swallowing { database.execute(INSERT) }
+  },
+  "have the role made" => -> { have_the_role_made },
+  "take the connection" => -> {},
+  "hang" => -> { HANGING.push(true) && LET_GO.pop },
+  "take places in turn" => -> { raise "somebody had none" unless places_in_turn([false, false], patience: 3600) },
+  "take places in vain" => -> { raise "somebody waits" unless places_in_turn([false, true], patience: 0) }
+}.freeze
+
+def have_the_role_made
+  Shadow::Role.grant
+rescue Shadow::Refused => e
+  raise e.message
+end
+
+HANGING = Queue.new
+LET_GO = Queue.new
+
+def read_past_the_adapter(connection)
+  connection.send_query("SELECT 1")
+  raise "nothing was read" unless connection.get_result.ntuples == 1
+
+  connection.discard_results
+  connection.send_query("SELECT 1")
+  raise "nothing was read" unless connection.sync_get_result(&:ntuples) == 1
+ensure
+  connection.discard_results
+end
+
+# Whether two shadows that ask at once for one place are told, each, that there was none for them.
+def places_in_turn(told, patience:)
+  begun, over = Queue.new, Queue.new
+  held = ->(env) { begun.push(env) && over.pop && env.key?(ShadowPlaces::FULL) }
+  places = ShadowPlaces.new(held, places: 1, patience: patience)
+  one = Thread.new { places.call({ Shadows::MARK => "1" }) }
+  begun.pop
+  other = Thread.new { places.call({ Shadows::MARK => "2" }) }
+  begun.pop if told.last # else it waits, or will
+  2.times { over.push(true) }
+  [one, other].map(&:value) == told
+end
+
+# What is done behind the controller's back, by whoever reads its answer or when it is read.
+LATE = {
+  "insert while the body is read" => ->(text) { Enumerator.new { |body| database.execute(INSERT) && body << text } },
+  "set a key while the body is read" => lambda { |text|
+    Enumerator.new { |body| REDIS.with { |redis| redis.set("tempted", 1) } && body << text }
+  },
+  "read while the body is read" => ->(text) { Enumerator.new { |body| User.count && body << text } },
+  "answer without an end" => ->(_) { Enumerator.new { |body| loop { body << "x" * 65_536 } } }
+}.freeze
+AFTER_REPLY = {
+  "insert after the reply" => -> { database.execute(INSERT) },
+  "set a key after the reply" => -> { REDIS.with { |redis| redis.set("tempted", 1) } },
+  "fail after the reply" => -> { raise "it is broken" }
 }.freeze
 
 # What makes the shadows' own connections what they must not be.
@@ -162,31 +242,46 @@ FAULTS = {
     TAKERS.concat(Array.new(pool.size) { Thread.new { begun << pool.checkout && sleep } })
     TAKERS.size.times { begun.pop }
   },
+  "no time" => -> { Rails.configuration.x.shadow.deadline = 0 },
+  "time again" => -> { Rails.configuration.x.shadow.deadline = 5 },
+  "shadows hang" => lambda { |token|
+    HUNG.concat(Array.new(2) { Thread.new { ask({ "deed" => "hang", "shadow" => true, "token" => token }) } })
+    2.times { HANGING.pop }
+  },
+  "shadows go on" => -> { 2.times { LET_GO.push(true) } && HUNG.each(&:join) },
   "go on" => -> { GO_ON.push(true) && LEFT.pop.join },
   "connections back" => -> { TAKERS.each { |thread| thread.kill.join } }
 }.freeze
 TAKERS = []
+HUNG = []
 
 module Tempted
   def show
-    DEEDS.fetch(request.get_header("deed")).call
+    deed = request.get_header("deed")
+    DEEDS.fetch(deed).call unless LATE.key?(deed) || AFTER_REPLY.key?(deed)
     super
+    self.response_body = LATE[deed].call(response_body.join) if LATE.key?(deed)
+    request.get_header("rack.after_reply").push(AFTER_REPLY[deed]) if AFTER_REPLY.key?(deed)
+    response.set_header("rack.hijack", ->(socket) {}) if deed == "take the connection"
   end
 end
 
 def ask(asked)
   env = Rack::MockRequest.env_for("/api/v1/users/2", "HTTP_AUTHORIZATION" => asked["token"], "deed" => asked["deed"])
   env["HTTP_X_STRANGLER_SHADOW"] = "1" if asked["shadow"]
+  after_reply = env["rack.after_reply"] = [] # as puma does
   status, headers, body = Rails.application.call(env)
   told = +""
   body.each { |part| told << part }
   body.close if body.respond_to?(:close)
+  after_reply.each { |block| swallowing { block.call } }
   words = { word: headers["X-Strangler-Shadow"], role: headers["X-Strangler-Role"] }
   { status: status, **words, body: JSON.parse(told) }
 end
 
-def spoil(fault)
-  FAULTS[fault]&.call
+def spoil(fault, token)
+  deed = FAULTS[fault]
+  deed.arity.zero? ? deed.call : deed.call(token) if deed
   Shadow::Role.instance_variable_set(:@proved, nil)
   Shadow.instance_variable_set(:@redis, nil)
 end
@@ -198,7 +293,7 @@ answers.sync = true
 answers.puts "ready"
 while (line = $stdin.gets)
   asked = JSON.parse(line)
-  spoil(asked["fault"]) if asked.key?("fault")
+  spoil(asked["fault"], asked["token"]) if asked.key?("fault")
   ENV["SOMEBODY"] = asked["somebody"]
   answers.puts ask(asked).to_json
 end

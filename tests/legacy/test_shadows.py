@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from demo.stack import LEGACY, Application, rails_environment, start_redis
-from demo.stores import SHADOW
+from demo.stores import DATABASE, SHADOW
 from tests.parity import tokens
 
 TEMPTED = "metrics where name = 'tempted'"
@@ -32,10 +32,15 @@ WRITES = [
     "set a key, and say nothing of it",
     "set a key by a script",
     "set a key in a transaction",
+    *(f"set a key as another user by {command}" for command in ("AUTH", "HELLO", "RESET")),
     "enqueue a job",
     "insert by the role of users",
     "insert by the role of users, and say nothing of it",
     "insert past the adapter",
+    "insert past the adapter as it is",
+    "insert past the adapter by results that are passed over",
+    "insert past the adapter by results that are looked at",
+    "copy past the adapter",
     "insert by the role of users from now on",
     "insert by the pool of users",
     "insert on a connection of users",
@@ -52,6 +57,10 @@ WRITES = [
     "set a key by a client that was kept",
     "set a key in a thread",
     "set a key by a client of Sidekiq",
+    "insert while the body is read",
+    "set a key while the body is read",
+    "insert after the reply",
+    "set a key after the reply",
 ]
 DATAGRAMS = ["by any socket", "to an address", "as a message"]
 WAYS_OUT = [
@@ -73,7 +82,15 @@ BY_OTHERS = [
 POOLS = ["insert by another pool", "give up users' pool"]
 TOLD = ["broadcast", "broadcast an event", "call Facebook"]
 OTHERS = [*WAYS_OUT, *BY_OTHERS, *POOLS, *TOLD, "lock a row", "make a table", "keep an answer"]
-READS = ["nothing", "read a key", "read a file", "give threads keywords"]
+READS = [
+    "nothing",
+    "read a key",
+    "read a file",
+    "give threads keywords",
+    "read past the adapter",
+    "read while the body is read",
+    "fail after the reply",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +162,7 @@ def test_a_shadow_that_tries_more_than_to_read_says_so_and_leaves_nothing(rails:
 
 @pytest.mark.parametrize("deed", WRITES)
 def test_a_user_does_the_same_unhindered(rails: Rails, deed: str) -> None:
+    rails.ask("nothing", shadow=False)
     before = rails.left()
     told = rails.ask(deed, shadow=False)
     assert (told["status"], told["word"], told["body"]["data"]["id"]) == (200, None, 2)
@@ -233,7 +251,7 @@ def test_what_was_tried_is_in_the_log(rails: Rails) -> None:
     rails.ask("insert, and say nothing of it")
     line = json.loads(rails.log.read_text().splitlines()[-1])
     assert (line["status"], line["shadow"], line["user_id"]) == (500, True, 2)
-    assert "(ActiveRecord::StatementInvalid)" in line["exception"]
+    assert "(PG::InsufficientPrivilege)" in line["exception"]
 
 
 @pytest.mark.parametrize(
@@ -252,6 +270,98 @@ def test_a_role_that_may_do_more_or_less_is_not_asked(rails: Rails, right: str, 
         rails.database.execute(f"revoke all on metrics from {SHADOW}")
         rails.database.execute(f"grant select on metrics, messages to {SHADOW}")
     assert told_of(rails.ask("nothing")) == (200, None)
+
+
+def test_who_becomes_another_user_of_redis_leaves_no_connection_to_others(rails: Rails) -> None:
+    for _ in range(2):
+        assert told_of(rails.ask("set a key as another user by RESET")) == (500, "wrote")
+        before = rails.left()
+        assert told_of(rails.ask("set a key")) == (500, "wrote")
+        assert rails.left() == before
+
+
+# A thing, its owner, who has no rights in it, and what takes it back.
+OWNED = [
+    ("table owned ()", SHADOW, "drop table owned"),
+    ("sequence owned", SHADOW, "drop sequence owned"),
+    ("schema owned", SHADOW, "drop schema owned"),
+    ("table owned ()", "parent", "drop table owned"),
+]
+
+
+@pytest.mark.parametrize(("thing", "owner", "back"), OWNED)
+def test_a_role_that_owns_something_is_not_asked_nor_let_read(rails: Rails, thing: str, owner: str, back: str) -> None:
+    kind = thing.split()[0]
+    rails.database.execute(f"create role parent; grant parent to {SHADOW}; create {thing}")
+    rails.database.execute(f"alter {kind} owned owner to {owner}; revoke all on {kind} owned from {owner}")
+    if kind == "table":
+        rails.database.execute(f"grant select on owned to {SHADOW}")
+    try:
+        owned_by_it(rails, "owned")
+    finally:
+        rails.database.execute(f"{back}; drop role parent")
+    assert told_of(rails.ask("nothing", fault="none")) == (200, None)
+
+
+def test_nor_is_one_that_owns_the_database(rails: Rails) -> None:
+    rails.database.execute(
+        f"alter database {DATABASE} owner to {SHADOW}; revoke all on database {DATABASE} from {SHADOW}"
+    )
+    try:
+        owned_by_it(rails, DATABASE)
+    finally:
+        rails.database.execute(f"alter database {DATABASE} owner to postgres")
+        rails.database.execute(f"revoke all on database {DATABASE} from {SHADOW}")
+    assert told_of(rails.ask("nothing", fault="none")) == (200, None)
+
+
+def owned_by_it(rails: Rails, owned: str) -> None:
+    assert told_of(rails.ask("nothing", fault="none")) == (503, "refused")
+    assert f"owns {owned}" in rails.log.read_text().splitlines()[-1]
+    assert told_of(rails.ask("have the role made", shadow=False)) == (500, None)
+    assert f"the role of SHADOW_DATABASE_URL owns {owned}" in rails.log.read_text().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("deed", "reason"),
+    [
+        ("ask PostgreSQL for long", "takes longer than SHADOW_DEADLINE"),
+        ("be cut short", "a statement takes longer than SHADOW_DEADLINE"),
+        ("answer without an end", "the answer has more than"),
+        ("take the connection", "the answer takes the connection for itself"),
+    ],
+)
+def test_a_shadow_that_has_no_end_is_refused(rails: Rails, deed: str, reason: str) -> None:
+    assert told_of(rails.ask(deed)) == (503, "refused")
+    assert reason in rails.log.read_text().splitlines()[-1]
+
+
+def test_an_answer_that_is_made_too_slowly_is_refused(rails: Rails) -> None:
+    try:
+        assert told_of(rails.ask("nothing", fault="no time")) == (503, "refused")
+        assert "the answer takes longer than SHADOW_DEADLINE" in rails.log.read_text().splitlines()[-1]
+    finally:
+        rails.ask("nothing", shadow=False, fault="time again")
+    assert told_of(rails.ask("nothing")) == (200, None)
+
+
+def test_a_shadow_that_is_slow_and_writes_says_so(rails: Rails) -> None:
+    assert told_of(rails.ask("be cut short, and write")) == (500, "wrote")
+
+
+def test_shadows_that_hang_leave_threads_to_users(rails: Rails) -> None:
+    try:
+        assert told_of(rails.ask("nothing", fault="shadows hang")) == (503, "refused")
+        assert "as many shadows are under way as SHADOW_CONCURRENCY says" in rails.log.read_text().splitlines()[-1]
+        assert told_of(rails.ask("nothing", shadow=False)) == (200, None)
+    finally:
+        rails.ask("nothing", shadow=False, fault="shadows go on")
+    assert told_of(rails.ask("nothing")) == (200, None)
+
+
+@pytest.mark.parametrize("deed", ["take places in turn", "take places in vain"])
+def test_a_shadow_waits_for_a_place_while_others_come_and_go(rails: Rails, deed: str) -> None:
+    assert told_of(rails.ask(deed, shadow=False)) == (200, None)
 
 
 def test_without_a_connection_for_it_a_shadow_is_refused_and_users_are_served(rails: Rails) -> None:

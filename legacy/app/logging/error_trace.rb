@@ -12,8 +12,14 @@ module ErrorTrace
   def self.details(exception)
     return [] unless exception
 
-    result = exception.result if exception.is_a?(PG::Error)
-    [result&.error_field(PG::Result::PG_DIAG_MESSAGE_DETAIL), *details(exception.cause)].compact
+    [*(detail(exception) if exception.is_a?(PG::Error)), *details(exception.cause)]
   end
-  private_class_method :details
+
+  # Of a result that somebody has cleared only the text is left.
+  def self.detail(error)
+    return error.message[/^DETAIL:.*/m] if error.result&.cleared?
+
+    error.result&.error_field(PG::Result::PG_DIAG_MESSAGE_DETAIL)
+  end
+  private_class_method :details, :detail
 end

@@ -27,13 +27,15 @@ module Shadow
       raise Refused, "set SHADOW_DATABASE_URL and SHADOW_REDIS_URL" unless configured?
 
       tried = []
-      [as_shadow(tried) { Role.prove && yield }, tried]
-    rescue Refused
-      raise
-    rescue StandardError
-      raise if tried.empty?
+      begin
+        answer = as_shadow(tried) { Role.prove && yield }
+      rescue StandardError
+        raise if tried.empty?
+      end
+      written = tried.reject { |error| late?(error) }
+      raise Refused, "a statement takes longer than SHADOW_DEADLINE" if written.empty? && tried.any?
 
-      [nil, tried]
+      [answer, written]
     end
 
     # The block, to be run by another thread, which then runs it for the shadow at hand, if there is one.
@@ -54,7 +56,7 @@ module Shadow
 
     # PostgreSQL or Redis has answered with this error.
     def note(error)
-      attempts << error if on? && refusal?(error)
+      attempts << error if on? && (late?(error) || refusal?(error))
     end
 
     # What leads out of here by another way.
@@ -107,9 +109,13 @@ module Shadow
       ENV["SHADOW_DATABASE_URL"].present? && ENV["SHADOW_REDIS_URL"].present?
     end
 
+    # Users' statements have all the time they need.
+    def late?(error)
+      error.is_a?(PG::QueryCanceled)
+    end
+
     def refusal?(error)
       case error
-      when ActiveRecord::StatementInvalid then refusal?(error.cause)
       when PG::InsufficientPrivilege, PG::ReadOnlySqlTransaction then true
       when Redis::CommandError then error.message.match?(REFUSALS)
       end

@@ -13,15 +13,46 @@ if ENV["SHADOW_DATABASE_URL"].present?
       # Who waits for a connection keeps a thread from users: by default nobody does.
       pool: (ENV["SHADOW_DATABASE_POOL"].presence || ENV.fetch("RAILS_MAX_THREADS", 5)).to_i,
       checkout_timeout: 1,
-      variables: { default_transaction_read_only: "on" }
+      # Whoever asked has given up by then, and the thread is wanted by users, who have no such limit.
+      variables: {
+        default_transaction_read_only: "on",
+        statement_timeout: (Rails.configuration.x.shadow.deadline * 1000).ceil # milliseconds
+      }
     }
     connection_handler.establish_connection(ours.merge(address, theirs), role: :shadow)
   end
 end
 
-ActiveSupport::Notifications.subscribe("sql.active_record") do |_, _, _, _, payload|
-  Shadow.note(payload[:exception_object]) if payload[:exception_object]
+# PostgreSQL refuses by errors. Whoever asked, the adapter or somebody who has taken hold of its connection, and whoever
+# rescues them: they are made.
+module RefusalsMade
+  def initialize(*)
+    super
+    Shadow.note(self)
+  end
 end
+
+[PG::InsufficientPrivilege, PG::ReadOnlySqlTransaction, PG::QueryCanceled].each { |error| error.prepend RefusalsMade }
+
+# But where somebody fetches results himself, and asks none of them whether it is one.
+module ResultsChecked
+  def sync_get_result # by which `get_result` fetches, too
+    return checked(super) unless block_given?
+
+    super { |result| yield checked(result) }
+  end
+
+  private
+
+  def checked(result)
+    result&.check if Shadow.on?
+    result
+  rescue PG::Error
+    result
+  end
+end
+
+PG::Connection.prepend ResultsChecked
 
 # Redis refuses by its replies, be they raised, kept or passed over.
 module RefusalsHeard

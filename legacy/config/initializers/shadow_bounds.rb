@@ -39,10 +39,23 @@ module OnlyByOurClient
     super
   end
 
+  # No rights of a user keep him from being another one. Native refuses the same: handlers/shadow.py.
+  def write(command)
+    Shadow.forbid("another user of Redis") if Shadow.on? && !@connecting && becomes_another?(command)
+    super
+  end
+
   protected
 
   def establish_connection
     Shadow.aside { super }
+  end
+
+  private
+
+  def becomes_another?(command)
+    name, *more = command.flatten.map { |word| word.to_s.b.upcase }
+    %w[AUTH RESET].include?(name) || (name == "HELLO" && more.include?("AUTH"))
   end
 end
 
