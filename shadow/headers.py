@@ -6,9 +6,12 @@ has a name and attributes, and its value is its own affair unless a rule asks fo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from itertools import zip_longest
 from typing import Final
 
 from .encodings import content_encodings
@@ -20,8 +23,13 @@ from .rules import Rules
 COOKIES: Final = b"set-cookie"
 WEAK: Final = b"W/"
 HIDDEN: Final = "…"
+# Attributes of cookies that browsers know. To what a flag is set says nothing.
+FLAGS: Final = frozenset({"httponly", "partitioned", "secure"})
+VALUED: Final = frozenset({"domain", "max-age", "path", "priority", "samesite"})
 
 Meaning = Callable[[list[bytes]], object]
+Alike = dict[tuple[str | None, str | None], str]  # cookies of one name, by domain and path (RFC 6265, 5.3)
+_FOLDED: Final = re.compile(r"[,=\s]")  # in an attribute: behind it may stand another cookie, folded into the line
 
 
 def differences(control: Observation, candidate: Observation, rules: Rules, now: float = 0.0) -> Iterator[Found]:
@@ -79,32 +87,49 @@ def _cookies(control: Observation, candidate: Observation, rules: Rules, now: fl
     """By name: whether it is set, with which attributes, and its value where the rules say so."""
     a, b = (_jar(each, rules.cookies, _date(each, now)) for each in (control, candidate))
     whole = rules.ignored_headers.get(COOKIES)
-    for name in sorted(a.keys() | b.keys()):
-        there, back = a.get(name), b.get(name)
-        if there != back:
-            kind = Kind.EXTRA if there is None else Kind.MISSING if back is None else Kind.HEADER
-            rule = rules.ignored_headers.get(COOKIES + b"." + name.lower().encode(), whole)
-            yield Found(kind, there, back, _path(f"{COOKIES.decode()}.{name}"), rule)
+    for name in sorted(each for each in a.keys() | b.keys() if a.get(each) != b.get(each)):
+        for there, back in _counterparts(a.get(name, {}), b.get(name, {})):
+            if there != back:
+                kind = Kind.EXTRA if there is None else Kind.MISSING if back is None else Kind.HEADER
+                rule = rules.ignored_headers.get(COOKIES + b"." + name.lower().encode(), whole)
+                yield Found(kind, there, back, _path(f"{COOKIES.decode()}.{name}"), rule)
 
 
-def _jar(seen: Observation, shown: frozenset[str], now: float) -> dict[str, str]:
-    """Each cookie as far as it is compared. The last of a name is the one that a browser keeps."""
-    jar = {}
+def _counterparts(a: Alike, b: Alike) -> Iterator[tuple[str | None, str | None]]:
+    """Cookies of one name: those that are one to a browser, and then the others as they come."""
+    yield from ((a[key], b[key]) for key in a if key in b)
+    yield from zip_longest(*([one[key] for key in one if key not in other] for one, other in ((a, b), (b, a))))
+
+
+def _jar(seen: Observation, shown: frozenset[str], now: float) -> dict[str, Alike]:
+    """Each cookie as far as it is compared. The last of those that are one is what a browser keeps."""
+    jar: dict[str, Alike] = {}
     for line in seen.values(COOKIES):
         pair, *attributes = line.decode("latin-1").split(";")
-        name, _, value = (part.strip() for part in pair.partition("="))
-        told = sorted(filter(None, (_attribute(each, now) for each in attributes)))
-        jar[name] = "; ".join([f"{name}={value if name in shown else HIDDEN}", *told])
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals:
+            name, value = "", name  # RFC 6265bis, 5.6
+        told = dict(filter(None, (_attribute(each, now) for each in attributes)))
+        text = "; ".join([f"{name}={value if name in shown else HIDDEN}", *sorted(told.values())])
+        jar.setdefault(name, {})[told.get("domain"), told.get("path")] = text
     return jar
 
 
-def _attribute(text: str, now: float) -> str:
-    """A cookie's attribute. When it expires differs from one answer to the next, but not whether it does, or has."""
-    name, equals, value = (part.strip() for part in text.partition("="))
-    if name.lower() == "expires":
+def _attribute(text: str, now: float) -> tuple[str, str] | None:
+    """A cookie's attribute, its name and as it is told; None for what no browser knows. When it expires differs from
+    one answer to the next, but not whether it does, or has."""
+    given, equals, value = text.partition("=")
+    name, value = given.strip().lower(), value.strip()
+    if name == "expires":
         at = _moment(value)
-        return "expires" if at is None or at > now else "expires=past"
-    return f"{name.lower()}{equals}{value if name.lower() == 'path' else value.lower()}"
+        return name, name if at is None or at > now else f"{name}=past"
+    if name in FLAGS:
+        return name, name
+    if name not in VALUED:
+        return None
+    told = _FOLDED.split(value, 1)[0]
+    told = told if told == value else f"{told}{HIDDEN}"
+    return name, f"{name}{equals}{told if name == 'path' else told.lower()}"
 
 
 def _date(seen: Observation, now: float) -> float:
@@ -113,6 +138,7 @@ def _date(seen: Observation, now: float) -> float:
     return next((at for at in told if at is not None), now)
 
 
+@lru_cache(maxsize=32)  # the cookies of both answers mostly expire at a few of them
 def _moment(text: str) -> float | None:
     try:
         moment = parsedate_to_datetime(text)

@@ -33,5 +33,8 @@ def test_as_many_fields_of_a_route_have_names_as_people_look_at() -> None:
 
 def test_what_looks_like_a_secret_is_no_name() -> None:
     metrics = Metrics(["read"])
-    Noisy(metrics).found("read", Field('by["ada@example.org"]', "missing"))
+    noisy = Noisy(metrics)
+    noisy.found("read", Field('by["ada@example.org"]', "missing"))
+    noisy.found("read", Field("tokens.pX27zsMN2ViQKta1bGfLmVJE.at", "value"))
     assert "ada" not in str(counts(metrics))
+    assert "pX27" not in str(counts(metrics))

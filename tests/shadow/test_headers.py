@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from shadow.headers import differences
+from shadow.observation import Observation
 from shadow.result import Kind
 from shadow.rules import Rules
 from tests.shadow.answers import answer
@@ -140,3 +141,38 @@ def test_vary_is_a_set() -> None:
     rules = Rules.parse(headers=["Vary"])
     assert list(differences(a, b, rules)) == []
     assert [each.path for each in differences(a, c, rules)] == ["headers.vary"]
+
+
+def cookies(*lines: bytes) -> Observation:
+    return answer(b"x", *((b"set-cookie", line) for line in lines))
+
+
+def test_cookies_of_one_name_are_told_apart_by_domain_and_path() -> None:
+    root, admin, api = b"sid=1; Path=/", b"sid=2; path=/admin; Secure", b"sid=3; path=/api"
+    both = cookies(root, admin)
+    (missing,) = differences(both, cookies(root), Rules())
+    (extra,) = differences(cookies(root), cookies(b"sid=1; Path=/; Domain=example.org", root), Rules())
+    assert missing == (Kind.MISSING, "sid=…; path=/admin; secure", None, "headers.set-cookie.sid", None)
+    assert extra[:3] == (Kind.EXTRA, None, "sid=…; domain=example.org; path=/")
+    assert list(differences(both, cookies(admin, root), Rules())) == []
+    changed = list(differences(cookies(root, api), cookies(admin, root), Rules()))
+    assert [each[:3] for each in changed] == [(Kind.HEADER, "sid=…; path=/api", "sid=…; path=/admin; secure")]
+
+
+def test_of_cookies_that_are_one_and_of_attributes_given_twice_the_last_counts() -> None:
+    twice = cookies(b"theme=light; path=/", b"theme=dark; path=/x; Path=/")
+    assert list(differences(twice, cookies(b"theme=dark; path=/"), Rules.parse(cookies=["theme"]))) == []
+
+
+def test_a_cookie_without_a_name_is_not_called_by_its_value() -> None:
+    ((path, kind, control, *_),) = found(b"s3cr3tSessionValue; HttpOnly", b"")
+    assert (path, kind, control) == ("headers.set-cookie.", "missing", "=…; httponly")
+    assert found(b"hunter2; Path=/", b"hunter3; Path=/") == []
+
+
+def test_only_attributes_that_browsers_know_are_told_and_not_what_is_folded_into_them() -> None:
+    folded = b"a=1; Path=/, sid=hunter2; HttpOnly, sid=hunter2; sid=hunter2; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
+    ((_, _, control, _, _),) = found(folded, b"")
+    assert control == "a=…; expires=past; path=/…"
+    assert found(folded, folded.replace(b"hunter2", b"hunter3")) == []
+    assert found(b"a=1; Secure", b"a=1; secure=true; color=red") == []

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadow.redact import KEPT, TARGET, line, target, tells_a_secret
+from shadow.redact import KEPT, READ, TARGET, line, place, target, tells_a_secret
 from shadow.redact import value as kept
 
+TOKEN = "pX27zsMN2ViQKta1bGfLmVJE"  # as of `has_secure_token`: too short to be known by its looks
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 
 
@@ -37,14 +38,15 @@ def test_values_are_shown_as_json_in_outline(value: Any, shown: str) -> None:
     ["data.accessToken", "refresh_token", "user.password", "password_digest", "app.secret", "headers.authorization",
      "headers.set-cookie", "user.email", "user.e-mail", "api_key", "apiKey", "user.email.home[0]", "oauth", "otp",
      "authorisation", "x-csrf", "jwt", "pwd", "userPwd", "user.pass", "passphrase", "pin", "PHPSESSID", "sess_id",
-     "sid", "sig", "hmac"],
+     "sid", "sig", "hmac", "totp", "userOtp", "loginPin", "bearer", "pincode", "recoveryCodes[0]", "mfa_code"],
 )  # fmt: skip
 def test_a_telling_name_is_known_wherever_it_stands(path: str) -> None:
     assert tells_a_secret(path)
 
 
 @pytest.mark.parametrize("path", ["data.status", "author", "authority", "data[0].footprint", "headers.etag", "key",
-    "code", "status_code", "spinner", "bypass", "side", "signal", "assessment"])  # fmt: skip
+    "code", "status_code", "spinner", "bypass", "side", "signal", "assessment",
+    "rightSide", "mapPinned", "postcode"])  # fmt: skip
 def test_a_name_that_only_sounds_like_one_is_not_taken_for_telling(path: str) -> None:
     assert not tells_a_secret(path)
 
@@ -62,7 +64,7 @@ def test_telling_names_inside_a_value_hide_what_they_hold() -> None:
         *("ada.lovelace@example.org", "ada%40example.org", "ada%2540example.org"),
         *("иван@пример.рф", "müller@example.org", "o'brien@example.org", "%D0%B8%D0%B2%40example.org"),
         *("AIzaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY", "sk_live_4eC39HqLyjWDarjtT1zdp7dcXY", "x" * 40),
-        *(JWT, JWT.partition(".")[2], f"Bearer {'a1' * 8}", "Basic YTpi"),
+        *(JWT, JWT.partition(".")[2], f"Bearer {'a1' * 8}", "Basic YTpi", "Token a1b2", '"ada smith"@example.org'),
     ],
 )
 @pytest.mark.parametrize("around", ["{}", "see {} please", "({})", "/x?a=1&who={}"])
@@ -77,6 +79,86 @@ def test_urls_lose_the_values_of_telling_parameters() -> None:
     assert kept(["/callback?state=1&reset_token=abc#top"]) == '["/callback?state=1&reset_token=[redacted]#top"]'
     assert kept("https://app/l#access_token=hunter2") == '"https://app/l#access_token=[redacted]"'
     assert kept("token=hunter2") == '"token=[redacted]"'
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"https://h/password_resets/{TOKEN}/edit", "https://h/password_resets/[redacted]/edit"),
+        (f"/password_resets/{TOKEN}?a=1", "/password_resets/[redacted]?a=1"),
+        (f"/auth/tokens//{TOKEN}", "/auth/[redacted]//[redacted]"),
+        (f"to /login?next=%2Ftokens%252f{TOKEN} please", "to /login?next=%2Ftokens%252f[redacted] please"),
+        (f"see <https://h/tokens/{TOKEN}> or /users/17", "see <https://h/tokens/[redacted]> or /users/17"),
+        ("https://auth.example.org/users/17", "https://auth.example.org/users/17"),
+        ("the token is of /users/17", "the token is of /users/17"),
+    ],
+)
+def test_what_follows_a_telling_segment_of_a_path_is_hidden_in_any_text(text: str, shown: str) -> None:
+    assert line(text) == shown
+    assert json.loads(kept({"url": [text]})) == {"url": [shown]}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("password: hunter2", "password: [redacted]"),
+        ('{"a":1,"password":"correct horse","b":2}', '{"a":1,"password":[redacted],"b":2}'),
+        (r"{\"password\": \"correct horse\"}", r"{\"password\": [redacted]}"),
+        ('{"recoveryCodes": ["abcd", "efgh"]}', '{"recoveryCodes": [redacted]'),
+        ("it said: your PIN = 1234, Ada", "it said: your PIN = [redacted] Ada"),
+        ("Authorization: Token abc", "Authorization: [redacted]"),
+        ("the author: Ada", "the author: Ada"),
+        ("Token expired", "Token expired"),
+    ],
+)
+def test_what_a_text_says_to_be_secret_is_hidden(text: str, shown: str) -> None:
+    assert json.loads(kept(text)) == shown
+
+
+ADDRESS = "ada.lovelace.secretly@example.org"
+
+
+@pytest.mark.parametrize("left", range(1, len(ADDRESS) + 1))
+def test_of_a_secret_that_was_cut_nothing_is_left_where_what_stands_before_it_shrank(left: int) -> None:
+    """However many of its characters are read."""
+    texts = [f"{'A1' * (length // 2)}{' ' * (length % 2)} of {ADDRESS} and" for length in [READ - 4 - left]]
+    handed = "…" + "A1" * 100 + " of " + ADDRESS[:left] + "…"  # cut before it came here, too
+    for shown in (*map(kept, texts), *map(line, texts), kept(handed)):
+        assert " of " in shown
+        assert "ada" not in shown
+    path = "/" + "A1" * ((READ - 2 - left) // 2) + "/" + "x" * (left % 2) + "/" + ADDRESS
+    assert "ada" not in target(path, "")
+    query = f"f={'A1' * 250}&{'a' * (READ - 507 - left)}&who=Ada+{ADDRESS}"
+    assert "Ada" not in target("/x", query)
+
+
+def test_what_the_cut_front_of_a_text_may_have_told_of_is_hidden() -> None:
+    assert kept(f"…word_resets/{TOKEN}/edit, and then") == '"… and then"'
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        (f"tokens.{TOKEN}.lastUsed", "tokens.[redacted].lastUsed"),
+        (f'data.tokens["{TOKEN} x"].lastUsed[3].home_address2', 'data.tokens["[redacted]"].lastUsed[3].home_address2'),
+        ("otp.123456[0]", "otp.[redacted][0]"),
+        ("session.user.expiresAt", "session.user.expiresAt"),
+        ("sessions[*].userID", "sessions[*].userID"),
+        (f"data.{TOKEN}", f"data.{TOKEN}"),
+        ("byId.17.name", "byId.17.name"),
+        ("headers.set-cookie._ga_1B2C3D", "headers.set-cookie._ga_1B2C3D"),
+        ("…9f02c1d7aa….z", "…[redacted]….z"),
+    ],
+)
+def test_below_a_telling_name_only_keys_that_read_like_names_are_told(path: str, shown: str) -> None:
+    assert place(path) == shown
+
+
+def test_keys_below_a_telling_name_are_hidden_in_a_value_too() -> None:
+    assert (
+        kept({"tokens": {TOKEN: 1, "expiresAt": 2}})
+        == '{"tokens":{"[redacted]":"[redacted]","expiresAt":"[redacted]"}}'
+    )
 
 
 @pytest.mark.parametrize("identity", ["0b6f0f0c-9d5f-4a39-8d4c-1b5f0e7c2a11", "d41d8cd98f00b204e9800998ecf8427e"])
@@ -103,7 +185,8 @@ def test_large_and_deep_values_cost_little() -> None:
         deep = [deep]
     assert kept(deep) == "[[[[…]]]]"
     assert kept("?" * 1_000_000 + "a" * 1_000_000).startswith('"???')
-    assert len(kept("a." * 1_000_000)) == KEPT
+    assert len(kept("a. " * 1_000_000)) == KEPT
+    assert kept("a." * 1_000_000) == '"…"'
 
 
 @pytest.mark.parametrize(
