@@ -102,7 +102,7 @@ def _export(options: argparse.Namespace, told: Told) -> int:
         raise OrderFailed(f"nothing was written: {path} is there already") from None
     except OSError as error:
         raise OrderFailed(f"nothing was written: {path} cannot be ({error.strerror})") from None
-    words = f"{path} fails until the sides agree; its first lines say what it needs"
+    words = f"{path}: its first lines say what it needs. See it fail before you mend anything, then pass"
     terminal.say({"file": str(path)}, words, as_json=options.json)
     return 0
 
@@ -154,9 +154,13 @@ def _often(samples: Sequence[Told]) -> Iterator[str]:
 
 
 def _sample(told: Told) -> Iterator[str]:
-    given = [*(f"{name}: {value}" for name, value in told["headers"].items()), *told["credentials"]]
-    asked = f", with {', '.join(given)}" if given else ""
-    yield f"{moment(told['at'])}  {told['method']} {told['target']}{asked}, request {told['requestId']}"
+    yield f"{moment(told['at'])}  {told['method']} {told['target']}, request {told['requestId']}"
+    given: Any = told["headers"]
+    pairs = given.items() if isinstance(given, Mapping) else given  # an earlier port's, or pairs
+    if headers := [f"{name}: {value}" for name, value in pairs]:
+        yield f"    with {', '.join(headers)}"
+    if names := [*told["credentials"], *told.get("others", ())]:
+        yield f"    with {', '.join(names)}, of which no more is kept"
     for side in (told["control"], told["candidate"]):
         yield f"    {side['side']} {side['status']}, {told['path'] or '(whole)'}: {_excerpt(side)}"
 

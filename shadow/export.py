@@ -8,11 +8,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from .compare import Rules
-from .mismatch import Mismatch, Sample
+from .mismatch import OTHERS, Mismatch, Sample
 from .observation import MARK
 
 Written = Mapping[str, Any]  # a route's rules as its configuration has them: what `Rules.parse` takes
@@ -23,7 +23,8 @@ _FILE: Final = '''"""{sides} must agree on one request to the route {route}, by 
 
 {settings}
 
-It compares as the strangler does that wrote it: run it where that is installed, or from its directory.
+It compares as the strangler does that wrote it: run it where that is installed, or from its directory. Run it before
+anything is mended, too: what hangs on more than is asked here, such as an address, passes then already.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ STATUSES = {statuses}  # with which legacy answered then
 ROUNDS = 5  # of which each must show it, for what comes and goes is noise
 METHOD, TARGET = {method}, {target}
 HEADERS = {headers}
-CREDENTIALS = {credentials}  # headers, and where they are told
+VARIABLES = {variables}  # headers of which the names alone are known, and where their values are told
 RULES = {rules}
 
 
@@ -69,9 +70,12 @@ def answer(side: str) -> Observation:
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     connection = kind(url.netloc, timeout=30)
     try:
-        credentials = {{name: setting(variable) for name, variable in CREDENTIALS.items()}}
-        host = {{"host": os.environ.get("HOST") or urlsplit(setting("LEGACY_URL")).netloc}}
-        connection.request(METHOD, url.path.rstrip("/") + TARGET, headers={{**HEADERS, **host, **credentials}})
+        told = [(name, setting(variable)) for name, variable in VARIABLES.items()]
+        host = os.environ.get("HOST") or urlsplit(setting("LEGACY_URL")).netloc
+        connection.putrequest(METHOD, url.path.rstrip("/") + TARGET, skip_host=True, skip_accept_encoding=True)
+        for name, value in [("host", host), *HEADERS, *told]:
+            connection.putheader(name, value)
+        connection.endheaders()
         response = connection.getresponse()
         body = response.read()
     finally:
@@ -87,9 +91,11 @@ def setting(name: str) -> str:
 '''
 _URLS: Final = "{0}_URL"
 # As the comparison asked: users are answered from caches that the sides may share, and are not kept from writing.
-_MARKED: Final = {MARK.decode(): "exported"}
+_MARKED: Final = (MARK.decode(), "exported")
 _LOOKS: Final = {"authorization": "'Bearer …'", "cookie": "'name=…'"}
 _WHOSE: Final = "the header {0} of a user who may ask this"
+_ASKED: Final = "the header {0}, as the request had it: of its value nothing is kept"
+_WHERE: Final = {"native": "where native listens; one in the proxy (native.app): `strangler handlers --listen …`"}
 
 
 class NotRepeatable(Exception):
@@ -108,7 +114,8 @@ def export(found: Mismatch, written: Written) -> Exported:
     if sample is None:
         raise NotRepeatable(
             f"{found.id}: none of the requests that showed it can be asked again, because each had something that is "
-            "never kept: a body, or what looks like a token or an address in its target or headers"
+            f"never kept: a body, what looks like a token or an address in its target, more than {OTHERS} headers of "
+            "which the names alone are kept, or one of them twice"
         )
     name = f"test_{re.sub(r'[^a-z0-9]+', '_', found.route.lower())}_{found.id}.py"
     return Exported(name, _text(found, sample, written, name))
@@ -116,8 +123,14 @@ def export(found: Mismatch, written: Written) -> Exported:
 
 def _text(found: Mismatch, sample: Sample, written: Written, name: str) -> str:
     sides = (sample.control_side, sample.candidate_side)
-    urls = [(_URLS.format(side.upper()), "http://127.0.0.1:…", f"where {side} listens") for side in sides]
-    held = [(_variable(each), _LOOKS.get(each, "'…'"), _WHOSE.format(each)) for each in sample.credentials]
+    urls = [
+        (_URLS.format(side.upper()), "http://127.0.0.1:…", _WHERE.get(side, f"where {side} listens")) for side in sides
+    ]
+    variables = _variables(sample)
+    held = [
+        (variable, _LOOKS.get(each, "'…'"), (_WHOSE if each in sample.credentials else _ASKED).format(each))
+        for each, variable in variables.items()
+    ]
     settings = [*urls, *held]
     told = [*settings, ("HOST", "", "whom users ask; if it is not set, where legacy listens")]
     width = max(len(setting) for setting, _, _ in told) + 2
@@ -140,11 +153,11 @@ def _text(found: Mismatch, sample: Sample, written: Written, name: str) -> str:
         imports="\n".join(imports),
         differed=ascii((found.field, found.kind)),
         statuses=ascii(_statuses(sample)),
-        asks=_in_vain(sample),
+        asks=_in_vain(list(variables.values())),
         method=ascii(sample.method),
         target=ascii(sample.target),
-        headers=ascii(dict(sample.headers) | _MARKED),
-        credentials=ascii({each: _variable(each) for each in sample.credentials}),
+        headers=ascii([*sample.headers, _MARKED]),
+        variables=ascii(variables),
         rules=f"Rules.parse({', '.join(f'{name}={source(value)}' for name, value in written.items() if value)})",
         mark=ascii(MARK.decode()),
         control=ascii(sample.control_side),
@@ -160,14 +173,15 @@ def _statuses(sample: Sample) -> tuple[int, ...]:
     return tuple(filter(None, [known.get("legacy")])) or tuple(filter(None, known.values()))
 
 
-def _variable(header: str) -> str:
-    return header.upper().replace("-", "_")
+def _variables(sample: Sample) -> dict[str, str]:
+    """Where the test is told what is not kept. A header may be named as what every process is told: path, lang."""
+    names = {each: each for each in sample.credentials} | {each: f"header_{each}" for each in sample.others}
+    return {each: name.upper().replace("-", "_") for each, name in names.items()}
 
 
-def _in_vain(sample: Sample) -> str:
+def _in_vain(told: Sequence[str]) -> str:
     """What to look at where both sides answer with a status that neither had."""
-    held = [_variable(each) for each in sample.credentials]
-    return f"is {' or '.join(held)} still good, and what was asked still there?" if held else "is it still there?"
+    return f"is {' or '.join(told)} still good, and what was asked still there?" if told else "is it still there?"
 
 
 def source(value: Any) -> str:

@@ -23,13 +23,27 @@ SAMPLES: Final = 5
 NAME: Final = 6  # bytes of an id
 MUTED: Final = 7  # days, where nobody says for how long
 LONGEST: Final = 30  # days; for longer there are rules in the configuration, which are reviewed
-CONDITIONS: Final = frozenset(  # headers of a request that an answer depends on
+OTHERS: Final = 16  # headers of one request that are kept by their names
+CONDITIONS: Final = frozenset(  # headers of a request that an answer depends on, and by which nobody is known
     [
-        *("accept", "accept-encoding", "accept-language", "range", "x-requested-with"),
+        *("accept", "accept-encoding", "accept-language", "range", "user-agent", "x-requested-with"),
         *("if-match", "if-modified-since", "if-none-match"),
     ]
 )
-_CREDENTIAL: Final = re.compile("(?!x-strangler-)[a-z0-9_-]{1,40}")  # the name of a header that may be one
+SCHEME: Final = "x-forwarded-proto"
+_SCHEMES: Final = re.compile("https?(?:, ?https?){0,9}")
+# Of the connection, of a body that is not kept, of who came by which way, of this one request, of every browser: a test
+# that wanted all of them to be told would be of no use.
+_OF_THE_WAY: Final = re.compile(
+    r"host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|content-.*|x-strangler-.*"
+    r"|via|forwarded|x-forwarded-(?:by|for|host|port|proto|server)|x-(?:original|envoy|azure)-.*"
+    r"|x-scheme|x-real-ip|(?:true-|x-|x-cluster-)?client-ip"
+    r"|cf-(?:connecting-.*|ray|visitor)|cdn-loop|x-varnish"
+    r"|x-(?:request|correlation)-id|x-(?:request|queue)-start|traceparent|tracestate|baggage|sentry-trace|b3|x-b3-.*"
+    r"|x-datadog-.*|x-amzn-trace-id|x-amz-cf-id|x-cloud-trace-context"
+    r"|sec-.*|dnt|priority|referer|cache-control|pragma|upgrade-insecure-requests"
+)
+_NAME: Final = re.compile("(?!x-strangler-)[a-z0-9_-]{1,40}")  # of a header that may be kept by it
 
 
 class State(enum.Enum):
@@ -63,8 +77,8 @@ class Finding:
 class Sample:
     """One request that showed the mismatch, and what of both answers may be kept.
 
-    `credentials`: the headers by which the user was known. `repeatable`: the request is here as it was asked, but for
-    them.
+    Of some headers the names alone are here: `credentials`, by which the user was known, and `others`. `repeatable`:
+    whoever knows their values can ask what was asked.
     """
 
     at: float
@@ -82,6 +96,7 @@ class Sample:
     control: Excerpt
     candidate: Excerpt
     often: Often | None = None
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +156,7 @@ def seen(finding: Finding, salt: bytes, shown: Shown = EVERYTHING_HIDDEN) -> Ite
             continue
         known.add((place, kind))
         name, (control, candidate) = _name(place, salt), excerpts(difference, salt, shown)
-        path, often = redact.line(difference.path), finding.often.get((place, kind))
+        path, often = redact.place(difference.path), finding.often.get((place, kind))
         sample = Sample(**request, path=path, control=control, candidate=candidate, often=often)
         id = identity(finding.route, name, kind, confirmed=finding.confirmed)
         yield Seen(id, finding.route, name, kind, sample, finding.confirmed)
@@ -149,7 +164,7 @@ def seen(finding: Finding, salt: bytes, shown: Shown = EVERYTHING_HIDDEN) -> Ite
 
 def _name(place: str, salt: bytes) -> str:
     """A field as it may be kept. What is hidden of two must not make them one."""
-    told = redact.line(place)
+    told = redact.place(place)
     return told if told == place else f"{told}#{digest(place, salt)}"
 
 
@@ -163,16 +178,19 @@ def _request(finding: Finding) -> dict[str, Any]:
     path, _, query = finding.target.partition("?")
     target = redact.target(path, query)
     given = [(name.lower(), value) for name, value in finding.headers]
-    headers = tuple((name, redact.line(value)) for name, value in given if name in CONDITIONS)
-    as_asked = target == finding.target and headers == tuple(each for each in given if each[0] in CONDITIONS)
-    as_asked = as_asked and target.isascii()  # of other bytes nobody knows which characters were meant
+    headers = tuple(each for each in given if _may_be_seen(*each))
+    names = [each[0] for each in given if each not in headers and not _is_credential(each[0])]
+    others = [name for name in names if not _OF_THE_WAY.fullmatch(name)]
+    told = [name for name in sorted(set(others))[:OTHERS] if _NAME.fullmatch(name) and redact.line(name) == name]
+    as_asked = target == finding.target and target.isascii()  # of other bytes nobody knows which characters were meant
     return {
         "at": finding.at,
         "method": finding.method,
         "target": target,
         "headers": headers,
-        "credentials": tuple(sorted({name for name, _ in given if _opens_a_door(name)})),
-        "repeatable": as_asked and not finding.has_body,
+        "credentials": tuple(sorted({name for name, _ in given if _is_credential(name)})),
+        "others": tuple(told),
+        "repeatable": as_asked and len(told) == len(others) and not finding.has_body,
         "request_id": redact.line(finding.request_id),
         "control_side": finding.control_side,
         "candidate_side": finding.candidate_side,
@@ -181,9 +199,14 @@ def _request(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _opens_a_door(header: str) -> bool:
-    """Whether it is one of those of which no more is kept than that it was there."""
-    return _CREDENTIAL.fullmatch(header) is not None and redact.tells_a_secret(header)
+def _may_be_seen(header: str, value: str) -> bool:
+    if header == SCHEME:
+        return _SCHEMES.fullmatch(value) is not None
+    return header in CONDITIONS and redact.line(value) == value
+
+
+def _is_credential(header: str) -> bool:
+    return _NAME.fullmatch(header) is not None and redact.tells_a_secret(header)
 
 
 def encode_sample(sample: Sample) -> str:
@@ -198,7 +221,8 @@ def decode_sample(text: str) -> Sample:
     if told.get("often") is not None:
         told["often"] = Often(**told["often"])
     told["headers"] = tuple((str(name), str(value)) for name, value in told["headers"])
-    return Sample(**{**told, "credentials": tuple(told["credentials"])})
+    names = {each: tuple(told.get(each, ())) for each in ("credentials", "others")}  # others, since a later version
+    return Sample(**{**told, **names})
 
 
 def encode_act(act: Act) -> str:

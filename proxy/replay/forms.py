@@ -6,6 +6,7 @@ import enum
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from proxy.replay.lines import access, described, record
@@ -96,7 +97,20 @@ def _request(number: int, request: Any) -> Reading:
     return Skipped(number, Reason.MALFORMED)
 
 
+def _sample(number: int, told: Any) -> Reading:
+    """One of a mismatch's. Of some headers it has the names alone."""
+    found = described(number, told)
+    if isinstance(found, Skipped):
+        return found
+    match [told.get("repeatable", True), told.get("credentials", []), told.get("others", [])]:
+        case [True, [*credentials], [*others]]:
+            return replace(found, withheld=frozenset(map(str, [*credentials, *others])))
+        case [False, _, _]:
+            return Skipped(number, Reason.REDACTED)
+    return Skipped(number, Reason.MALFORMED)
+
+
 _DOCUMENTS: Final = {
     Form.HAR: (("log", "entries", "", "request"), _request),
-    Form.MISMATCH: (("samples", ""), described),
+    Form.MISMATCH: (("samples", ""), _sample),
 }

@@ -16,16 +16,14 @@ from proxy.headers import HOP_BY_HOP, Header
 from proxy.routes import METHODS, RouteTable
 from proxy.strict import fault
 from shadow.eligibility import SAFE
-from shadow.mismatch import CONDITIONS
+from shadow.mismatch import CONDITIONS, SCHEME
 from shadow.redact import HIDDEN, lets_in
 
 HTTP, HTTPS = "http", "https"
 AT_ONCE: Final = 1_000
 
 # What an answer may depend on and nobody is known by; of the rest nobody can tell what is a credential.
-_HARMLESS: Final = CONDITIONS | {
-    "accept-encoding", "access-control-request-headers", "access-control-request-method", "origin", "user-agent",
-}  # fmt: skip
+_HARMLESS: Final = CONDITIONS | {"access-control-request-headers", "access-control-request-method", "origin"}
 # Of the connection that they came on, of a body that is not sent, or ids that belong to another request.
 _OVER: Final = re.compile(r"host|content-.*|expect|forwarded|x-forwarded-.*|x-real-ip|via|x-request-id|trace.*|:.*")
 _URL: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?://(?P<host>[^/?#]*)(?P<rest>[^#]*))?.*", re.DOTALL)
@@ -44,18 +42,21 @@ class Reason(enum.Enum):
     NOT_HTTP = "not_http"
     SECRET = "secret"  # noqa: S105  # a word
     REDACTED = "redacted"
+    WITHHELD = "withheld"
     MALFORMED = "malformed"
     TOO_LONG = "too_long"
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One request as a file has it. `number`: of its line, or entry. `target`: a path, or a whole URL."""
+    """One request as a file has it. `number`: of its line, or entry. `target`: a path, or a whole URL. `withheld`:
+    headers that were there, of which the file has the names alone."""
 
     number: int
     method: str
     target: str
     headers: tuple[tuple[str, str], ...] = ()
+    withheld: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +79,14 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Choice:
     """`only`: routes, none for all of them. `spared`: routes that none but users may ask legacy. `host`: whose requests
-    are meant, where a file tells of several hosts."""
+    are meant, where a file tells of several hosts. `given`: headers that are sent whatever the file has."""
 
     table: RouteTable
     only: frozenset[str] = frozenset()
     spared: frozenset[str] = frozenset()
     host: str | None = None
     send_credentials: bool = False
+    given: frozenset[str] = frozenset()
 
     def __call__(self, recorded: Recorded) -> Question | Skipped:
         scheme, host, target = _parts(recorded.target)
@@ -103,6 +105,11 @@ class Choice:
         headers = tuple(self._sent(recorded.headers))
         if any(HIDDEN.encode() in value for _, value in headers):
             return Skipped(recorded.number, Reason.REDACTED)
+        if not recorded.withheld <= self.given:
+            return Skipped(recorded.number, Reason.WITHHELD)
+        said = next((value for name, value in recorded.headers if name.lower() == SCHEME), scheme)
+        if said.partition(",")[0].strip() == HTTPS:  # what it came by to the first of several proxies
+            scheme = HTTPS
         return Question(route.name, recorded.method, target.encode("ascii"), headers, scheme)
 
     def _why_not(self, method: str, host: str | None, target: str) -> Reason | None:

@@ -25,6 +25,7 @@ _WHY: Final[Mapping[Reason, str]] = {
     Reason.NOT_HTTP: "it is no request over HTTP",
     Reason.SECRET: "its address has what may open a door; --send-credentials sends it",
     Reason.REDACTED: "it was redacted, so nobody knows what was asked",
+    Reason.WITHHELD: "of headers that it had the names alone are kept; --header tells their values",
     Reason.MALFORMED: "it cannot be read",
     Reason.TOO_LONG: "it is too long to be read",
 }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Final
 
@@ -42,7 +42,7 @@ class SideDown(Exception):
     """A side cannot be asked anything."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Found:
     """`mismatches` with their samples. `stopped`, `unreadable`: as `Asking` has them."""
 
@@ -90,7 +90,8 @@ async def replay(
         )
         on_asking(asking)
         try:
-            await asking.run(choices(choice, source.readings()))
+            given = frozenset(name.decode() for name, _ in manner.headers)
+            await asking.run(choices(dataclasses.replace(choice, given=given), source.readings()))
         finally:
             await asking.close()
         listed = await kept.latest(ENTRIES * len(config.routes))

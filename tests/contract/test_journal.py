@@ -30,7 +30,7 @@ FINDING = Finding(
     route=LIST,
     method="GET",
     target="/api/v1/conversations?status=open",
-    headers=[("Accept", "application/json"), ("Authorization", "Bearer hunter2"), ("User-Agent", "x")],
+    headers=[("Accept", "application/json"), ("Authorization", "Bearer hunter2"), ("X-Tenant", "7")],
     has_body=False,
     request_id="r-1",
     control_side="legacy",
@@ -101,6 +101,7 @@ async def test_a_finding_is_one_entry_for_each_field_and_kind_with_the_request_a
     (sample,) = found.samples
     assert (sample.method, sample.target, sample.path) == ("GET", "/api/v1/conversations?status=open", "data[0].name")
     assert (sample.headers, sample.credentials) == ((("accept", "application/json"),), ("authorization",))
+    assert sample.others == ("x-tenant",)
     assert (sample.control_side, sample.control_status) == ("legacy", 200)
     assert (sample.candidate_side, sample.candidate_status) == ("native", 500)
     assert (sample.at, sample.request_id, sample.repeatable) == (FINDING.at, "r-1", True)

@@ -140,15 +140,17 @@ def test_a_sample_is_the_request_and_what_is_kept_of_both_answers() -> None:
         "at": 1_700_000_060.0,
         "method": "GET",
         "target": "/things/1",
-        "headers": {"accept": "text/html"},
+        "headers": [["accept", "text/html"], ["accept", "*/*"]],
         "credentials": ["cookie"],
+        "others": ["x-tenant"],
         "repeatable": True,
         "requestId": "abc",
         "path": "data[3].name",
         "control": excerpt("legacy", length=6, digest="9f02c1d7aa"),
         "candidate": excerpt("native", shown='"open"'),
     }
-    secret = {**sample, "headers": {}, "credentials": [], "path": "", "control": excerpt("legacy", type="secret text")}
+    secret = {**sample, "headers": [], "credentials": [], "others": [], "path": ""}
+    secret["control"] = excerpt("legacy", type="secret text")
     often = {"candidate": 41, "candidates": 52, "control": 9, "controls": 20, "proof": 1.7}
     doubted = shown({**OPEN, "samples": [{**sample, "often": {**often, "proof": 0.0317}}]})
     assert "; evidence: 0.032 of what proves\n" in doubted
@@ -156,7 +158,9 @@ def test_a_sample_is_the_request_and_what_is_kept_of_both_answers() -> None:
         "0123456789ab  things.show  data[*].name: value",
         "open; seen in 37 requests, first 2023-11-14 22:13:20 UTC, last 2023-11-14 22:14:20 UTC",
         "differs there from what users are told: native in 41 of 52 answers, legacy in 9 of 20; evidence: proved",
-        "2023-11-14 22:14:20 UTC  GET /things/1, with accept: text/html, cookie, request abc",
+        "2023-11-14 22:14:20 UTC  GET /things/1, request abc",
+        "    with accept: text/html, accept: */*",
+        "    with cookie, x-tenant, of which no more is kept",
         "    legacy 200, data[3].name: text of 6, #9f02c1d7aa",
         '    native 200, data[3].name: "open"',
         "2023-11-14 22:14:20 UTC  GET /things/1, request abc",
@@ -164,6 +168,9 @@ def test_a_sample_is_the_request_and_what_is_kept_of_both_answers() -> None:
         '    native 200, (whole): "open"',
     ]
     assert "evidence" not in shown({**OPEN, "samples": [sample]})  # as earlier versions kept it
+    earlier = {**secret, "headers": {"accept": "text/html"}}
+    del earlier["others"]
+    assert "\n    with accept: text/html\n" in shown({**OPEN, "samples": [earlier]})
 
 
 def test_the_help_names_every_verb() -> None:

@@ -75,7 +75,7 @@ async def test_what_could_not_be_confirmed_is_listed_apart_and_can_be_shown_and_
 async def test_one_is_shown_with_its_requests_and_what_may_be_known_of_both_answers(
     port: Port, journal: Journal
 ) -> None:
-    given = [("Accept", "text/html"), ("Cookie", "sid=hunter2")]
+    given = [("Accept", "text/html"), ("Accept", "*/*"), ("Cookie", "sid=hunter2"), ("X-Tenant", "7")]
     for number in (1, 2):
         await journal.record(finding(LIST, number, headers=given))
     status, told = await port.ask("GET", PATH)
@@ -84,9 +84,10 @@ async def test_one_is_shown_with_its_requests_and_what_may_be_known_of_both_answ
     entry = {"id": NAMED, "route": LIST, "field": "data.name", "kind": "value", "state": "open", "count": 2}
     assert told == {**entry, "first": 1.0, "last": 2.0, "reopened": None, "act": None}
     assert (newest["target"], oldest["target"]) == ("/2", "/1")
-    assert (newest["headers"], newest["credentials"], newest["repeatable"]) == (
-        {"accept": "text/html"},
+    assert (newest["headers"], newest["credentials"], newest["others"], newest["repeatable"]) == (
+        [["accept", "text/html"], ["accept", "*/*"]],
         ["cookie"],
+        ["x-tenant"],
         True,
     )
     for role, side in (("control", "legacy"), ("candidate", "native")):

@@ -156,6 +156,22 @@ def test_headers_come_from_the_command_and_its_files_and_so_does_the_host(
     assert servers[1].asked[-1][1]["cookie"] == "a=1"
 
 
+def test_what_showed_a_mismatch_is_asked_with_all_its_headers_or_not_at_all(
+    servers: list[Server], tmp_path: Path
+) -> None:
+    config, file = configured(tmp_path, servers[0].url, {"url": servers[1].url}), tmp_path / "shown.json"
+    names = {"credentials": ["authorization"], "others": ["x-tenant"], "headers": [["x-forwarded-proto", "https"]]}
+    file.write_text(json.dumps({"id": "0", "samples": [{"method": "GET", "target": "/things/7", **names}]}))
+    told = replay(config, file, "--header", "Authorization: Bearer t")
+    assert (told.code, servers[0].asked) == (REFUSED, [])
+    assert "of headers that it had the names alone are kept; --header tells their values" in told.out
+    assert replay(config, file, "--header", "Authorization: Bearer t", "--header", "X-Tenant: 7").code == DONE
+    for server in servers[:2]:
+        ((_, headers),) = server.asked
+        assert (headers["authorization"], headers["x-tenant"]) == ("Bearer t", "7")
+        assert headers["x-forwarded-proto"] == "https"
+
+
 def test_native_in_this_process_is_started_and_asked(servers: list[Server], file: Path, tmp_path: Path) -> None:
     config = configured(tmp_path, servers[0].url, {"app": "tests.e2e.sides:deployable"})
     found = replay(config, file, "--json").json

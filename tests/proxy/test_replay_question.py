@@ -98,6 +98,33 @@ def test_no_line_of_a_request_ends_in_what_a_file_says(before: str, end: str) ->
     assert found.headers == ((b"x-b", b"1\t"),) if end == "\t" else found.headers == ()
 
 
+@pytest.mark.parametrize(
+    ("target", "said", "scheme"),
+    [
+        ("/users", ["https"], "https"),
+        ("http://api.example.com/users", ["https"], "https"),
+        ("https://api.example.com/users", ["http"], "https"),
+        ("/users", ["http"], HTTP),
+        ("/users", ["https, http"], "https"),
+        ("/users", ["http", "https"], HTTP),
+        ("/users", ["gopher"], HTTP),
+        ("/users", [], HTTP),
+    ],
+)
+def test_the_scheme_is_what_the_file_tells_of_the_users(target: str, said: list[str], scheme: str) -> None:
+    found = asked(target, "GET", CHOICE, *(("X-Forwarded-Proto", value) for value in said))
+    assert isinstance(found, Question)
+    assert (found.scheme, found.headers) == (scheme, ())
+
+
+def test_a_request_is_asked_whole_or_not_at_all_where_the_file_has_names_of_headers_alone() -> None:
+    recorded = Recorded(5, "GET", "/users", (), frozenset({"x-tenant", "authorization"}))
+    assert CHOICE(recorded) == Skipped(5, Reason.WITHHELD)
+    assert Choice(TABLE, given=frozenset({"authorization"}))(recorded) == Skipped(5, Reason.WITHHELD)
+    told = Choice(TABLE, given=frozenset({"authorization", "x-tenant", "accept"}))(recorded)
+    assert isinstance(told, Question)
+
+
 def test_nobodys_credentials_are_sent_unless_that_is_said() -> None:
     found = asked("/users", "GET", CHOICE, *GIVEN)
     assert isinstance(found, Question)

@@ -126,6 +126,31 @@ def test_a_request_that_is_too_long_is_passed_over(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "reading"),
+    [
+        ({}, Recorded(1, "GET", "/users/1")),
+        (
+            {"headers": [["accept", "a"], ["accept", "b"]], "repeatable": True},
+            Recorded(1, "GET", "/users/1", (("accept", "a"), ("accept", "b"))),
+        ),
+        (
+            {"credentials": ["cookie"], "others": ["x-tenant"]},
+            Recorded(1, "GET", "/users/1", (), frozenset({"cookie", "x-tenant"})),
+        ),
+        ({"repeatable": False}, Skipped(1, Reason.REDACTED)),
+        ({"repeatable": "no"}, Skipped(1, Reason.MALFORMED)),
+        ({"others": "x-tenant"}, Skipped(1, Reason.MALFORMED)),
+        ({"target": None}, Skipped(1, Reason.MALFORMED)),
+    ],
+)
+def test_of_a_mismatch_is_known_which_headers_were_there_and_whether_it_is_whole(
+    told: dict[str, Any], reading: Recorded | Skipped, file: Path
+) -> None:
+    sample = {"method": "GET", "target": "/users/1", **told}
+    assert read(file, json.dumps({"id": "0b5e4d3f8a17", "samples": [sample]}))[1] == [reading]
+
+
+@pytest.mark.parametrize(
     ("text", "form", "words"),
     [
         (har(entry(), entry())[:-40], Form.HAR, "in the middle, behind the first 2 of"),

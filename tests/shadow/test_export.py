@@ -58,8 +58,10 @@ class Side(ThreadingHTTPServer):
     def __init__(self, body: bytes) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.body, self.status, self.word, self.ticks = body, 200, "", False
+        self.defect: tuple[set[tuple[str, str]], bytes] = {("none", "")}, b""  # what who asks with these is told
         self.asked: list[tuple[str, str | None, str | None, str | None]] = []
         self.hosts: set[str | None] = set()
+        self.headers: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -73,11 +75,14 @@ class _Handler(BaseHTTPRequestHandler):
         said = (self.headers[name] for name in ("accept", "authorization", "x-strangler-shadow"))
         self.server.asked.append((self.path, *said))
         self.server.hosts.add(self.headers["host"])
+        given = {(name.lower(), value) for name, value in self.headers.items()}
+        self.server.headers |= {name for name, _ in given}
         self.send_response(self.server.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("X-Strangler-Shadow", self.server.word)
         self.end_headers()
-        body = self.server.body
+        needed, wrong = self.server.defect
+        body = wrong if needed <= given else self.server.body
         self.wfile.write(body.replace(b"TICK", b"%d" % len(self.server.asked)) if self.server.ticks else body)
 
     def log_message(self, *said: object) -> None:
@@ -158,20 +163,69 @@ async def test_noise_of_more_fields_than_a_comparison_tells_hides_nothing_and_ke
 
 
 async def test_every_header_that_opens_a_door_is_asked_for_and_what_the_answer_depends_on_is_sent() -> None:
-    headers = [("X-Api-Key", "k1"), ("Accept-Encoding", "gzip, br"), ("X-Strangler-Signature", "t=1"), (r"To\ken", "x")]
+    headers = [("X-Api-Key", "k1"), ("Accept-Encoding", "gzip, br"), ("X-Strangler-Signature", "t=1")]
     found = await mismatch(replace(FINDING, headers=headers))
     text = export(found, {}).text
-    assert "CREDENTIALS = {'x-api-key': 'X_API_KEY'}" in text
+    assert "VARIABLES = {'x-api-key': 'X_API_KEY'}" in text
     assert "X_API_KEY='…'" in text
-    assert "'accept-encoding': 'gzip, br'" in text
+    assert "('accept-encoding', 'gzip, br')" in text
     assert "k1" not in text
 
 
-async def test_without_its_settings_the_test_fails_and_says_which_is_missing() -> None:
+def loaded(found: Mismatch) -> Any:
+    """The exported test, to be called here."""
     exported: dict[str, Any] = {"__name__": "exported"}
-    exec(export(await mismatch(FINDING), {}).text, exported)  # noqa: S102  # that it can be run is what it is for
+    exec(export(found, {}).text, exported)  # noqa: S102  # that it can be run is what it is for
+    return exported["test_the_sides_agree"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("X-Tenant", "7")],
+        [("Lang", "7"), ("Authorization", "Bearer 7")],
+        [("User-Agent", "Mobile Safari")],
+        [("Accept", "text/html"), ("Accept", "application/json")],
+        [("Accept", "text/html; who=7@example.org")],
+        [("X-Forwarded-Proto", "https")],
+    ],
+    ids=["a name alone", "as the environment names its own", "the browser", "twice", "redacted", "the scheme"],
+)
+async def test_a_defect_that_hangs_on_a_header_fails_its_test_until_it_is_mended(
+    headers: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = loaded(await mismatch(replace(FINDING, headers=headers)))
+    with side(b'{"data":{"status":"open"}}') as legacy, side(b'{"data":{"status":"open"}}') as native:
+        native.defect = {(name.lower(), value) for name, value in headers}, b'{"data":{"status":"OPEN"}}'
+        told = {"LEGACY_URL": legacy.url, "NATIVE_URL": native.url, "AUTHORIZATION": "Bearer 7", "LANG": "C.UTF-8"}
+        told |= {"HEADER_X_TENANT": "7", "HEADER_LANG": "7", "HEADER_ACCEPT": "text/html; who=7@example.org"}
+        for name, value in told.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(AssertionError, match=r"data\.status: value"):
+            test()
+        native.defect = {("none", "")}, b""
+        test()
+        asked = {"host", "x-strangler-shadow", *(name.lower() for name, _ in headers)}
+        assert legacy.headers == native.headers == asked  # and nothing that a client adds by itself
+
+
+async def test_a_header_of_which_the_name_alone_is_kept_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = await mismatch(replace(FINDING, headers=[("X-Tenant", "hunter2")]))
+    text = export(found, {}).text
+    assert "HEADER_X_TENANT='…'" in text
+    assert "the header x-tenant, as the request had it: of its value nothing is kept" in text
+    assert "hunter2" not in text
+    test = loaded(found)
+    for name in ("LEGACY_URL", "NATIVE_URL"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with pytest.raises(AssertionError, match="HEADER_X_TENANT is not set"):
+        test()
+
+
+async def test_without_its_settings_the_test_fails_and_says_which_is_missing() -> None:
+    test = loaded(await mismatch(FINDING))
     with pytest.raises(AssertionError, match="LEGACY_URL is not set; the top of this file says what it is"):
-        exported["test_the_sides_agree"]()
+        test()
 
 
 @pytest.mark.parametrize(
@@ -185,22 +239,20 @@ async def test_without_its_settings_the_test_fails_and_says_which_is_missing() -
 async def test_that_both_answer_with_a_status_that_neither_had_proves_nothing(
     headers: list[tuple[str, str]], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exported: dict[str, Any] = {"__name__": "exported"}
-    found = await mismatch(replace(FINDING, headers=headers, candidate_status=404))
-    exec(export(found, {}).text, exported)  # noqa: S102  # that it can be run is what it is for
+    test = loaded(await mismatch(replace(FINDING, headers=headers, candidate_status=404)))
     with side(b"{}") as legacy, side(b"{}") as native:
         for name, value in {"LEGACY_URL": legacy.url, "NATIVE_URL": native.url, "AUTHORIZATION": "Bearer old"}.items():
             monkeypatch.setenv(name, value)
-        exported["test_the_sides_agree"]()
+        test()
         legacy.status = native.status = 404  # with which native alone was wrong
         with pytest.raises(AssertionError, match="both answer 404, which proves nothing"):
-            exported["test_the_sides_agree"]()
+            test()
         legacy.status = native.status = 401
         with pytest.raises(AssertionError, match=re.escape(f"both answer 401, which proves nothing: {words}")):
-            exported["test_the_sides_agree"]()
+            test()
         native.word = "refused"
         with pytest.raises(AssertionError, match="native answers no comparisons here"):
-            exported["test_the_sides_agree"]()
+            test()
 
 
 async def test_the_top_of_the_file_names_what_it_needs() -> None:
@@ -208,6 +260,7 @@ async def test_the_top_of_the_file_names_what_it_needs() -> None:
     assert named is not None
     assert "LEGACY_URL=http://127.0.0.1:… NATIVE_URL=http://127.0.0.1:… AUTHORIZATION='Bearer …'" in named
     assert "COOKIE" not in named
+    assert "where native listens; one in the proxy (native.app): `strangler handlers --listen …`" in named
     nobodys = export(await mismatch(replace(FINDING, headers=[])), {}).text
     assert "AUTHORIZATION" not in nobodys
 

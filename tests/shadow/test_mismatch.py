@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from shadow.compare import Difference, Kind
 from shadow.excerpt import Excerpt
 from shadow.mismatch import (
+    OTHERS,
     Act,
     Finding,
     Mismatch,
@@ -80,6 +82,15 @@ def test_fields_of_which_something_is_hidden_are_told_apart() -> None:
     assert again.field != found[0]  # who has not the salt cannot find the key by trying
 
 
+def test_a_key_below_a_telling_name_is_told_only_if_it_reads_like_a_name() -> None:
+    """Of an object that is looked up by tokens the keys are secrets, too."""
+    tokens = "pX27zsMN2ViQKta1bGfLmVJE", "qY27zsMN2ViQKta1bGfLmVJE"
+    one, two, name = fields(*(f"tokens.{token}.lastUsed" for token in tokens), "session.user.expiresAt")
+    assert one[0] != two[0]
+    assert {(each[0].partition("#")[0], each[1]) for each in (one, two)} == {("tokens.[redacted].lastUsed",) * 2}
+    assert name == ("session.user.expiresAt",) * 2
+
+
 def test_two_kinds_in_one_field_are_two_mismatches() -> None:
     differences = (Difference("data", Kind.LENGTH, 1, 2), Difference("data", Kind.TYPE, 1, "a"))
     told = list(seen(replace(FINDING, differences=differences), SALT))
@@ -101,7 +112,10 @@ def test_an_id_is_of_its_route_field_and_kind_alone() -> None:
         {"target": "/things?token=hunter2"},
         {"target": "/things?" + "a=1&" * 200},
         {"target": "/caf\xe9"},
-        {"headers": [("Accept", "text/html; who=ada@example.org")]},
+        {"headers": [("X.Tenant", "7")]},
+        {"headers": [("X-" + "k" * 40, "7")]},
+        {"headers": [("X-Tenant", "7"), ("x-tenant", "8")]},
+        {"headers": [(f"X-{number}", "7") for number in range(OTHERS + 1)]},
         {"has_body": True},
     ],
 )
@@ -121,8 +135,65 @@ def test_of_credentials_only_is_kept_that_they_were_there() -> None:
     assert "hunter2" not in repr(sample)
 
 
+def test_of_a_header_that_may_not_be_seen_its_name_is_kept_if_the_answer_may_depend_on_it() -> None:
+    given = [
+        ("Accept", "text/html; who=ada@example.org"),
+        ("If-None-Match", '"' + "k" * 40 + '"'),
+        ("Origin", "https://ada.example.org"),
+        ("X-Tenant", "hunter2"),
+        ("X-Forwarded-User", "ada"),
+        ("User-Agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148"),
+    ]
+    sample = request(headers=given)
+    assert sample.others == ("accept", "if-none-match", "origin", "x-forwarded-user", "x-tenant")
+    assert (sample.headers, sample.repeatable) == ((("user-agent", given[-1][1]),), True)
+    assert not re.search("ada|hunter2|kkk", repr(sample))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("Host", "Content-Length", "Content-Type", "Transfer-Encoding", "TE", "Expect"),
+        *("Via", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Real-Ip", "True-Client-Ip"),
+        *("X-Request-Id", "X-Correlation-Id", "Traceparent", "Tracestate", "Baggage", "X-B3-TraceId", "Sentry-Trace"),
+        *("X-Amzn-Trace-Id", "CF-Ray", "CF-Connecting-IP", "CDN-Loop", "X-Strangler-Shadow", "X-Request-Start"),
+        *("Sec-Fetch-Site", "Sec-Ch-Ua", "DNT", "Priority", "Referer", "Cache-Control", "Pragma"),
+        "Upgrade-Insecure-Requests",
+    ],
+)
+def test_nothing_is_kept_of_what_the_way_and_every_browser_add(header: str) -> None:
+    sample = request(headers=[(header, "hunter2")])
+    assert (sample.headers, sample.credentials, sample.others, sample.repeatable) == ((), (), (), True)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (["https"], [("x-forwarded-proto", "https")]),
+        (["http"], [("x-forwarded-proto", "http")]),
+        (["https, http"], [("x-forwarded-proto", "https, http")]),
+        (["https, ada"], []),
+        ([], []),
+    ],
+)
+def test_the_scheme_by_which_the_user_came_is_kept(said: list[str], kept: list[tuple[str, str]]) -> None:
+    sample = request(headers=[("X-Forwarded-Proto", value) for value in said])
+    assert (list(sample.headers), sample.others, sample.repeatable) == (kept, (), True)
+
+
+def test_a_sample_of_before_headers_were_kept_by_name_can_be_read() -> None:
+    sample = request(headers=[("Accept", "text/html"), ("X-Tenant", "7")])
+    earlier = json.loads(encode_sample(sample))
+    assert earlier.pop("others") == ["x-tenant"]
+    assert decode_sample(json.dumps(earlier)) == replace(sample, others=())
+
+
 def test_a_sample_and_an_act_come_back_from_their_text() -> None:
-    sample = replace(request(headers=[("Accept", "ü")]), control=Excerpt("text", 3, "aa"), candidate=Excerpt("absent"))
+    sample = replace(
+        request(headers=[("Accept", "ü"), ("X-Tenant", "7")]),
+        control=Excerpt("text", 3, "aa"),
+        candidate=Excerpt("absent"),
+    )
     assert decode_sample(encode_sample(sample)) == sample
     act = Act(1.5, "Anna", "ü", State.MUTED, 7.0)
     assert decode_act(encode_act(act)) == act

@@ -73,7 +73,7 @@ async def test_an_exported_test_asks_as_a_shadow() -> None:
     (listed,) = await journal.latest(1)
     found = await journal.find(listed.id)
     assert found is not None
-    assert "HEADERS = {'accept': '*/*', 'x-strangler-shadow': 'exported'}" in export(found, {}).text
+    assert "HEADERS = [('accept', '*/*'), ('x-strangler-shadow', 'exported')]" in export(found, {}).text
 
 
 async def test_a_control_that_writes_cannot_confirm_what_differs_and_is_named() -> None:
