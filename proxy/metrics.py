@@ -29,7 +29,7 @@ UNASKED = "unasked"  # a pair: too many are under way, or the route has had enou
 PAIRED = ("native_alone", "legacy_alone", "legacy_unanswered", "alike", "unknown", UNASKED)
 DROPS = (
     *("queue_full", "too_large", "encoding", "streaming", "incomplete", "unsafe_method"),
-    *("no_side", "spared", "abandoned", "stopped", "fault", "comparison", "journal"),
+    *("no_side", "spared", "paused", "abandoned", "stopped", "fault", "comparison", "journal"),
 )
 
 VERDICTS = {Kind.HEALTHY: 1.0, Kind.INCONCLUSIVE: 2.0, Kind.UNHEALTHY: 3.0}  # 0: there is nothing to judge

@@ -33,7 +33,7 @@ class Noisy:
         self._metrics, self._named = metrics, defaultdict[str, set[str]](set)
 
     def found(self, route: str, field: Field) -> None:
-        named, name = self._named[route], redact.line(f"{field.place or '(whole)'}: {field.kind}")
+        named, name = self._named[route], redact.place(f"{field.place or '(whole)'}: {field.kind}")
         if len(named) < NAMED:
             named.add(name)
         self._metrics.noise.labels(route, name if name in named else OTHERS).inc()
@@ -50,7 +50,9 @@ def runner_of(
 ) -> Runner:
     limits = config.shadow.limits
     # Legacy's alone: it may have users whom nothing else here tells of, and native says of itself when it is busy.
-    rooms = {Side.LEGACY.value: Room(limits.concurrency)} if config.shadow.yields else {}
+    users = {route.name: route.limits(config.legacy.limits) for route in config.routes}
+    waited = {name: own.total or own.first_byte for name, own in users.items()}
+    rooms = {Side.LEGACY.value: Room(limits.concurrency, waited)} if config.shadow.yields else {}
 
     def dropped(route: str, reason: str) -> None:
         metrics.undone.dropped(route, reason)
@@ -65,8 +67,7 @@ def runner_of(
         if answer.status:
             pacer.heard(answer.busy)
         pacer.asked(vain=not answer.complete)
-        if side == experiment.candidate_side and side in rooms:
-            rooms[side].answered(experiment.route, answer.elapsed if answer.complete else None)
+        runner.heard(experiment, side, answer)
 
     experimenter = Experimenter(
         sides=candidates,
@@ -85,7 +86,8 @@ def runner_of(
         spared=[(route.name, Side.LEGACY.value) for route in config.routes if not route.shadow_legacy],
         at_ease=lambda: pacer.factor >= 1.0,
     )
-    return Runner(experimenter, limits, dropped, lambda: pacer.at_once, rooms)
+    runner = Runner(experimenter, limits, dropped, lambda: pacer.at_once, rooms)
+    return runner
 
 
 def shadow_states(runner: Runner, pacer: Pacer) -> States:

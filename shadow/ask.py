@@ -45,7 +45,7 @@ def marked(scope: Mapping[str, Any], request_id: str, sign: Sign = unsigned) -> 
 
 
 class Asker:
-    """Asks sides, and owns the tasks that do.
+    """Asks sides, and owns the tasks that do. `limit`: bytes of an answer; `patience`: seconds.
 
     A side that ignores its cancellation is abandoned: its task stays listed in `strays` until it ends by itself.
     """
@@ -55,12 +55,21 @@ class Asker:
         self._tasks: set[asyncio.Task[None]] = set()
         self.strays: set[asyncio.Task[None]] = set()
 
-    async def ask(self, app: ASGIApp, scope: MutableMapping[str, Any], body: bytes, seconds: float) -> Observation:
-        """What the side answers within `seconds`. Neither the side's failures nor its silence are raised."""
+    async def ask(
+        self,
+        app: ASGIApp,
+        scope: MutableMapping[str, Any],
+        body: bytes,
+        seconds: float,
+        limit: int | None = None,
+    ) -> Observation:
+        """What the side answers within `seconds`, in at most so many bytes if that is not the usual `limit`. Neither
+        the side's failures nor its silence are raised."""
+        limit = self._limit if limit is None else limit
         if seconds <= 0.0:
-            return Recorder(self._limit).observe(0.0, DEADLINE)
+            return Recorder(limit).observe(0.0, DEADLINE)
         loop = asyncio.get_running_loop()
-        call, asked = _Call(body, self._limit, bodiless=scope["method"] == "HEAD"), loop.time()
+        call, asked = _Call(body, limit, bodiless=scope["method"] == "HEAD"), loop.time()
         task = loop.create_task(call.put(app, scope))
         self._tasks.add(task)
         task.add_done_callback(self._ended)

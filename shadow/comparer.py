@@ -17,8 +17,9 @@ from .observation import Observation
 from .result import Exhausted, Result
 from .rules import Rules
 
-SMALL: Final = 8 * 1024  # bytes of both bodies that are read here (decision 14 has the figures)
-STEPS: Final = 1_000  # values that are looked at here: a small body can hold some thousands
+SMALL: Final = 8 * 1024  # bytes of two answers that are compared here (decision 14 has the figures)
+STEPS: Final = 500  # values that are looked at here: a small body can hold some thousands
+FIELD: Final = 32  # bytes that a header counts for beside its own, as in HTTP/2 (RFC 9113, 6.5.2)
 PIECE: Final = 512 * 1024  # bytes of two bodies that are held against each other at once
 PATIENCE: Final = 5.0  # seconds for one comparison; a megabyte takes some hundredths
 
@@ -34,14 +35,18 @@ class Comparer:
         now = self._now()
         if not (control.complete and candidate.complete):
             return compare(control, candidate, rules, known=known, now=now)
-        if await _same(control, candidate):  # one object is not read to be found equal to itself
-            return compare(control, replace(candidate, body=control.body), rules, known=known, now=now)
-        if _small(control, candidate):
-            try:
-                return compare(control, candidate, rules, STEPS, known, now)
-            except Exhausted:
-                pass
-        return await self._apart.run(compare, control, candidate, rules, EFFORT, known, now)
+        same = await _same(control, candidate)
+        if same:  # one object is not read to be found equal to itself: that there is something is all that matters
+            control, candidate = (replace(each, body=each.body[:1]) for each in (control, candidate))
+        result = None
+        if (same or _plain(control, candidate)) and _size(control, candidate, rules) <= SMALL:
+            await asyncio.sleep(0)  # a turn of its own: what comes before and what is made of it take time, too
+            result = _tried(control, candidate, rules, known, now)
+            await asyncio.sleep(0)
+        if result is None:
+            result = await self._apart.run(compare, control, candidate, rules, EFFORT, known, now)
+            await asyncio.sleep(0)
+        return result
 
     async def readable(self, seen: Observation) -> bool:
         """Whether the content of an answer can be known. Raises Undone."""
@@ -63,7 +68,21 @@ async def _same(control: Observation, candidate: Observation) -> bool:
     return content_encodings(control) == content_encodings(candidate)
 
 
-def _small(*answers: Observation) -> bool:
+def _plain(*answers: Observation) -> bool:
     """A few compressed bytes can be a megabyte, and patterns take longer than the scanner of JSON."""
-    plain = all(not content_encodings(seen) and media_type(seen) not in MARKUP for seen in answers)
-    return plain and sum(len(seen.body) for seen in answers) <= SMALL
+    return all(not content_encodings(seen) and media_type(seen) not in MARKUP for seen in answers)
+
+
+def _size(control: Observation, candidate: Observation, rules: Rules) -> int:
+    """The bytes of what is compared: of both bodies, and of those headers that matter."""
+    headers = (*control.headers, *candidate.headers)
+    head = sum(len(name) + len(value) + FIELD for name, value in headers if name.lower() in rules.headers)
+    return head + len(control.body) + len(candidate.body)
+
+
+def _tried(control: Observation, candidate: Observation, rules: Rules, known: Fields, now: float) -> Result | None:
+    """The result, unless there is more to compare than is done here."""
+    try:
+        return compare(control, candidate, rules, STEPS, known, now)
+    except Exhausted:
+        return None

@@ -9,8 +9,11 @@ from typing import Final
 from .observation import Observation
 
 DECODED: Final = 1024 * 1024  # of a compressed body, this much is compared
-WINDOWS: Final[Mapping[bytes, int]] = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}  # zlib's window bits
+# Window bits, as zlib has them.
+GZIP: Final = 31
+DEFLATE: Final = 15
 RAW_DEFLATE: Final = -15  # "deflate" is zlib's format (RFC 9110, 8.4.1.2), but some send it bare
+MEMBERS: Final = 64  # of one gzip: as many whole contents one after another (RFC 1952, 2.2)
 LAYERS: Final = 2  # encodings of one body, one over the other; more are sent by nobody who means well
 
 Decode = Callable[[bytes, int], bytes | None]
@@ -40,20 +43,26 @@ def decoded(seen: Observation, limit: int = DECODED) -> bytes | None:
     return content
 
 
-def _inflated(window: int) -> Decode:
+def _inflated(window: int, members: int = 1) -> Decode:
     def inflate(body: bytes, limit: int) -> bytes | None:
-        stream = zlib.decompressobj(window)
-        try:
-            content = stream.decompress(body, limit + 1)
-        except zlib.error:
-            return None
-        return content if stream.eof and not stream.unused_data and len(content) <= limit else None
+        content, rest = b"", body
+        for _ in range(members):
+            stream = zlib.decompressobj(window)
+            try:
+                content += stream.decompress(rest, limit + 1 - len(content))
+            except zlib.error:
+                return None
+            if not stream.eof or len(content) > limit:
+                return None
+            if not (rest := stream.unused_data):
+                return content
+        return None
 
     return inflate
 
 
 def _deflated(body: bytes, limit: int) -> bytes | None:
-    content = _inflated(WINDOWS[b"deflate"])(body, limit)
+    content = _inflated(DEFLATE)(body, limit)
     return _inflated(RAW_DEFLATE)(body, limit) if content is None else content
 
 
@@ -69,7 +78,8 @@ def _brotli(body: bytes, limit: int) -> bytes | None:
 
 
 _DECODERS: Final[Mapping[bytes, Decode]] = {
-    **{name: _inflated(window) for name, window in WINDOWS.items()},
+    b"gzip": _inflated(GZIP, MEMBERS),
+    b"x-gzip": _inflated(GZIP, MEMBERS),
     b"deflate": _deflated,
     b"br": _brotli,
 }

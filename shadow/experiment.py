@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -13,8 +14,10 @@ import structlog
 
 from .allowance import Allowance
 from .ask import Asker, Sign, marked, unsigned
+from .breath import in_breaths
 from .compare import Outcome, Rules
 from .comparer import Comparer
+from .encodings import DECODED, content_encodings
 from .inquiry import Inquiry, Pair
 from .journal import Journal
 from .mismatch import Finding
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 DEFAULT: Final = Rules()
+PAIR: Final = 130  # bytes of a header in memory beside its letters: two objects, their pair, and its place in a list
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +39,15 @@ class Limits:
 
     concurrency: int = 16
     queue: int = 256
-    body: int = 256 * 1024  # bytes of one question, and of one answer
+    body: int = 256 * 1024  # bytes of one question, and of one answer; but see `answer_to`
     deadline: float = 5.0  # seconds for one experiment, its confirmation included
     queue_bytes: int = 32 * 1024 * 1024  # of all that is held, waiting or under way, but for the answers to come
     noise: float = 0.1  # of the experiments ask the control twice
     patience: float = 1.0  # seconds for a side to end once it is cancelled, and for the journal to write
+
+    def answer_to(self, control: Observation) -> int:
+        """Bytes of an answer that is held against this one. Where that is encoded, the other need not be."""
+        return max(self.body, DECODED) if content_encodings(control) else self.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +66,11 @@ class Experiment:
 
     @property
     def size(self) -> int:
-        """The bytes this holds while it waits."""
+        """The bytes this holds while it waits, about."""
         pairs = (*self.scope.get("headers", ()), *self.control.headers)
-        return len(self.body) + len(self.control.body) + sum(len(name) + len(value) for name, value in pairs)
+        target = (self.scope.get(part, b"") for part in ("path", "raw_path", "query_string"))
+        headers = sum(len(name) + len(value) + PAIR for name, value in pairs)
+        return len(self.body) + len(self.control.body) + headers + sum(map(getsizeof, target))
 
 
 class Dropped(Exception):
@@ -139,10 +149,11 @@ class Experimenter:
         ruling = await self._inquiry(experiment, until, noise, roles).rule(
             experiment.control.unsaid, twice=twice, chance=chance
         )
+        await asyncio.sleep(0)  # to tell of it takes time, too
         self._listeners.ended(experiment, ruling.outcome, roles[0] if roles else "")
         for rule, count in ruling.first.result.by:
             self._listeners.ignored(experiment.route, rule, count)
-        for field in ruling.noise:
+        async for field in in_breaths(ruling.noise):
             self._listeners.noise(experiment.route, field)
         for pair in ruling.mismatched:
             await self._record(experiment, pair, noise)
@@ -165,7 +176,8 @@ class Experimenter:
         """The answer; `roles` hears what it says of who asks. A side that has failed may not have come to know."""
         seconds = until - asyncio.get_running_loop().time()
         scope = marked(experiment.scope, experiment.request_id, self._sign)
-        answer = await self._asker.ask(self.sides[side], scope, experiment.body, seconds)
+        limit = self._limits.answer_to(experiment.control)
+        answer = await self._asker.ask(self.sides[side], scope, experiment.body, seconds, limit)
         self._listeners.asked(experiment, side, answer)
         if answer.role:
             roles.append(answer.role)

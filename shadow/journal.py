@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from .breath import in_breaths
 from .excerpt import EVERYTHING_HIDDEN, SALT, Shown
 from .layout import PREFIX, RECORD, TURN, entry_key, index_key, salt_key, samples_key
 from .mismatch import (
@@ -66,7 +67,9 @@ class MemoryJournal:
         self._kept: dict[str, tuple[float, Mismatch]] = {}  # with when it was touched, in that order
 
     async def record(self, finding: Finding) -> None:
-        for told in await _redacted(finding, self._salt, self._shown):
+        found = [each async for each in _redacted(finding, self._salt, self._shown)]
+        await asyncio.sleep(0)  # what follows is done at once, so that there is always room made for what is added
+        for told in found:
             _, known = self._kept.pop(told.id, (0.0, None))
             self._kept[told.id] = finding.at, _counted(known, told)
         alike = finding.route, finding.confirmed
@@ -103,12 +106,8 @@ def _making_room(kept: Sequence[Mismatch], entries: int) -> list[str]:
     return plain[:first] + acted[: over - first]
 
 
-async def _redacted(finding: Finding, salt: bytes, shown: Mapping[str, Shown]) -> list[Seen]:
-    found = []
-    for each in seen(finding, salt, shown.get(finding.route, EVERYTHING_HIDDEN)):
-        found.append(each)
-        await asyncio.sleep(0)  # many large values hold nobody up
-    return found
+def _redacted(finding: Finding, salt: bytes, shown: Mapping[str, Shown]) -> AsyncIterator[Seen]:
+    return in_breaths(seen(finding, salt, shown.get(finding.route, EVERYTHING_HIDDEN)))
 
 
 def _counted(known: Mismatch | None, told: Seen) -> Mismatch:
@@ -141,8 +140,9 @@ class RedisJournal:
 
     async def _written(self, finding: Finding) -> str | None:
         """None once it is; else the salt that is in force."""
-        found = await _redacted(finding, bytes.fromhex(self._salt), self._shown)
-        told = [text for each in found for text in (each.id, each.field, each.kind, encode_sample(each.sample))]
+        told: list[str] = []
+        async for each in _redacted(finding, bytes.fromhex(self._salt), self._shown):
+            told += (each.id, each.field, each.kind, encode_sample(each.sample))
         mine = index_key(self._prefix, finding.route, confirmed=finding.confirmed)
         keys = [salt_key(self._prefix), index_key(self._prefix), mine]
         given = [self._salt, self._prefix, finding.route, repr(finding.at), f"{AGE}", f"{self._entries}", f"{SAMPLES}"]

@@ -22,7 +22,7 @@ from .paths import field as place_of
 from .result import Difference, Result
 from .stakes import LEVEL, Often, Stake
 
-ROUNDS: Final = 3  # in which a field is confirmed that the control was never seen to differ from itself in
+ROUNDS: Final = 5  # in which a field is confirmed that the control was never seen to differ from itself in
 OFTEN: Final = 0.1  # of the looks: where the control differs so often, to ask again tells little
 AGAIN: Final = 2  # looks in which it has to differ at least: once may have been a write
 FIELDS: Final = 100  # remembered at most
@@ -135,15 +135,16 @@ class Noise:
         return usual
 
     def meet(self, fields: Iterable[Field]) -> None:
-        """They differ, in whatever way. Of too many the one goes that has told least, and of these the oldest."""
-        for field in sorted(fields):
+        """They differ, in whatever way. Of too many those go that have told least, and of these the oldest."""
+        for field in sorted(fields, key=lambda each: (each not in self._known, each)):  # what is new comes last
             known = self._known.pop(field, None)
-            if known is None:
-                known = Known(self._looks, self._part())
-                if len(self._known) >= FIELDS:
-                    del self._known[min(self._known, key=lambda each: self._known[each].told)]
-                    self._bar = None
-            self._known[field] = known
+            self._known[field] = known or Known(self._looks, self._part())
+        over = len(self._known) - FIELDS
+        if over > 0:
+            *others, _ = self._known  # the newest stays, though it has told nothing yet
+            for field in sorted(others, key=lambda each: self._known[each].told)[:over]:
+                del self._known[field]
+            self._bar = None
 
     def draw(self, lot: Lot) -> None:
         """What a comparison tells of the fields that are known already, by whether it has asked both."""

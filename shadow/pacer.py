@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from statistics import median
 from typing import Final
@@ -17,6 +18,7 @@ log = structlog.get_logger()
 
 LOOK: Final = 0.1  # seconds between two looks at how late the event loop comes
 LOOKS: Final = 10  # in a second, after which there is a new pace; fewer where they come late. The typical one counts
+NEWEST: Final = 10  # questions, however old, that tell whether it is over that most are in vain: few are asked then
 LEARNS: Final = 60  # paces after which whoever answers too seldom to tell what is usual is not waited for
 
 
@@ -27,7 +29,7 @@ class Pacer:
     def __init__(self, late: Callable[[], float | None], told: Callable[[Pace], None]) -> None:
         self.pace = self._bearable = Pace()
         self._late, self._told = late, told
-        self._lags, self._vain = list[float](), Newest()
+        self._lags, self._vain, self._newest = list[float](), Newest(), deque[bool](maxlen=NEWEST)
         self._answers = self._busy = self._learning = 0
 
     @property
@@ -55,6 +57,7 @@ class Pacer:
         """A shadow request is over; `vain`: without a whole answer, or it was never sent for want of room."""
         if not self._learning:  # else there is little room, whatever the side can take
             self._vain.heard(vain)
+            self._newest.append(vain)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -84,6 +87,8 @@ class Pacer:
 
     def _seen(self) -> dict[Cause, float]:
         seen, late, vain = {Cause.EVENT_LOOP: median(self._lags)}, self._late(), self._vain.turn()
+        if vain is None and Cause.IN_VAIN in self.pace.causes:
+            vain = sum(self._newest) / len(self._newest)
         self._learning = max(0, self._learning - 1)
         if late is not None:
             seen[Cause.LEGACY_SLOW], self._learning = late, 0

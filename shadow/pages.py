@@ -14,7 +14,8 @@ from typing import Final
 RAW: Final = ("script", "style", "textarea", "title")  # what they hold is no tags, whatever it looks like
 START: Final = "!---->"  # what a page begins with has no tag before it: it follows a comment that says nothing
 
-_COMMENT, _COMMENT_END = "!--", "-->"
+_COMMENT, _DOCTYPE = "!--", "!doctype"
+_ABRUPT, _COMMENT_END = re.compile("-?>"), re.compile("--!?>")  # the former where nothing comes before it
 # An attribute with a < in its value ends its tag early, on both sides alike.
 _TAG: Final = re.compile(r"(/?[a-zA-Z][^ \t\n\f\r/<>]*)([^<>]*)>")
 _QUOTING: Final = re.compile(r"""(/?[a-zA-Z][^ \t\n\f\r/<>]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>""")
@@ -27,9 +28,15 @@ _SPACES: Final = re.compile(rf"[{_SPACE}](?:[{_SPACE}]+|(?<! ))")  # but a singl
 _INLINE_ELEMENTS: Final = frozenset(
     {"a", "abbr", "b", "bdi", "bdo", "br", "button", "cite", "code", "data", "del", "dfn", "em", "i", "img", "input"}
     | {"ins", "kbd", "label", "mark", "output", "q", "s", "samp", "select", "small", "span", "strong", "sub", "sup"}
-    | {"time", "u", "var", "wbr", "svg"}
+    | {"time", "u", "var", "wbr", "svg", "math", "embed", "map", "picture", "ruby", "slot"}
+    | {"acronym", "big", "font", "nobr", "strike", "tt"}  # of old
+)
+_BOXES: Final = frozenset(  # which lie in a line as well, but what is written in them is not shown there
+    {"audio", "canvas", "iframe", "meter", "object", "progress", "textarea", "video"}
 )
 _INLINE: Final = _INLINE_ELEMENTS | {f"/{name}" for name in _INLINE_ELEMENTS}
+_BEFORE: Final = _INLINE | {f"/{name}" for name in _BOXES}
+_AFTER: Final = _INLINE | _BOXES
 _FLAGS: Final = frozenset(  # attributes that are set by being there
     {"allowfullscreen", "async", "autofocus", "autoplay", "checked", "controls", "default", "defer", "disabled"}
     | {"formnovalidate", "hidden", "inert", "ismap", "itemscope", "loop", "multiple", "muted", "nomodule", "novalidate"}
@@ -54,8 +61,13 @@ def _end(page: str, whole: re.Match[str]) -> int:
     if whole[1]:
         closing = _CLOSING[whole[1].lower()].search(page, whole.end())
         return closing.start() if closing else len(page)
-    at = page.find(_COMMENT_END, whole.end())
-    return len(page) if at < 0 else at + len(_COMMENT_END)
+    return _behind(page, whole.end())
+
+
+def _behind(text: str, at: int) -> int:
+    """Where the comment ends of which the text begins here."""
+    end = _ABRUPT.match(text, at) or _COMMENT_END.search(text, at)
+    return end.end() if end else len(text)
 
 
 def _part(pieces: list[str], text: str) -> None:
@@ -73,9 +85,11 @@ def read(piece: str) -> tuple[str, str, str]:
             tag = _QUOTING.match(piece) or tag
         return tag[1].lower(), tag[2], piece[tag.end() :]
     if piece.startswith(_COMMENT):
-        return "", "", piece[len(_COMMENT) :].partition(_COMMENT_END)[2]
+        return "", "", piece[_behind(piece, len(_COMMENT)) :]
     if piece.startswith("!"):  # it begins a line, and is compared as a text
         kind, closed, text = piece.partition(">")
+        if (lower := kind.lower()).startswith(_DOCTYPE):
+            kind = lower
         return "", "", f"<{kind}{closed}{text.lstrip(_SPACE)}"
     return "", "", f"<{piece}"
 
@@ -105,9 +119,14 @@ def held(name: str, text: str) -> str:
 def closed(text: str, before: str, after: str) -> str:
     """A text as it is shown between two tags: white space is one blank, and none beside what begins a line."""
     text = _SPACES.sub(" ", unescape(text) if "&" in text else text)
-    if before not in _INLINE:
+    if not _inline(before, _BEFORE):
         text = text.removeprefix(" ")
-    return text if after in _INLINE else text.removesuffix(" ")
+    return text if _inline(after, _AFTER) else text.removesuffix(" ")
+
+
+def _inline(name: str, known: frozenset[str]) -> bool:
+    """Whether an element lies in a line, as those do that a page has made up itself."""
+    return name in known or "-" in name
 
 
 def shows_space(page: str) -> bool:

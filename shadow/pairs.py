@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from .ask import REFUSED, SILENT, UNREACHED, Asker, Sign, marked, unsigned
+from .ask import DEADLINE, REFUSED, SILENT, UNREACHED, Asker, Sign, marked, unsigned
 from .observation import Observation
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SAVED: Final = 60.0  # pairs that a route may have saved up: more than it takes to tell
 A_SECOND: Final = 1.0  # saved up each second, so that one that goes on failing costs the other no more than that
 AT_ONCE: Final = 8  # pairs under way, of all routes
+UNANSWERED: Final = 30.0  # what one costs more that the candidate does not answer in time: it may work on, unasked for
 
 log = structlog.get_logger()
 
@@ -88,7 +89,7 @@ class Pairs:
         """Whether both are asked, which depends on nothing that they will say; if so, `listener` hears what comes of
         it. Never waits, never raises."""
         crowded = len(self._under_way) + len(self._asker.strays) >= max(1, int(AT_ONCE * self._pace()))
-        if self._closed or crowded or len(question.body) > self._limit or not self._spend(question.route):
+        if self._closed or crowded or len(question.body) > self._limit or not self._affords(question.route):
             return False
         task = asyncio.get_running_loop().create_task(self._both(question, listener.harmless))
         self._under_way.add(task)
@@ -112,6 +113,8 @@ class Pairs:
 
         async def candidate() -> Observation:
             answer = await self._ask(question, self._candidate)
+            if answer.error == DEADLINE:
+                self._spend(question.route, UNANSWERED)
             if not failed(answer):
                 harmless()
             return answer
@@ -137,14 +140,19 @@ class Pairs:
         else:
             told(task.result())
 
-    def _spend(self, route: str) -> bool:
-        """Whether the route has one saved up."""
-        now = self._clock()
-        left, when = self._savings.get(route, (SAVED, now))
-        left = min(left + (now - when) * A_SECOND, SAVED)
-        enough = left >= 1.0
-        self._savings[route] = left - enough, now
+    def _affords(self, route: str) -> bool:
+        """Whether the route has one saved up, which is spent."""
+        enough = self._left(route) >= 1.0
+        if enough:
+            self._spend(route, 1.0)
         return enough
+
+    def _spend(self, route: str, pairs: float) -> None:
+        self._savings[route] = self._left(route) - pairs, self._clock()
+
+    def _left(self, route: str) -> float:
+        left, when = self._savings.get(route, (SAVED, 0.0))
+        return min(left + (self._clock() - when) * A_SECOND, SAVED)
 
 
 def alone(control: Observation, candidate: Observation) -> Alone:

@@ -1,4 +1,5 @@
-"""Compare pairs of answers of several sizes: `python -m bench.compare [--rounds 5] [--times 20]`."""
+"""Compare pairs of answers of several sizes, and small ones in whole experiments: `python -m bench.compare [--rounds 5]
+[--times 6] [--experiments 10]`."""
 
 from __future__ import annotations
 
@@ -9,15 +10,19 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from pathlib import Path
 from statistics import fmean, median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvloop
 
 from bench import record
 from bench.compare.answers import JSON, Pair, pairs
+from bench.compare.experiments import experiments
 from bench.compare.holds import while_repeated
 from bench.figures import met, table
+from demo.stores import start_redis
 from proxy.server import settle
 from shadow.compare import compare
 from shadow.comparer import Comparer
@@ -36,12 +41,17 @@ def main() -> None:
     parser.add_argument(
         "--times", type=int, default=6, help="that each pair is compared in a run, for the loop's holds"
     )
+    parser.add_argument("--experiments", type=int, default=10, help="of each kind in a run, for the loop's holds")
     options = parser.parse_args()
     sized = {name: pairs(size) for name, size in SIZES.items()}
     alone = {name: costs(each, options.rounds) for name, each in sized.items()}
     scanned = scan(sized[LARGE], options.rounds)
     settle()
     ways = uvloop.run(_ways(sized, options.times))
+    with TemporaryDirectory() as directory:
+        redis = start_redis(Path(directory))
+        with redis.service:
+            whole = uvloop.run(experiments(redis.url(), options.experiments))
     targets = {
         "ms for 1 MB, mean of the pairs": met(round(fmean(alone[LARGE].values()), 2), most=MEAN),
         "as much as json.loads of both takes, mean": met(
@@ -50,9 +60,12 @@ def main() -> None:
         "ms of one round of the loop, longest": met(
             max(way["longest"] for way in ways["comparer"].values()), most=HOLD
         ),
+        "the same, whole experiments": met(max(each["longest"] for each in whole.values()), most=HOLD),
     }
-    kept = record.keep("compare", {"targets": targets, "ms, processor": alone, "ms, json.loads": scanned, "loop": ways})
-    print(_costs_table(sized, alone), _ways_table(ways), _targets_table(targets), f"Kept in {kept}", sep="\n\n")
+    told = {"targets": targets, "ms, processor": alone, "ms, json.loads": scanned, "loop": ways, "experiments": whole}
+    kept = record.keep("compare", told)
+    tables = _costs_table(sized, alone), _ways_table(ways), _experiments_table(whole), _targets_table(targets)
+    print(*tables, f"Kept in {kept}", sep="\n\n")
 
 
 def costs(compared: Sequence[Pair], rounds: int) -> dict[str, float]:
@@ -134,6 +147,11 @@ def _costs_table(sized: dict[str, list[Pair]], alone: dict[str, dict[str, float]
 def _ways_table(ways: dict[str, dict[str, dict[str, float]]]) -> str:
     rows = [(f"{way}, {size}", *each.values()) for way, sizes in ways.items() for size, each in sizes.items()]
     return table([("ms", "longest hold", "on the wall", "a pair takes"), *rows])
+
+
+def _experiments_table(whole: dict[str, dict[str, float]]) -> str:
+    rows = [(name, *each.values()) for name, each in whole.items()]
+    return table([("ms, experiments", "longest hold", "on the wall", "one takes"), *rows])
 
 
 def _targets_table(told: dict[str, Any]) -> str:

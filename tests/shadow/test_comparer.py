@@ -5,6 +5,7 @@ import gzip
 import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import brotli
@@ -79,6 +80,48 @@ async def test_what_might_take_long_is_compared_apart_with_the_same_result(
 ) -> None:
     assert await Comparer(apart).compare(control, candidate, RULES) == compare(control, candidate, RULES)
     assert apart.asked == 1
+
+
+def cookies(count: int, name: str, body: bytes = b"{}") -> Observation:
+    """They differ from those of another name."""
+    value = "=1; Path=/; Expires=Thu, 01 Jan 2099 00:00:00 GMT"
+    return answer(body, JSON, *((b"set-cookie", f"{name}{number:03}{value}".encode()) for number in range(count)))
+
+
+@pytest.mark.parametrize(("count", "body", "elsewhere"), [(10, b"{}", 0), (200, b"{}", 1), (200, b"{}" * PIECE, 1)])
+async def test_large_heads_are_compared_apart_and_bodies_of_the_same_bytes_stay_here(
+    apart: Counted, count: int, body: bytes, elsewhere: int
+) -> None:
+    control, candidate = cookies(count, "a", body), cookies(count, "b", body)
+    rules = Rules.parse(headers=["set-cookie", "etag"])
+    control, candidate = (replace(each, headers=(*each.headers, (b"etag", b'W/"1"'))) for each in (control, candidate))
+    candidate = replace(candidate, headers=(*candidate.headers[:-1], (b"etag", b'"1"')))
+    found = await Comparer(apart).compare(control, candidate, rules)
+    assert found == compare(control, candidate, rules)
+    assert (found.count, apart.asked) == (2 * count + 1, elsewhere)  # by the same bytes ETags are held strongly
+
+
+async def test_headers_that_are_not_compared_do_not_count(apart: Counted) -> None:
+    rules = Rules.parse(headers=["etag"])
+    assert (await Comparer(apart).compare(cookies(200, "a"), cookies(200, "b"), rules)).outcome is Outcome.MATCHED
+    assert apart.asked == 0
+
+
+@pytest.mark.parametrize("candidate", [rows(10), rows(10, at=0), rows(5_000)], ids=["same", "small", "large"])
+async def test_others_have_their_turn_before_and_after_a_comparison(apart: Counted, candidate: Observation) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        beside = group.create_task(others())
+        await Comparer(apart).compare(rows(10), candidate, RULES)
+        beside.cancel()
+    assert turns >= 2
 
 
 async def test_large_bodies_are_the_same_only_to_the_last_byte_and_in_one_encoding(apart: Counted) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.encodings import DECODED, content_encodings, decoded, readable
+from shadow.encodings import DECODED, MEMBERS, content_encodings, decoded, readable
 from shadow.observation import Observation
 from tests.shadow.answers import answer
 
@@ -40,6 +40,7 @@ def encoded_as(encoding: bytes, body: bytes) -> Observation:
     [
         *ENCODERS.items(),
         (b"X-GZIP", gzip.compress),
+        (b"gzip", lambda content: b"".join(map(gzip.compress, (content[:3], b"", content[3:])))),
         (b" BR ", brotli.compress),
         (b"deflate", deflated),
         (b"identity", bytes),
@@ -65,6 +66,23 @@ def test_content_is_decoded_up_to_a_bound_only(encoding: bytes, encode: Encode) 
     assert len(decoded(exact) or b"") == DECODED
     assert decoded(over) is None
     assert decoded(bomb) is None
+
+
+def test_several_members_are_decoded_up_to_the_same_bound() -> None:
+    half, rest = gzip.compress(b" " * (DECODED - 1)), gzip.compress(b" ")
+    assert len(decoded(encoded_as(b"gzip", half + rest)) or b"") == DECODED
+    assert decoded(encoded_as(b"gzip", half + rest + rest)) is None
+    assert decoded(encoded_as(b"gzip", half + gzip.compress(b" " * (64 * DECODED)))) is None
+
+
+def test_no_more_members_are_decoded_than_anybody_means() -> None:
+    assert decoded(encoded_as(b"gzip", gzip.compress(b"x") * MEMBERS)) == b"x" * MEMBERS
+    assert decoded(encoded_as(b"gzip", gzip.compress(b"") * (MEMBERS + 1))) is None
+
+
+@pytest.mark.parametrize("after", [b"\0\0", b"trailing", gzip.compress(b"x")[:-1]])
+def test_what_follows_a_member_is_another_whole_one(after: bytes) -> None:
+    assert decoded(encoded_as(b"gzip", gzip.compress(b"x") + after)) is None
 
 
 def test_a_bomb_within_a_bomb_is_refused() -> None:

@@ -84,9 +84,9 @@ async def test_what_was_confirmed_before_is_confirmed_by_asking_once_more() -> N
 
 
 async def test_one_defect_after_another_is_confirmed_at_its_first_request() -> None:
-    """As many as a route may save up confirmations for, though each of them takes three rounds."""
+    """As many as a route may save up confirmations for, though each of them takes several rounds."""
     turns = count()
-    world = World(lambda: {"id": 1}, lambda: {"id": 1, f"field{next(turns) // 4}": 2})
+    world = World(lambda: {"id": 1}, lambda: {"id": 1, f"field{next(turns) // (1 + ROUNDS)}": 2})
     outcomes, found = await world.observe(never_twice(), times=20)
     assert outcomes == ["mismatched"] * 20
     assert named(found) == {(f"field{number}", "extra") for number in range(20)}

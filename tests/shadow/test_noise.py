@@ -224,6 +224,25 @@ def test_what_is_remembered_is_bounded_and_what_told_most_stays() -> None:
     assert noise.standing(ID) is Standing.PROVED  # it was known all the time, as one of the first
 
 
+def test_what_is_met_again_makes_no_room_for_what_is_new_with_it() -> None:
+    noise, every = Noise(), [Field(f"f{number:03}", "value") for number in range(FIELDS)]
+    noise.meet(every)
+    for _ in range(3):
+        noise.draw(lot(fields(every[0]), None))
+    news = [Field(f"a{number}", "value") for number in range(4)]
+    noise.meet([*news, every[0]])
+    assert noise.known == {*news, every[0], *every[5:]}
+    assert noise.often([every[0]])[every[0]].candidates == 3
+
+
+def test_where_all_that_is_known_has_told_something_the_newest_gets_in_all_the_same() -> None:
+    noise, every = Noise(), [Field(f"f{number:03}", "value") for number in range(FIELDS)]
+    noise.differed(frozenset(every))
+    news = [Field(f"a{number}", "value") for number in range(4)]
+    noise.meet(news)
+    assert noise.known == {news[-1], *every[1:]}
+
+
 def test_after_a_day_all_is_learned_anew_but_for_what_was_noise() -> None:
     memory = Learned()
     noise = memory.of("list", "legacy", 1_000.0)

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager, suppress
 
 from structlog.testing import capture_logs
 
+from shadow.newest import OLDEST
 from shadow.pacer import LEARNS, LOOKS, Pacer
-from shadow.yielding import Cause, Pace
+from shadow.yielding import FLOOR, STEP, Cause, Pace
 
 LEGACY, LOOP, BUSY, VAIN = (
     frozenset({cause}) for cause in (Cause.LEGACY_SLOW, Cause.EVENT_LOOP, Cause.CANDIDATE_BUSY, Cause.IN_VAIN)
@@ -86,6 +87,21 @@ def test_a_few_questions_in_vain_are_no_strain() -> None:
     for _ in range(99):
         paced.pacer.asked(True)
     assert paced.second() == Pace()
+
+
+def test_what_was_in_vain_lasts_until_the_newest_were_answered_however_few_are_asked() -> None:
+    paced = Paced()
+    for _ in range(100):
+        paced.pacer.asked(True)
+    for _ in range(2 * OLDEST):  # so few then that a hundred are never seen
+        paced.pacer.asked(True)
+        pace = paced.second()
+    assert pace == Pace(FLOOR, VAIN)
+    for _ in range(7):
+        paced.pacer.asked(False)
+    assert [paced.second() for _ in range(2 * OLDEST)][-1] == Pace(FLOOR, VAIN)  # three in ten: neither
+    paced.pacer.asked(False)
+    assert paced.second() == Pace(FLOOR + STEP)
 
 
 def test_it_yields_to_an_event_loop_that_comes_late() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from shadow.ask import DEADLINE, REFUSED, UNREACHED
 from shadow.observation import BUSY, MARK, Observation
-from shadow.pairs import AT_ONCE, SAVED, Alone, Listener, Pairs, Question, alone
+from shadow.pairs import AT_ONCE, SAVED, UNANSWERED, Alone, Listener, Pairs, Question, alone
 from tests.shadow.answers import Side, answer, reply, scope, side
 
 PATIENCE = 10.0  # a bound, not a wait
@@ -224,6 +224,28 @@ async def test_a_route_has_so_many_saved_up_and_one_more_each_second() -> None:
         assert [await ask(pairs) for _ in range(3)] == [True, True, False]
         now[0] = 1e6
         assert [await ask(pairs) for _ in range(int(SAVED) + 1)] == [True] * int(SAVED) + [False]
+
+
+async def test_a_candidate_that_leaves_one_unanswered_is_asked_fewer_for_it_may_work_on() -> None:
+    now, heard = [0.0], Heard()
+
+    async def hangs(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    async with pairs_of(ILL, hangs, clock=lambda: now[0], deadline=0.01) as pairs:
+
+        async def ask(route: str = "list") -> bool:
+            before = len(heard.told)
+            asked = pairs.ask(question(route), heard.listener())
+            await heard.until(lambda: len(heard.told) == before + asked)
+            return asked
+
+        assert [await ask() for _ in range(3)] == [True, True, False]
+        assert await ask("another")
+        now[0] = 2 * (1 + UNANSWERED) - SAVED + 0.5
+        assert not await ask()
+        now[0] += 1.0
+        assert [await ask() for _ in range(2)] == [True, False]
 
 
 async def test_what_is_too_large_is_not_asked_and_nothing_is_once_it_is_closed() -> None:

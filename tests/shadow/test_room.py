@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from shadow.room import HELD, LEARNT, ROUND, Room
+from shadow.room import HELD, LEARNT, LONGEST, ROUND, TENFOLD, TRUSTED, WAITED, Room
 
 USUAL = 0.1
+NOW = 1_000.0
 
 
 class Threads:
@@ -14,10 +15,10 @@ class Threads:
     def serve(self, answers: int, route: str = "list") -> None:
         """Keep the room full while so many are answered."""
         for _ in range(answers):
-            while self.room.free:
-                self.room.enter()
+            while self.room.free(NOW):
+                self.room.enter(route, NOW)
             seconds = self.takes * max(1.0, self.room.taken / self.threads)
-            self.room.leave()
+            self.room.leave(route)
             self.room.answered(route, seconds)
 
     def places(self, rounds: int) -> list[int]:
@@ -77,9 +78,9 @@ def test_who_answers_no_more_is_asked_one_at_a_time() -> None:
 def test_who_never_answers_to_the_end_gets_no_more_room() -> None:
     room = Room(most=16)
     for _ in range(3 * ROUND):
-        room.enter()
+        room.enter("list", NOW)
         room.answered("list", None)
-        room.leave()
+        room.leave("list")
     assert room.places == 1
 
 
@@ -88,11 +89,11 @@ def test_there_is_no_more_room_where_nobody_needed_what_there_is() -> None:
     threads.places(4)
     room, before = threads.room, threads.room.places
     while room.taken:
-        room.leave()
+        room.leave("list")
     for _ in range(2 * ROUND):
-        room.enter()
+        room.enter("list", NOW)
         room.answered("list", USUAL)
-        room.leave()
+        room.leave("list")
     assert room.places - before <= 1  # the round in which it was full last
 
 
@@ -122,6 +123,93 @@ def test_answers_to_what_was_asked_when_there_was_more_are_no_news() -> None:
     threads.serve(ROUND)  # six at once
     assert (room.places, room.taken) == (3, 5)
     for _ in range(5):  # which are late, too
-        room.leave()
+        room.leave("list")
         room.answered("list", 9.0)
     assert threads.places(1) == [3]
+
+
+# Those that nobody waits for any more
+
+
+def given_up(room: Room, route: str = "list", *, at: float) -> float:
+    """Ask, and wait for an answer no longer; how long the route is left alone."""
+    room.enter(route, at)
+    seconds = room.given_up(route, at)
+    room.leave(route)
+    return seconds
+
+
+def test_a_question_that_is_given_up_keeps_its_place_for_as_long_as_users_are_waited_for() -> None:
+    room = Room(most=16, waited={"list": 90.0})
+    given_up(room, at=NOW)
+    given_up(room, "another", at=NOW)
+    assert (room.taken, room.free(NOW), room.free(NOW + WAITED)) == (0, False, False)
+    assert not room.free(NOW + 89)
+    assert room.free(NOW + 90)
+
+
+def test_one_that_is_given_up_keeps_no_place_that_others_find() -> None:
+    room = Room(most=16)
+    Threads(room, threads=100).places(4)
+    while room.taken:
+        room.leave("list")
+    places = room.places
+    given_up(room, at=NOW)
+    for _ in range(places - 1):
+        assert room.free(NOW)
+        room.enter("another", NOW)
+    assert not room.free(NOW)
+
+
+def test_a_route_is_left_alone_meanwhile_and_others_are_not() -> None:
+    room = Room(most=16)
+    assert given_up(room, at=NOW) == WAITED
+    assert (room.paused("list", NOW), room.paused("another", NOW)) == (True, False)
+    assert (room.paused("list", NOW + WAITED - 1), room.paused("list", NOW + WAITED)) == (True, False)
+
+
+def test_the_next_one_that_is_given_up_has_it_left_alone_ten_times_as_long() -> None:
+    room, now, pauses = Room(most=16), NOW, []
+    for _ in range(5):
+        pauses.append(given_up(room, at=now))
+        now += pauses[-1]
+    assert pauses == [WAITED, TENFOLD * WAITED, TENFOLD**2 * WAITED, LONGEST, LONGEST]
+    assert given_up(Room(most=16, waited={"list": 2 * LONGEST}), at=NOW) == 2 * LONGEST
+
+
+def test_those_that_were_asked_beside_it_tell_nothing_more() -> None:
+    room = Room(most=16)
+    assert [given_up(room, at=NOW + second) for second in range(3)] == [WAITED, 0.0, 0.0]
+    assert given_up(room, at=NOW + WAITED) == TENFOLD * WAITED
+
+
+def test_until_it_has_answered_again_and_again_a_route_is_asked_one_at_a_time() -> None:
+    room = Room(most=16)
+    assert not room.crowded("list")
+    given_up(room, at=NOW)
+    for _ in range(TRUSTED):
+        assert not room.crowded("list")
+        room.enter("list", NOW + WAITED)
+        assert (room.crowded("list"), room.crowded("another")) == (True, False)
+        room.replied("list")
+        room.leave("list")
+    room.enter("list", NOW + WAITED)
+    assert not room.crowded("list")
+    assert given_up(room, at=NOW + WAITED) == WAITED  # the first again
+
+
+def test_one_answer_among_those_that_are_given_up_is_not_enough() -> None:
+    room = Room(most=16)
+    given_up(room, at=NOW)
+    for _ in range(TRUSTED - 1):
+        room.replied("list")
+    assert given_up(room, at=NOW + WAITED) == TENFOLD * WAITED
+
+
+def test_a_side_that_always_hangs_has_few_threads_taken() -> None:
+    """Of those that are asked in a day, whatever there is to ask."""
+    room, now, asked = Room(most=16), 0.0, 0
+    while now < 24 * 3600:
+        now += max(1.0, given_up(room, at=now))
+        asked += 1
+    assert asked < 30

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from shadow.allowance import AT_ONCE, SHARE
+from shadow.ask import DEADLINE
 from shadow.compare import Rules
 from shadow.experiment import Experiment, Experimenter, Limits
 from shadow.journal import MemoryJournal
+from shadow.noise import ROUNDS
 from shadow.observation import Observation
 from shadow.room import Room
 from shadow.runner import Runner
@@ -152,9 +154,8 @@ async def test_where_everything_differs_the_sides_are_not_asked_four_times_as_of
             runner.offer(experiment(answer({"id": 1})))
             await ledger.finished(number)
     assert set(ledger.outcomes) <= {"mismatched", "unchecked"}
-    assert (
-        calls <= 200 * (1 + SHARE) + AT_ONCE + 1
-    )  # the candidate is asked once each, and again for each that is confirmed
+    # The candidate is asked once each, and again for each that is confirmed: for the first one several times.
+    assert calls <= 200 * (1 + SHARE) + AT_ONCE + ROUNDS
 
 
 async def test_whoever_hears_of_answers_is_told_which_sides_are_busy() -> None:
@@ -243,3 +244,101 @@ async def test_it_is_told_which_sides_answered_to_the_end() -> None:
             await ledger.finished(1)
     assert told[0] == ("list", "native", True)
     assert ("list", "native", False) in told[1:]
+
+
+# What a side leaves unanswered
+
+
+class Stubborn:
+    """A side that answers nobody while it hangs, and counts whom it was asked by."""
+
+    def __init__(self) -> None:
+        self.asked, self.hangs = 0, True
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.asked += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        await reply(send, b"{}")
+
+
+@asynccontextmanager
+async def stubborn(room: Room) -> AsyncIterator[tuple[Runner, Ledger, Stubborn]]:
+    """Legacy, which has such a room, is stubborn."""
+    ledger, legacy, limits = Ledger(), Stubborn(), Limits(concurrency=4, deadline=0.5)
+    asked: list[Callable[..., None]] = []
+    experimenter = Experimenter(
+        {"native": side({}), "legacy": legacy},
+        RULES,
+        MemoryJournal(),
+        limits,
+        ledger.listeners(asked=lambda *told: asked[0](*told)),
+        lambda: 0.0,
+        draw=lambda: 0.01,  # every control is asked twice
+    )
+    runner = Runner(experimenter, limits, ledger.drop, rooms={"legacy": room})
+    asked.append(runner.heard)
+    await runner.start()
+    try:
+        yield runner, ledger, legacy
+    finally:
+        await runner.stop(10.0)
+
+
+def of_native(route: str = "list") -> Experiment:
+    return experiment(answer({}), route=route, control_side="native", candidate_side="legacy")
+
+
+HOURS = {"list": 7_200.0, "show": 7_200.0}
+
+
+async def test_a_side_that_hangs_is_asked_no_more_of_a_route_once_it_has_left_a_question_unanswered() -> None:
+    async with stubborn(Room(4, HOURS)) as (runner, ledger, legacy):
+        for _ in range(20):
+            runner.offer(of_native())
+        await ledger.finished(20)
+        runner.offer(of_native())
+        assert (ledger.outcomes, ledger.drops, legacy.asked) == (["unanswered"], {"paused": 20}, 1)
+
+
+async def test_what_it_was_asked_keeps_its_place_from_other_routes() -> None:
+    room = Room(4, HOURS)
+    async with stubborn(room) as (runner, ledger, legacy):
+        runner.offer(of_native())
+        await ledger.finished(1)
+        legacy.hangs = False
+        for _ in range(3):
+            runner.offer(of_native("show"))
+        while room.taken:  # noqa: ASYNC110  # it tells nobody when it changes
+            await asyncio.sleep(0)
+        assert (runner.pending, room.places) == (3, 1)
+    assert (ledger.drops, legacy.asked) == ({"stopped": 3}, 1)
+
+
+async def test_when_that_is_over_it_is_asked_again() -> None:
+    async with stubborn(Room(4, {"list": 0.01})) as (runner, ledger, legacy):
+        runner.offer(of_native())
+        await ledger.finished(1)
+        legacy.hangs = False
+        while "matched" not in ledger.outcomes:
+            runner.offer(of_native())
+            await asyncio.sleep(0)
+        await ledger.finished(legacy.asked)
+
+
+async def test_a_control_that_leaves_a_question_unanswered_is_asked_no_more_either() -> None:
+    async with stubborn(Room(4, HOURS)) as (runner, ledger, legacy):
+        for number in range(1, 6):
+            runner.offer(experiment(answer({})))
+            await ledger.finished(number)
+        assert (ledger.drops, legacy.asked) == ({"paused": 4}, 1)
+
+
+async def test_who_had_no_time_left_to_answer_has_left_nothing_unanswered() -> None:
+    room = Room(4, HOURS)
+    async with stubborn(room) as (runner, _, _):
+        late = answer({}, complete=False, error=DEADLINE, elapsed=0.1)
+        runner.heard(of_native(), "legacy", late)
+        runner.heard(of_native(), "native", answer({}, complete=False, error=DEADLINE, elapsed=0.5))
+        assert not room.paused("list", asyncio.get_running_loop().time())
+        assert room.free(asyncio.get_running_loop().time())

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import gzip
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import pytest
+
 from shadow.apart import Apart
 from shadow.compare import Rules
 from shadow.comparer import Comparer
+from shadow.encodings import DECODED
 from shadow.experiment import Experimenter, Limits
 from shadow.journal import MemoryJournal
 from shadow.runner import Runner
-from tests.shadow.answers import Ledger, Side, answer, experiment, side
+from tests.shadow.answers import JSON, Ledger, Side, answer, experiment, running, side
 
 
 @asynccontextmanager
@@ -55,3 +59,36 @@ async def test_what_cannot_be_compared_is_dropped_and_the_next_one_is_not(tmp_pa
         runner.offer(experiment(answer({"at": 1})))
         await ledger.finished(2)
     assert (ledger.drops, ledger.outcomes) == ({"comparison": 1}, ["ignored"])
+
+
+ROWS = [{"id": number, "body": "the order has been shipped"} for number in range(7_000)]
+WRONG = [*ROWS[:-1], {"id": 0, "body": "the order has been shipped"}]
+
+
+@pytest.mark.parametrize(
+    ("native", "outcome", "found"),
+    [
+        (ROWS, "matched", []),
+        (WRONG, "mismatched", [("[*].id", "value")]),
+        ([*ROWS, "x" * DECODED], "mismatched", [("", "error")]),
+    ],
+    ids=["the same", "one value", "more than is ever compared"],
+)
+async def test_what_is_held_against_a_compressed_answer_may_be_as_large_as_that_was(
+    native: Any, outcome: str, found: list[tuple[str, str]]
+) -> None:
+    plain = answer(ROWS)
+    assert Limits().body < len(plain.body) < DECODED
+    packed = answer(gzip.compress(plain.body), JSON, (b"content-encoding", b"gzip"))
+    async with running({"legacy": side(ROWS), "native": side(native)}) as (runner, ledger, journal):
+        runner.offer(experiment(packed))
+        await ledger.finished(1)
+    assert (ledger.outcomes, ledger.drops) == ([outcome], {})
+    assert [(each.field, each.kind) for each in await journal.latest(10)] == found
+
+
+async def test_what_is_held_against_an_answer_as_it_is_may_be_no_larger_than_any() -> None:
+    async with running({"legacy": side([]), "native": side(ROWS)}) as (runner, ledger, journal):
+        runner.offer(experiment(answer([])))
+        await ledger.finished(1)
+    assert [(each.field, each.kind) for each in await journal.latest(10)] == [("", "error")]

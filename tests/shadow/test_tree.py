@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from shadow.paths import parse, render
@@ -90,6 +90,7 @@ def test_an_ignore_rule_covers_exactly_its_place(value: Any, data: st.DataObject
     mutant = copy.deepcopy(value)
     spots = list(places(mutant))
     holder, key, path = data.draw(st.sampled_from(spots))
+    assume(all("…" not in render(spot) for _, _, spot in spots))  # what is abridged is no place of a rule
     holder[key] = {"a": "mutant"} if isinstance(holder[key], list) else ["a mutant"]
     assert found(value, mutant, *ignoring(render(path))) == []
     others = {render(other) for _, _, other in spots if not render(path).startswith(render(other))}
