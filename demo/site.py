@@ -32,17 +32,23 @@ CONFIG = Template("""\
 listen: $listen
 admin:
   listen: $admin
-legacy:
+legacy:   # all of this shares one machine: whoever is slow on it is not gone
   url: $legacy
+  connect: 20s
+  wait: 20s
+  first_byte: 55s   # users themselves wait for a minute
 native:
   app: demo.native:app
   url: $native
+  connect: 20s
+  wait: 20s
+  budget: 20s
 redis: $redis
 trips:
   redis: $cache
   key: cache:epoch:native
 holdback: 0   # the story ends with everybody on native; 2 % of twenty users are nobody anyway
-shadow:   # all of this shares one machine: what is compared may wait, and must not crowd out users
+shadow:   # for the same reason what is compared may wait, and must not crowd out users
   concurrency: 4
   deadline: 20s
 rollback:   # small because the story is short; for real traffic rather 30s and 50

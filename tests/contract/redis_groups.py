@@ -22,9 +22,12 @@ from tests.proxy.certificates import Authority, Pair
 
 NAME, PASSWORD, SENTINELS_PASSWORD = "flags-master", "a-secret", "another-secret"
 SLOTS = 16_384
+# Seconds without an answer after which Sentinels take a server for gone: no test of a server that is there lives to see
+# the first, however busy the machine.
+NEVER, SOON = 600, 1
 
 
-def eventually(condition: Callable[[], bool], what: str, within: float = 30.0) -> None:
+def eventually(condition: Callable[[], bool], what: str, within: float = 120.0) -> None:
     """Servers tell nobody when they have found each other."""
     deadline, between = time.monotonic() + within, threading.Event()
     while time.monotonic() < deadline:
@@ -95,6 +98,12 @@ class Watched:
         with Redis(port=server.port, password=PASSWORD) as client:
             client.execute_command(*words)
 
+    def lose_patience(self) -> None:
+        """From now on Sentinels notice it soon that a server is gone."""
+        for sentinel in self.sentinels:
+            with Redis(port=sentinel.port, password=SENTINELS_PASSWORD) as client:
+                client.execute_command("SENTINEL SET", NAME, "down-after-milliseconds", 1_000 * SOON)
+
     def know_each_other(self) -> None:
         """Before this they can replace nobody."""
 
@@ -103,6 +112,8 @@ class Watched:
             return int(said["num-slaves"]) >= 1 and int(said["num-other-sentinels"]) == len(self.sentinels) - 1
 
         eventually(lambda: all(map(known, self.sentinels)), "the Sentinels know each other and the replica")
+        with Redis(port=self.servers[1].port, password=PASSWORD) as client:
+            eventually(lambda: client.info("replication")["master_link_status"] == "up", "the replica has a copy")
 
 
 @contextmanager
@@ -118,8 +129,10 @@ def watched() -> Iterator[Watched]:
             (sentinel.folder / "sentinel.conf").write_text(_sentinel(sentinel, first.port))
             owned.enter_context(running(sentinel))
             with Redis(port=sentinel.port, password=SENTINELS_PASSWORD) as client:
-                # They look and talk once in seconds else.
-                client.execute_command("SENTINEL DEBUG", "INFO-PERIOD", 100, "PUBLISH-PERIOD", 100)
+                # They look and talk once in seconds else, and do nothing for half a minute once they have stood still.
+                client.execute_command(
+                    "SENTINEL DEBUG", "INFO-PERIOD", 100, "PUBLISH-PERIOD", 100, "TILT-PERIOD", 1_000
+                )
         yield Watched((first, second), tuple(sentinels))
 
 
@@ -132,7 +145,7 @@ def _sentinel(sentinel: RedisProcess, master: int) -> str:
         sentinel sentinel-pass {SENTINELS_PASSWORD}
         sentinel monitor {NAME} 127.0.0.1 {master} 2
         sentinel auth-pass {NAME} {PASSWORD}
-        sentinel down-after-milliseconds {NAME} 300
+        sentinel down-after-milliseconds {NAME} {1_000 * NEVER}
         sentinel failover-timeout {NAME} 3000
     """
 

@@ -17,6 +17,7 @@ from demo.service import free_port
 from flags.store.client import connect
 from flags.store.place import Place
 
+PATIENCE = 30.0  # seconds that a call may take where nothing is to be given up: this machine may be busy
 # However the server is reached, it does the same.
 REACHED = ("redis", "redis over TLS", "redis by Sentinels", "redis as a Cluster")
 

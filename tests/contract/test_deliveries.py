@@ -13,7 +13,7 @@ from flags.store import Store
 from flags.store.memory import MemoryStore
 from flags.store.redis import RedisStore
 from proxy.deliveries import KEPT, Deliveries, MemoryDeliveries, RedisDeliveries, State
-from tests.contract.redis_process import REACHED, emptied
+from tests.contract.redis_process import PATIENCE, REACHED, emptied
 from tests.flags.workers import NOTE, ROUTE
 
 HOOK, ONE, TWO = "a-hook", "worker one", "worker two"
@@ -33,7 +33,7 @@ async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
         return
     url = request.getfixturevalue("contract_redis_by")(request.param)
     async with emptied(url) as client:
-        redis = RedisStore(url)
+        redis = RedisStore(url, PATIENCE)
         yield Site(redis, RedisDeliveries(client))
         await redis.close()
 

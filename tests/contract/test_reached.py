@@ -13,7 +13,7 @@ from demo.service import free_port
 from flags.errors import StoreUnavailable
 from flags.flag import Flag
 from flags.store.layout import FLAGS
-from flags.store.redis import RedisStore
+from flags.store.redis import LIMIT, RedisStore
 from tests.contract.redis_groups import (
     NAME,
     PASSWORD,
@@ -24,23 +24,23 @@ from tests.contract.redis_groups import (
     eventually,
     watched,
 )
-from tests.contract.redis_process import RedisProcess, emptied
+from tests.contract.redis_process import PATIENCE, RedisProcess, emptied
 from tests.flags.workers import NOTE, ROUTE, Worker
 from tests.proxy.certificates import Authority
 
 
 @asynccontextmanager
-async def store_at(url: str) -> AsyncIterator[RedisStore]:
-    store = RedisStore(url)
+async def store_at(url: str, limit: float = PATIENCE) -> AsyncIterator[RedisStore]:
+    store = RedisStore(url, limit)
     try:
         yield store
     finally:
         await store.close()
 
 
-async def refusal(url: str) -> str:
+async def refusal(url: str, limit: float = PATIENCE) -> str:
     """What is said of a store that cannot be reached."""
-    async with store_at(url) as store, asyncio.timeout(10):
+    async with store_at(url, limit) as store, asyncio.timeout(2 * PATIENCE):
         with pytest.raises(StoreUnavailable) as error:
             await store.flags()
     return str(error.value)
@@ -99,7 +99,7 @@ async def test_sentinels_that_all_hang_are_unavailable_in_bounded_time(watched_r
     for sentinel in watched_redis.sentinels:
         sentinel.pause()
     try:
-        await refusal(watched_redis.url())
+        await refusal(watched_redis.url(), LIMIT)
     finally:
         for sentinel in watched_redis.sentinels:
             sentinel.resume()
@@ -161,7 +161,8 @@ def failing() -> Iterator[Watched]:
 
 
 def replaced(servers: Watched, by: RedisProcess) -> None:
-    """Return once every Sentinel says that this one is the master."""
+    """Have the Sentinels look who is gone; return once every one of them says that this one is the master."""
+    servers.lose_patience()
     eventually(
         lambda: all(servers.ask(each, "MASTER")["port"] == by.port for each in servers.sentinels), "it is the master"
     )
@@ -172,7 +173,7 @@ async def test_shares_and_trips_outlive_a_failover_and_its_master_takes_changes(
         worker, other = Worker(store), Worker(another, "two")
         await worker.loop.set(ROUTE, share=2_500)
         await other.tick()
-        async with aclosing(store.changes()) as changes, asyncio.timeout(30):
+        async with aclosing(store.changes()) as changes, asyncio.timeout(150):
             await anext(changes)
             failing.servers[0].kill()
             await worker.tick()
@@ -190,7 +191,7 @@ async def test_shares_and_trips_outlive_a_failover_and_its_master_takes_changes(
 
 async def test_a_server_that_is_no_longer_the_master_is_asked_for_nothing(failing: Watched) -> None:
     master, replica = failing.servers
-    async with store_at(failing.url()) as store, asyncio.timeout(20):
+    async with store_at(failing.url()) as store, asyncio.timeout(2 * PATIENCE):
         await store.change(ROUTE, 0, Flag(native=2_500, generation=1), NOTE)
         # Nobody tells the Sentinels, and nobody closes our connection.
         failing.tell(master, "REPLICAOF", "127.0.0.1", str(replica.port))
@@ -202,10 +203,10 @@ async def test_a_server_that_is_no_longer_the_master_is_asked_for_nothing(failin
 
 async def test_failed_over_to_an_older_copy_no_share_is_raised_and_no_trip_lifted(failing: Watched) -> None:
     master, replica = failing.servers
-    async with store_at(failing.url()) as store, asyncio.timeout(40):
+    async with store_at(failing.url()) as store, asyncio.timeout(150):
         worker = Worker(store)
         await worker.loop.set(ROUTE, share=9_000)
-        failing.tell(master, "WAIT", "1", "5000")
+        failing.tell(master, "WAIT", "1", "60000")
         # From here on the replica hears of nothing.
         failing.tell(master, "ACL", "SETUSER", "follower", "off")
         failing.tell(master, "CLIENT", "KILL", "TYPE", "replica")

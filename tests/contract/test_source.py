@@ -23,6 +23,7 @@ from flags.store.redis import RedisStore
 from flags.unleash.backup import Backup
 from flags.unleash.follow import Unleash
 from flags.unleash.server import Server
+from tests.contract.redis_process import PATIENCE
 
 RULE = Rule(window=30.0, min_requests=50, max_error_rate=0.05, max_excess=0.02)
 
@@ -59,7 +60,7 @@ class Source:
         self._given = True
 
     async def until(self, percent: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while self.flag.native != percent * 100:
                 self._changed.clear()
                 await self._changed.wait()
@@ -85,14 +86,14 @@ async def source(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
             url = request.getfixturevalue("contract_redis")
             async with Redis.from_url(url) as client:
                 await client.flushdb()
-            store = RedisStore(url)
+            store = RedisStore(url, PATIENCE)
             owned.push_async_callback(store.close)
         source, unleash = Source(store), None
         if request.param == "unleash":
             service: Service = request.getfixturevalue("unleash_server")
             source = Source(store, await owned.enter_async_context(Page(service.url)))
             routes = source.route, source.other
-            server = Server(service.url, CLIENT_TOKEN)
+            server = Server(service.url, CLIENT_TOKEN, limit=PATIENCE)
             unleash = Unleash(server, source.worker, routes, Backup(tmp_path / "unleash.json"), every=0.05)
         await owned.enter_async_context(watching(source.worker, unleash))
         yield source

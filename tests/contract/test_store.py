@@ -18,7 +18,7 @@ from flags.store import Store, Write
 from flags.store.memory import MemoryStore
 from flags.store.redis import RedisStore
 from flags.window import Counts
-from tests.contract.redis_process import REACHED, emptied
+from tests.contract.redis_process import PATIENCE, REACHED, emptied
 from tests.flags.workers import NOTE
 
 ROUTE = "messages.create"
@@ -33,7 +33,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
         return
     url = request.getfixturevalue("contract_redis_by")(request.param)
     async with emptied(url):
-        redis = RedisStore(url)
+        redis = RedisStore(url, PATIENCE)
         yield redis
         await redis.close()
 

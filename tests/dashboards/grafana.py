@@ -30,8 +30,8 @@ class Query:
         """The labels that the legend speaks of."""
         return frozenset(re.findall(r"\{\{(\w+)\}\}", self.legend))
 
-    def filled(self, route: str = ".+", within: str = "1m") -> str:
-        """As Grafana would ask it."""
+    def filled(self, route: str = ".+", within: str = "10m") -> str:
+        """As Grafana would ask it, of a time that outlasts the tests."""
         filled = self.expression.replace("$route", route)
         for name in ("$__rate_interval", "$__range", "$__interval"):
             filled = filled.replace(name, within)

@@ -11,12 +11,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 from typing import IO
 
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-ENOUGH = 400.0  # seconds for a whole story on a machine that is busy with other things
+ENOUGH = 900.0  # seconds for a whole story on a machine that is busy with other things
 POLL = 0.05
 pytestmark = pytest.mark.timeout(ENOUGH + 60)
 
@@ -60,6 +61,14 @@ def services(place: Path, word: str = "") -> list[int]:
     return found
 
 
+def is_nothing_left(place: Path) -> bool:
+    """What was killed in the end may need a moment to be gone."""
+    late = monotonic() + 30
+    while services(place) and monotonic() < late:
+        continue
+    return (services(place), list(place.iterdir())) == ([], [])
+
+
 def read_until(output: IO[str] | None, word: str) -> str:
     assert output is not None
     told = ""
@@ -88,7 +97,7 @@ def test_the_story_holds_and_leaves_nothing_behind(place: Path) -> None:
     assert "Wrong answers: 0." in told
     assert "none was wrong" in told
     assert "none is lost, none is there twice" in told.replace("\n  ", " ")
-    assert (services(place), list(place.iterdir())) == ([], [])
+    assert is_nothing_left(place), (services(place), list(place.iterdir()))
 
 
 @pytest.mark.parametrize(("word", "number"), [("Starting", signal.SIGTERM), ("1. Everything", signal.SIGINT)])
@@ -100,7 +109,7 @@ def test_stopped_at_any_moment_it_leaves_nothing_behind(place: Path, word: str, 
         told, _ = process.communicate(timeout=ENOUGH)
     assert process.returncode == 130, told
     assert "Traceback" not in told
-    assert (services(place), list(place.iterdir())) == ([], [])
+    assert is_nothing_left(place), (services(place), list(place.iterdir()))
 
 
 def test_when_a_service_dies_the_demo_says_which_and_stops(place: Path) -> None:
@@ -112,4 +121,4 @@ def test_when_a_service_dies_the_demo_says_which_and_stops(place: Path) -> None:
     assert process.returncode == 1, told
     assert "native ended with status -9" in told
     assert "Traceback" not in told
-    assert (services(place), list(place.iterdir())) == ([], [])
+    assert is_nothing_left(place), (services(place), list(place.iterdir()))

@@ -89,7 +89,7 @@ def test_an_operator_can_roll_back_while_redis_is_away(tmp_path: Path, origin: s
 
 def test_a_legacy_that_hangs_or_is_gone_is_told_of_and_found_again_when_it_is_back(tmp_path: Path) -> None:
     with start_side("legacy", tmp_path) as legacy:
-        settings = {"legacy": {"url": legacy.url, "first_byte": "2s"}, "routes": ROUTES}
+        settings = {"legacy": {"url": legacy.url, "first_byte": "5s"}, "routes": ROUTES}
         with running(tmp_path, settings) as proxy:
             assert side(proxy) == "legacy"
             legacy.pause()

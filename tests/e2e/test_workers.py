@@ -27,6 +27,7 @@ from tests.e2e.proxies import Proxy, running, until
 ROUTES = [{"name": "things.list", "match": "GET /things"}]
 READY = "a worker takes requests"
 ROUNDS = 20
+WATCHDOG = "2s"  # so long may a worker that is well get no turn on a machine that is busy
 UPGRADE = (
     b"GET /cable HTTP/1.1\r\nHost: example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -82,6 +83,12 @@ def renewed(proxy: Proxy) -> None:
 def refuses(proxy: Proxy) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((LOOPBACK, proxy.service.port)) != 0
+
+
+def keep(redis: str, flag: Flag) -> None:
+    """The flag of the route before there is any worker: each begins with it, and none hears of it after another."""
+    with Redis.from_url(redis) as store:
+        store.hset(FLAGS, "things.list", encode(flag))
 
 
 def ended(proxy: Proxy, pid: int) -> Callable[[], bool]:
@@ -157,11 +164,10 @@ def test_a_worker_that_stands_still_is_replaced_and_legacy_answers_what_blocked_
     tmp_path: Path, origin: str, flags_redis: str
 ) -> None:
     blocking = {"app": "tests.e2e.sides:blocking"}
-    ahead = encode(Flag(native=WHOLE, generation=int((time() + 600) * 1000)))  # by a clock that was set back since
-    with Redis.from_url(flags_redis) as store:
-        store.hset(FLAGS, "things.list", ahead)
+    ahead = int((time() + 600) * 1000)  # by a clock that was set back since
+    keep(flags_redis, Flag(native=WHOLE, generation=ahead))
     with (
-        workers(tmp_path, origin, flags_redis, native=blocking, watchdog="1s") as proxy,
+        workers(tmp_path, origin, flags_redis, native=blocking, watchdog=WATCHDOG) as proxy,
         ThreadPoolExecutor(1) as users,
     ):
         until(proxy, lambda: proxy.metric("strangler_native_ready") == 1)
@@ -180,9 +186,10 @@ def test_a_worker_that_stands_still_is_replaced_and_legacy_answers_what_blocked_
 
 def test_what_blocks_a_worker_is_not_shadowed_either(tmp_path: Path, origin: str, flags_redis: str) -> None:
     blocking = {"app": "tests.e2e.sides:blocking"}
-    with workers(tmp_path, origin, flags_redis, native=blocking, watchdog="1s") as proxy:
+    keep(flags_redis, Flag(shadow=WHOLE, generation=1))
+    with workers(tmp_path, origin, flags_redis, native=blocking, watchdog=WATCHDOG) as proxy:
         until(proxy, lambda: proxy.metric("strangler_native_ready") == 1)
-        proxy.order("shadow", "things.list", "100%")
+        until(proxy, lambda: proxy.metric("strangler_store_connected") == 1)
         assert proxy.users.get("/things").json() == {"side": "legacy"}
         until(proxy, lambda: len(pids(proxy)) == 3)
         until(proxy, lambda: not proxy.route("things.list")["onThisWorkerOnly"])
@@ -196,7 +203,7 @@ def test_one_worker_alone_that_stands_still_says_what_blocks_it_and_goes_on_afte
     tmp_path: Path, origin: str
 ) -> None:
     os.mkfifo(pipe := tmp_path / "blocked")
-    blocked = {"native": {"app": "tests.e2e.sides:held_up"}, "watchdog": "1s"}
+    blocked = {"native": {"app": "tests.e2e.sides:held_up"}, "watchdog": WATCHDOG}
     config = {"legacy": {"url": origin}, "routes": [{"name": "things.show", "match": "GET /things/{id}"}], **blocked}
     with running(tmp_path, config, {"BLOCKED_UNTIL": str(pipe)}) as proxy, ThreadPoolExecutor(1) as users:
         proxy.order("set", "things.show", "100%")
@@ -244,10 +251,10 @@ def test_any_worker_tells_what_shadow_work_all_of_them_leave_undone(
     tmp_path: Path, origin: str, flags_redis: str
 ) -> None:
     routes = [{**ROUTES[0], "shadow_legacy": False}]
+    keep(flags_redis, Flag(native=WHOLE, shadow=WHOLE, generation=1))
     with workers(tmp_path, origin, flags_redis, native={"app": "tests.e2e.sides:native"}, routes=routes) as proxy:
         until(proxy, lambda: proxy.metric("strangler_native_ready") == 1)
-        proxy.order("set", "things.list", "100%")
-        proxy.order("shadow", "things.list", "100%")
+        until(proxy, lambda: proxy.metric("strangler_store_connected") == 1)
         assert sides(proxy) == {"native"}  # on so many connections that every worker is asked
         undone = [{"route": "things.list", "reason": "spared", "times": 40}]
         until(proxy, lambda: all(given_up(proxy) == undone for _ in range(10)))
@@ -262,7 +269,7 @@ def given_up(proxy: Proxy) -> Any:
 def test_a_worker_that_is_frozen_hides_no_counts_of_its_own_and_is_replaced(
     tmp_path: Path, origin: str, flags_redis: str
 ) -> None:
-    with workers(tmp_path, origin, flags_redis, watchdog="1s") as proxy:
+    with workers(tmp_path, origin, flags_redis, watchdog=WATCHDOG) as proxy:
         for _ in range(20):
             httpx.get(f"{proxy.url}/things", timeout=30).raise_for_status()
         until(proxy, lambda: proxy.metric("strangler_requests_total") == 20)
@@ -287,7 +294,7 @@ def test_a_request_in_flight_is_finished_before_the_end(count: int, tmp_path: Pa
     with (
         socket.create_server((LOOPBACK, 0)) as legacy,
         ThreadPoolExecutor(1) as users,
-        workers(tmp_path, f"http://{LOOPBACK}:{legacy.getsockname()[1]}", flags_redis, count) as proxy,
+        workers(tmp_path, f"http://{LOOPBACK}:{legacy.getsockname()[1]}", flags_redis, count, drain="1m") as proxy,
     ):
         slow = users.submit(httpx.get, f"{proxy.url}/things", timeout=30)
         side, _ = legacy.accept()
@@ -319,7 +326,7 @@ def test_the_end_does_not_wait_for_ever(count: int, tmp_path: Path, flags_redis:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_websocket_outlives_the_requests_and_ends_in_time(count: int, tmp_path: Path, flags_redis: str) -> None:
-    with a_websocket(tmp_path, flags_redis, count, drain="2s") as (proxy, user, side):
+    with a_websocket(tmp_path, flags_redis, count, drain="5s") as (proxy, user, side):
         proxy.service.process.send_signal(signal.SIGTERM)
         until(proxy, lambda: refuses(proxy))
         side.sendall(b"still here")

@@ -13,7 +13,7 @@ from flags.errors import Stale, Tripped
 from flags.flag import Flag, Trip, decode, encode
 from flags.store.memory import MemoryStore
 from flags.store.redis import RedisStore
-from tests.contract.redis_process import RedisProcess
+from tests.contract.redis_process import PATIENCE, RedisProcess
 from tests.flags.workers import OTHER, ROUTE, Worker
 
 TRIP = Trip(5.0, "by hand: incident 7", "Anna")
@@ -26,7 +26,7 @@ def said(records: Sequence[Record]) -> list[tuple[What, str, str]]:
 
 @pytest.fixture
 async def shared(own_redis: RedisProcess) -> AsyncIterator[RedisStore]:
-    store = RedisStore(own_redis.url())
+    store = RedisStore(own_redis.url(), PATIENCE)
     yield store
     await store.close()
 

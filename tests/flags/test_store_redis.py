@@ -17,16 +17,15 @@ from flags.errors import StoreUnavailable
 from flags.flag import Flag, Side, encode
 from flags.ramp import Ramp, State
 from flags.store import Store, ramps
-from flags.store.redis import BEAT, RedisStore
+from flags.store.redis import BEAT, LIMIT, RedisStore
 from flags.window import Counts
-from tests.contract.redis_process import RedisProcess
+from tests.contract.redis_process import PATIENCE, RedisProcess
 from tests.flags.workers import NOTE
 
 ROUTE = "messages.create"
 KEY, AUDIT = "{strangler}:flags", "{strangler}:audit"
 CELL = (100, ROUTE, Side.NATIVE)
 RAMP = Ramp((100, 500), 600.0, 2_000, "anna", found=7, at=1.0, generation=4)
-ABSENT = f"redis://:a-secret@127.0.0.1:{free_port()}/3"
 
 CALLS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "flags": lambda store: store.flags(),
@@ -45,8 +44,8 @@ each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 
 
 @asynccontextmanager
-async def connected(url: str, beat: float = BEAT) -> AsyncIterator[tuple[RedisStore, Redis]]:
-    store = RedisStore(url, beat=beat)
+async def connected(url: str, limit: float = PATIENCE, beat: float = BEAT) -> AsyncIterator[tuple[RedisStore, Redis]]:
+    store = RedisStore(url, limit, beat)
     async with Redis.from_url(url, decode_responses=True) as client:
         try:
             yield store, client
@@ -54,11 +53,18 @@ async def connected(url: str, beat: float = BEAT) -> AsyncIterator[tuple[RedisSt
             await store.close()
 
 
+async def in_the_end(call: Callable[[], Awaitable[object]]) -> object:
+    """What it comes to once the store is there; as often as its limit is too short for a machine that is busy."""
+    while True:
+        with suppress(StoreUnavailable):
+            return await call()
+
+
 @each_call
 async def test_an_absent_redis_is_unavailable_and_its_password_is_not_told(
     call: Callable[[Store], Awaitable[object]],
 ) -> None:
-    async with connected(ABSENT) as (store, _):
+    async with connected(f"redis://:a-secret@127.0.0.1:{free_port()}/3") as (store, _):
         with pytest.raises(StoreUnavailable, match=r"^Redis at 127\.0\.0\.1:\d+/3: ") as error:
             await call(store)
     assert "a-secret" not in str(error.value)
@@ -68,13 +74,13 @@ async def test_an_absent_redis_is_unavailable_and_its_password_is_not_told(
 async def test_a_redis_that_hangs_is_unavailable_in_bounded_time_and_serves_again_when_it_goes_on(
     own_redis: RedisProcess, call: Callable[[Store], Awaitable[object]]
 ) -> None:
-    async with connected(own_redis.url()) as (store, _), asyncio.timeout(20):
+    async with connected(own_redis.url(), LIMIT) as (store, _), asyncio.timeout(2 * PATIENCE):
         await store.flags()
         own_redis.pause()
         with pytest.raises(StoreUnavailable):
             await call(store)
         own_redis.resume()
-        await call(store)
+        await in_the_end(lambda: call(store))
 
 
 @each_call
@@ -189,15 +195,15 @@ async def test_records_that_are_not_ours_are_passed_over(own_redis: RedisProcess
 
 async def test_counts_said_while_redis_hung_are_not_counted_twice(own_redis: RedisProcess) -> None:
     """A paused server executes what lies in its buffers once it goes on."""
-    async with connected(own_redis.url()) as (store, _):
+    async with connected(own_redis.url(), LIMIT) as (store, _), asyncio.timeout(2 * PATIENCE):
         await store.flags()
         own_redis.pause()
         for _ in range(2):
             with pytest.raises(StoreUnavailable):
                 await store.report("one", {CELL: Counts(30, 10)}, 100)
         own_redis.resume()
-        await store.report("one", {CELL: Counts(31, 11)}, 100)
-        assert await store.window(100, 100) == {100: {CELL[1:]: Counts(31, 11, 0, 0)}}
+        await in_the_end(lambda: store.report("one", {CELL: Counts(31, 11)}, 100))
+        assert await in_the_end(lambda: store.window(100, 100)) == {100: {CELL[1:]: Counts(31, 11, 0, 0)}}
 
 
 async def test_databases_do_not_hear_each_other(own_redis: RedisProcess) -> None:
@@ -205,7 +211,7 @@ async def test_databases_do_not_hear_each_other(own_redis: RedisProcess) -> None
         connected(own_redis.url(1)) as (one, client),
         connected(own_redis.url(2)) as (two, _),
         client.pubsub() as listener,
-        asyncio.timeout(10),
+        asyncio.timeout(PATIENCE),
     ):
         await listener.psubscribe("*")
         await listener.get_message(timeout=5)
@@ -230,7 +236,11 @@ async def test_every_key_carries_the_one_hash_tag_and_counts_expire(own_redis: R
 async def test_a_subscription_outlives_a_restart_and_tells_that_something_may_have_changed(
     own_redis: RedisProcess,
 ) -> None:
-    async with connected(own_redis.url()) as (store, _), aclosing(store.changes()) as changes, asyncio.timeout(20):
+    async with (
+        connected(own_redis.url()) as (store, _),
+        aclosing(store.changes()) as changes,
+        asyncio.timeout(2 * PATIENCE),
+    ):
         await anext(changes)
         own_redis.kill()
         own_redis.start()
@@ -240,7 +250,11 @@ async def test_a_subscription_outlives_a_restart_and_tells_that_something_may_ha
 
 
 async def test_a_subscription_is_renewed_as_soon_as_redis_is_back(own_redis: RedisProcess) -> None:
-    async with connected(own_redis.url()) as (store, _), aclosing(store.changes()) as changes, asyncio.timeout(20):
+    async with (
+        connected(own_redis.url()) as (store, _),
+        aclosing(store.changes()) as changes,
+        asyncio.timeout(2 * PATIENCE),
+    ):
         await anext(changes)
         waiting = asyncio.gather(anext(changes))
         own_redis.kill()
@@ -253,15 +267,15 @@ async def test_a_subscription_is_renewed_as_soon_as_redis_is_back(own_redis: Red
 
 
 async def test_a_subscription_on_which_nothing_is_said_is_asked_whether_it_lives(own_redis: RedisProcess) -> None:
-    quick = connected(own_redis.url(), beat=0.05)
-    async with quick as (store, _), aclosing(store.changes()) as changes, asyncio.timeout(20):
+    quick = connected(own_redis.url(), LIMIT, beat=0.05)
+    async with quick as (store, _), aclosing(store.changes()) as changes, asyncio.timeout(2 * PATIENCE):
         await anext(changes)
         await anext(changes)  # the answer to the question: nobody changed anything
 
 
 async def test_a_subscription_that_does_not_answer_is_given_up_and_renewed(own_redis: RedisProcess) -> None:
-    quick = connected(own_redis.url(), beat=0.05)
-    async with quick as (store, _), aclosing(store.changes()) as changes, asyncio.timeout(20):
+    quick = connected(own_redis.url(), LIMIT, beat=0.05)
+    async with quick as (store, _), aclosing(store.changes()) as changes, asyncio.timeout(2 * PATIENCE):
         await anext(changes)
         own_redis.pause()
         waiting = asyncio.gather(anext(changes))
@@ -275,7 +289,11 @@ async def test_a_subscription_that_does_not_answer_is_given_up_and_renewed(own_r
 
 async def test_a_subscription_begins_when_redis_first_appears(own_redis: RedisProcess) -> None:
     own_redis.kill()
-    async with connected(own_redis.url()) as (store, _), aclosing(store.changes()) as changes, asyncio.timeout(20):
+    async with (
+        connected(own_redis.url()) as (store, _),
+        aclosing(store.changes()) as changes,
+        asyncio.timeout(2 * PATIENCE),
+    ):
         waiting = asyncio.gather(anext(changes))
         await asyncio.sleep(0)
         own_redis.start()
@@ -284,7 +302,7 @@ async def test_a_subscription_begins_when_redis_first_appears(own_redis: RedisPr
 
 async def test_a_listener_that_leaves_takes_its_connection_with_it(own_redis: RedisProcess) -> None:
     channel = "{strangler}:changes:0"
-    async with connected(own_redis.url()) as (store, client), asyncio.timeout(10):
+    async with connected(own_redis.url()) as (store, client), asyncio.timeout(PATIENCE):
         async with aclosing(store.changes()) as changes:
             await anext(changes)
             assert await client.pubsub_numsub(channel) == [(channel, 1)]

@@ -21,11 +21,12 @@ from flags.store.redis import RedisStore
 from flags.unleash.backup import Backup
 from flags.unleash.follow import LATE, Unleash
 from flags.unleash.server import Server, environment_of
-from tests.contract.redis_process import RedisProcess
+from tests.contract.redis_process import PATIENCE, RedisProcess
 from tests.flags.scripted import Scripted, asks, flag, rollout, scripted
 from tests.flags.workers import NOTE, OTHER, ROUTE, RULE
 
 TOKEN, ADMIN = "default:production.secret", "*:*.secret"
+HASTE = 1.0  # seconds after which is given up what is there and hangs, and no less: this machine may be busy
 SWITCH = f"POST /api/admin/projects/default/features/{ROUTE}/environments/production/off"
 
 
@@ -62,8 +63,10 @@ class Site:
         self.said, self.store, self.backup = said, MemoryStore(), folder / "unleash.json"
         self._owned = owned
 
-    def worker(self, store: Store | None = None, admin: str | None = None, name: str = "one") -> Follower:
-        server = Server(self.said.url, TOKEN, admin, limit=0.2, largest=200_000)
+    def worker(
+        self, store: Store | None = None, admin: str | None = None, name: str = "one", limit: float = PATIENCE
+    ) -> Follower:
+        server = Server(self.said.url, TOKEN, admin, limit=limit, largest=200_000)
         self._owned.push_async_callback(server.close)
         return Follower(server, store or self.store, self.backup, name)
 
@@ -186,7 +189,7 @@ AWAY = {
 async def test_an_unleash_that_is_away_or_talks_nonsense_midway_holds_the_shares_and_is_said_once(
     site: Site, fault: str
 ) -> None:
-    worker = site.worker()
+    worker = site.worker(limit=HASTE if fault == "hung" else PATIENCE)
     await worker.poll()
     AWAY[fault](site.said)
     with capture_logs() as logs:
@@ -206,7 +209,7 @@ async def test_an_unleash_that_is_away_or_talks_nonsense_midway_holds_the_shares
 @pytest.mark.parametrize("fault", [fault for fault in AWAY if fault != "of the past"])
 async def test_an_unleash_that_is_away_from_the_start_leaves_everything_on_legacy(site: Site, fault: str) -> None:
     AWAY[fault](site.said)
-    worker = site.worker()
+    worker = site.worker(limit=HASTE if fault == "hung" else PATIENCE)
     await worker.poll()
     assert worker.loop.snapshot == {ROUTE: Flag(), OTHER: Flag()}
     assert not worker.unleash.connected
@@ -216,7 +219,7 @@ async def test_an_unleash_that_nobody_can_reach_holds_the_shares(site: Site) -> 
     worker = site.worker()
     await worker.poll()
     site.said.hang()
-    nobody = Server("http://127.0.0.1:9", TOKEN)
+    nobody = Server("http://127.0.0.1:9", TOKEN, limit=PATIENCE)
     other = Follower(nobody, site.store, site.backup, "two")
     await other.loop.refresh()
     await other.poll()
@@ -242,7 +245,7 @@ async def test_what_was_kept_is_never_written_over_what_the_fleet_goes_by(site: 
     site.said.hang()
     restored = MemoryStore()
     await restored.change(ROUTE, 0, Flag(native=100, generation=1, source=Source(3, "default")), NOTE)
-    again = site.worker(restored)
+    again = site.worker(restored, limit=HASTE)
     again.unleash.recall()
     await again.loop.refresh()
     await again.poll()
@@ -356,7 +359,7 @@ async def test_a_trip_that_unleash_does_not_hear_is_said_and_told_again_until_it
 
 async def test_an_unleash_that_hangs_is_not_asked_for_each_trip_and_hears_of_all_when_it_is_back(site: Site) -> None:
     site.said.tell(5, flag(ROUTE, rollout("25")), flag(OTHER, rollout("25")))
-    worker = site.worker(admin=ADMIN)
+    worker = site.worker(admin=ADMIN, limit=HASTE)
     await worker.poll()
     await worker.loop.rollback_all("incident 7")
     site.said.hang()
@@ -371,7 +374,7 @@ async def test_an_unleash_that_hangs_is_not_asked_for_each_trip_and_hears_of_all
 async def test_while_the_store_is_away_shares_hold_and_what_unleash_says_is_taken_when_it_is_back(
     site: Site, own_redis: RedisProcess
 ) -> None:
-    store = RedisStore(own_redis.url(1), limit=0.2)
+    store = RedisStore(own_redis.url(1), HASTE)
     worker = site.worker(store)
     await worker.poll()
     own_redis.pause()
@@ -379,7 +382,7 @@ async def test_while_the_store_is_away_shares_hold_and_what_unleash_says_is_take
     await worker.poll()
     assert (worker.share, worker.loop.connected) == (2_500, False)
     own_redis.resume()
-    while not (worker.loop.connected and worker.loop.get(OTHER).native == 500):  # 0.2 s may be too little at first
+    while not (worker.loop.connected and worker.loop.get(OTHER).native == 500):  # at first it may come too late
         await worker.poll()
     assert (worker.share, worker.loop.get(OTHER).native) == (5_000, 500)
     await store.close()
@@ -399,7 +402,7 @@ async def test_unleash_is_asked_again_and_again_until_the_worker_ends(site: Site
     followed = asyncio.Event()
     worker.loop = Loop(site.store, [ROUTE], RULE, "one", on_change=lambda *_: followed.set())
     worker.unleash = Unleash(worker.server, worker.loop, [ROUTE], Backup(site.backup))
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as tasks:
         watch = tasks.create_task(worker.unleash.run())
         await followed.wait()
         followed.clear()
@@ -419,7 +422,7 @@ async def test_a_fault_of_ours_ends_neither_the_watch_nor_the_worker(site: Site)
 
     worker.loop = Loop(site.store, [ROUTE], RULE, "one", on_change=on_change)
     worker.unleash = Unleash(worker.server, worker.loop, [ROUTE], Backup(site.backup), every=0.05)
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as tasks:
         watch = tasks.create_task(worker.unleash.run())
         await followed.wait()
         followed.clear()

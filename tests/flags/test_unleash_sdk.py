@@ -17,6 +17,7 @@ from flags.store.memory import MemoryStore
 from flags.unleash.backup import Backup
 from flags.unleash.follow import Unleash
 from flags.unleash.server import Server
+from tests.contract.redis_process import PATIENCE
 from tests.flags.scripted import asks
 from tests.flags.workers import RULE
 
@@ -34,9 +35,9 @@ FLAGS = {
 async def decided_here(server: Service, flags: list[str], folder: Path) -> Callable[[str, str], bool]:
     """Whether native is for a subject, by a flag, once Unleash has been heard."""
     loop = Loop(MemoryStore(), flags, RULE, "worker")
-    asked = Server(server.url, CLIENT_TOKEN)
+    asked = Server(server.url, CLIENT_TOKEN, limit=PATIENCE)
     unleash = Unleash(asked, loop, flags, Backup(folder / "unleash.json"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(2 * PATIENCE):
         while not all(loop.get(flag).native for flag in flags):
             await unleash.poll()
     await asked.close()

@@ -236,7 +236,7 @@ async def test_if_the_first_of_two_fails_the_second_creates(
 async def test_a_create_that_ends_a_deadlock_begins_again_with_its_key(
     settings: Settings, database: psycopg.Connection, redis: Redis, own: Application
 ) -> None:
-    soon = replace(settings, database_url=f"{settings.database_url}?options=-c%20deadlock_timeout%3D1s")
+    soon = replace(settings, database_url=f"{settings.database_url}?options=-c%20deadlock_timeout%3D2s")
     before = messages(database)
     async with serving(soon) as client, await psycopg.AsyncConnection.connect(own.database_url) as other:
         await other.execute("set deadlock_timeout = '1min'")  # it is never the one to end it

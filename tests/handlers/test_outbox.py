@@ -212,9 +212,10 @@ async def test_jobs_are_put_back_if_postgresql_is_lost_before_they_are_gone(
 ) -> None:
     fill(database, 2)
     async with Relay(settings.database_url) as way:
-        through = replace(settings, database_url=way.url, answer_wait=0.2, outbox_pause=NEVER)
+        through = replace(settings, database_url=way.url, outbox_pause=NEVER)
         async with Resources.open(through) as held:
             await eventually(lambda: waiting(database) == 0)
+            held.settings = replace(through, answer_wait=0.2)
             redis.flushdb()
             fill(database, 2)
             way.freeze()

@@ -400,7 +400,7 @@ async def test_a_first_statement_that_ends_a_deadlock_begins_again(
                 await unit.row(ONE_ROW, id=3)
         return Answer({})
 
-    soon = replace(settings, database_url=f"{settings.database_url}?options=-c%20deadlock_timeout%3D1s")
+    soon = replace(settings, database_url=f"{settings.database_url}?options=-c%20deadlock_timeout%3D2s")
     waiting = "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
     async with handling(soon, lock) as client, await psycopg.AsyncConnection.connect(own.database_url) as other:
         await other.execute("set deadlock_timeout = '1min'")  # it is never the one to end it

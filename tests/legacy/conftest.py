@@ -32,12 +32,13 @@ def world(application: Application, postgres: Postgres, tmp_path_factory: pytest
         own = replace(own, graph_url=graph.service.url)
         sides = {
             "legacy": services.enter_context(start_rails(directory, own, workers=0)),
-            "native": services.enter_context(start_native(directory, own)),
+            # On a busy machine Redis may take more than half a second.
+            "native": services.enter_context(start_native(directory, own, extra={"REDIS_WAIT": "2"})),
         }
 
         def start() -> Service:
             (directory / "sidekiq.log").unlink(missing_ok=True)  # which tells what it has begun and ended
-            return start_sidekiq(directory, own, extra={"GRAPH_TIMEOUT": "1", "SIDEKIQ_TIMEOUT": "1"})
+            return start_sidekiq(directory, own, extra={"GRAPH_TIMEOUT": "3", "SIDEKIQ_TIMEOUT": "1"})
 
         worker = services.enter_context(Mortal(start))
         database = psycopg.connect(own.database_url, autocommit=True, row_factory=dict_row)

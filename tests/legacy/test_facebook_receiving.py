@@ -219,4 +219,4 @@ def test_without_its_secrets_legacy_believes_nobody(world: World, tmp_path: Path
         assert deliver(rails.url, "") == 401
         for token in ("", world.application.facebook_verify_token):
             asked = {"hub.mode": "subscribe", "hub.verify_token": token, "hub.challenge": "1"}
-            assert httpx.get(f"{rails.url}/webhooks/facebook", params=asked).status_code == 403
+            assert httpx.get(f"{rails.url}/webhooks/facebook", params=asked, timeout=30).status_code == 403

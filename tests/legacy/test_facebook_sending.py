@@ -137,7 +137,7 @@ def test_a_wish_may_be_a_date_and_one_beyond_reason_is_cut(world: World, convers
         Planned(429),
         Planned(400, code=613),
         Planned(seconds=HANG, taken=False),
-        Planned(seconds=1.5, taken=False),
+        Planned(seconds=4, taken=False),
         Planned(204, taken=False),
     ],
     ids=["500", "429 without a wish", "a limit as 400", "hanging", "slow", "no id"],

@@ -112,7 +112,9 @@ def test_login_answers_both_tokens_and_remembers_the_refresh_token_for_a_week(
     rails: Service, application: Application, database: psycopg.Connection[Row], store: redis.Redis
 ) -> None:
     before = database.execute("SELECT * FROM users WHERE email = %s", [ACME]).fetchone()
-    answer = httpx.post(f"{rails.url}/auth/login", json={"email": f"  {ACME.upper()} ", "password": "password"})
+    answer = httpx.post(
+        f"{rails.url}/auth/login", json={"email": f"  {ACME.upper()} ", "password": "password"}, timeout=30
+    )
     after = database.execute("SELECT * FROM users WHERE email = %s", [ACME]).fetchone()
 
     assert answer.status_code == 200
@@ -159,7 +161,7 @@ def test_wrong_credentials_are_all_refused_alike(rails: Service, email: str, pas
     ],
 )
 def test_a_stranger_learns_nothing_but_that_he_is_one(rails: Service, headers: dict[str, str]) -> None:
-    answer = httpx.post(f"{rails.url}/api/v1/messages", content=b"{", headers=headers)
+    answer = httpx.post(f"{rails.url}/api/v1/messages", content=b"{", headers=headers, timeout=30)
     assert (answer.status_code, answer.content) == (401, b'{"error":"unauthorized"}')
 
 
@@ -182,8 +184,8 @@ def test_a_token_with_a_doubtful_claim_is_refused(
     rails: Service, application: Application, changes: dict[str, object]
 ) -> None:
     url = f"{rails.url}/api/v1/conversations"
-    assert httpx.get(url, headers=token(application)).status_code == 200
-    assert httpx.get(url, headers=token(application, **changes)).status_code == 401
+    assert httpx.get(url, headers=token(application), timeout=30).status_code == 200
+    assert httpx.get(url, headers=token(application, **changes), timeout=30).status_code == 401
 
 
 def test_the_pages_of_the_list_hold_every_conversation_once_and_in_order(
@@ -222,7 +224,9 @@ def test_eager_loading_answers_the_same_bytes(stack_directory: Path, application
     with start_rails(stack_directory, application, name="eager", workers=1, extra={"EAGER": "1"}) as eager:
         for query in ("limit=100", "limit=100&status=resolved", "limit=1"):
             path = f"/api/v1/conversations?{query}"
-            answers = [httpx.get(f"{side.url}{path}", headers=token(application)) for side in (rails, eager)]
+            answers = [
+                httpx.get(f"{side.url}{path}", headers=token(application), timeout=30) for side in (rails, eager)
+            ]
             assert answers[0].content == answers[1].content
             assert answers[0].headers["ETag"] == answers[1].headers["ETag"]
 
@@ -370,9 +374,9 @@ def test_unknown_routes_answer_json_and_health_asks_nobody(rails: Service) -> No
         ("PUT", "/api/v1/messages"),
         ("GET", "/api/v1/conversations.json"),
     ]:
-        answer = httpx.request(method, f"{rails.url}{path}")
+        answer = httpx.request(method, f"{rails.url}{path}", timeout=30)
         assert (answer.status_code, answer.content) == (404, b'{"error":"not_found"}')
-    assert httpx.get(f"{rails.url}/up").json() == {"status": "ok"}
+    assert httpx.get(f"{rails.url}/up", timeout=30).json() == {"status": "ok"}
 
 
 def test_an_application_without_its_stores_stays_up_and_says_so(
@@ -384,19 +388,19 @@ def test_an_application_without_its_stores_stays_up_and_says_so(
     with redis_server.service, start_rails(stack_directory, alone, name="alone", workers=0) as rails:
         with redis.Redis.from_url(redis_server.url()) as store:
             store.set("refresh:token:a", 2)
-            assert httpx.post(f"{rails.url}/auth/refresh", json=shown).status_code == 503
+            assert httpx.post(f"{rails.url}/auth/refresh", json=shown, timeout=30).status_code == 503
             assert store.keys("refresh:*") == [b"refresh:token:a"]
-            assert httpx.post(f"{rails.url}/auth/logout", json=shown).status_code == 200
+            assert httpx.post(f"{rails.url}/auth/logout", json=shown, timeout=30).status_code == 200
             assert store.keys("refresh:*") == []
         redis_server.service.kill()
-        assert httpx.get(f"{rails.url}/up").status_code == 200
+        assert httpx.get(f"{rails.url}/up", timeout=30).status_code == 200
         for method, path, body in [
             ("GET", "/api/v1/conversations", None),
             ("POST", "/auth/login", {"email": ACME, "password": "password"}),
             ("POST", "/auth/refresh", shown),
             ("POST", "/auth/logout", shown),
         ]:
-            answer = httpx.request(method, f"{rails.url}{path}", json=body, headers=token(application))
+            answer = httpx.request(method, f"{rails.url}{path}", json=body, headers=token(application), timeout=30)
             assert answer.status_code == 503
             assert answer.json() == {"error": "service_unavailable", "requestId": answer.headers["X-Request-Id"]}
 
@@ -474,7 +478,10 @@ def test_clients_of_the_cable_are_told_to_come_again_when_redis_is_lost(
             redis_server.service.kill()
             farewell = next(frame for frame in frames if frame.get("type") != "ping")
         assert farewell == {"type": "disconnect", "reason": "server_restart", "reconnect": True}
-        assert httpx.get(f"{rails.url}/api/v1/conversations?limit=1", headers=token(application)).status_code == 200
+        assert (
+            httpx.get(f"{rails.url}/api/v1/conversations?limit=1", headers=token(application), timeout=30).status_code
+            == 200
+        )
         assert rails.running
 
 

@@ -22,6 +22,8 @@ from tests.parity.apart import Apart, Line
 from tests.parity.sides import LEGACY, NATIVE, Sides
 
 ROOT = Path(__file__).parent.parent.parent
+# This machine may be busy, and what is kept is to be found.
+PATIENT = {"CACHE_WAIT": "30", "REDIS_WAIT": "30", "SHADOW_DEADLINE": "30", "SHADOW_CONCURRENCY": "5"}
 
 
 def start_native(
@@ -63,9 +65,8 @@ def own(
 def sides(own: Application, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sides]:
     with contextlib.ExitStack() as services:
         directory = tmp_path_factory.mktemp("sides")
-        patient = {"CACHE_WAIT": "30", "REDIS_WAIT": "30"}  # this machine may be busy, and what is kept is to be found
-        rails = services.enter_context(start_rails(directory, own, name="parity-rails", extra=patient))
-        native = services.enter_context(start_native(directory, own, extra=patient))
+        rails = services.enter_context(start_rails(directory, own, name="parity-rails", extra=PATIENT))
+        native = services.enter_context(start_native(directory, own, extra=PATIENT))
         authorizations = tokens.authorizations(own.jwt_secret, int(time.time()))
         client = services.enter_context(Redis.from_url(own.redis_url))
 
@@ -98,8 +99,8 @@ def apart(own_states: dict[str, Application], tmp_path_factory: pytest.TempPathF
     since = rules.beginning(datetime.now(UTC))
     with contextlib.ExitStack() as services:
         directory = tmp_path_factory.mktemp("apart")
-        rails = services.enter_context(start_rails(directory, own_states[LEGACY], name="apart-rails"))
-        native = services.enter_context(start_native(directory, own_states[NATIVE], name="apart-native"))
+        rails = services.enter_context(start_rails(directory, own_states[LEGACY], name="apart-rails", extra=PATIENT))
+        native = services.enter_context(start_native(directory, own_states[NATIVE], name="apart-native", extra=PATIENT))
         threads = services.enter_context(ThreadPoolExecutor(2))
         authorizations = tokens.authorizations(own_states[NATIVE].jwt_secret, int(since.timestamp()))
         lines = {LEGACY: Line(rails.port), NATIVE: Line(native.port)}

@@ -21,6 +21,7 @@ from tests.parity.sides import LEGACY, NATIVE, Case, Reply
 from tests.parity.soaking import part
 from tests.parity.stage import AWKWARD, ELSEWHERE, SILENT, TIED, WRITTEN_TO
 from tests.parity.tables import given
+from tests.parity.test_creating import await_relayed
 from tests.parity.tokens import ACME, AGENT, GLOBEX, STRANGER
 
 LIST = "/api/v1/conversations"
@@ -266,6 +267,8 @@ def test_both_sides_have_enqueued_the_same_jobs(apart: Apart, own_states: dict[s
 
 def jobs(application: Application) -> list[str]:
     """The queue as it was filled, without what each job has of its own."""
+    with psycopg.connect(application.database_url, autocommit=True) as database:
+        await_relayed(database)
     with Redis.from_url(application.redis_url, decode_responses=True) as client:
         pushed = [json.loads(job) for job in client.lrange("queue:default", 0, -1)]
     return sorted(json.dumps([job["class"], job["queue"], job["retry"], job["args"]]) for job in pushed)

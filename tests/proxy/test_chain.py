@@ -23,6 +23,7 @@ ROLE = "x-strangler-role"
 IS_BUSY: Script = (Whole(), b"HTTP/1.1 200 OK\r\nX-Strangler-Busy: 1\r\nContent-Length: 2\r\n\r\nok")
 AS_AGENT: Script = (Whole(), b"HTTP/1.1 200 OK\r\nX-Strangler-Role: agent\r\nContent-Length: 2\r\n\r\nok")
 READ = {"name": "read", "match": "GET /x", "shadow": "100%"}
+ONCE = {"shadow": {"noise": "0%"}}  # nobody is asked twice to learn its noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,10 @@ async def chained(share: str, *secrets: Path | None, behind: int = 0) -> AsyncIt
     async with running_origin() as legacy, running_origin() as native, running_origin() as nearer:
         one, two = ({"secret": str(path)} if path else {} for path in secrets)
         between: dict[str, Any] = {"legacy": _at(behind or legacy.port), "native": _at(native.port), **two}
-        async with staged(**between, routes=[READ]) as second:
+        async with staged(**between, **ONCE, routes=[READ]) as second:
             route = {**READ, "share": share}
             ahead: dict[str, Any] = {"legacy": _at(second.port), "native": _at(nearer.port), "routes": [route], **one}
-            async with staged(**ahead) as first:
+            async with staged(**ahead, **ONCE) as first:
                 yield Chain(first, second, legacy, native)
 
 
@@ -162,7 +163,7 @@ async def test_of_three_in_a_row_that_share_no_secret_one_compares_what_a_user_a
     async with running_origin() as last, running_origin() as native:
         sides: dict[str, Any] = {"legacy": _at(last.port), "native": _at(native.port), "secret": str(another)}
         async with (
-            staged(**sides, routes=[READ]) as third,
+            staged(**sides, **ONCE, routes=[READ]) as third,
             chained("100%", secret, None, behind=third.port) as chain,
         ):
             await chain.first.user.get("/x")

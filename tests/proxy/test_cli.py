@@ -538,14 +538,14 @@ def test_handlers_wants_to_be_told_where_to_listen_if_the_address_does_not_say_i
 def test_handlers_serves_the_native_application_until_it_is_told_to_stop(sound: Path) -> None:
     settings = {"DATABASE_URL": f"postgresql://{LOOPBACK}:9/none", "REDIS_URL": f"redis://{LOOPBACK}:9"}
     with handlers_of("handlers.app:app", sound, {**settings, "JWT_SECRET": "x"}) as service:
-        assert httpx.get(f"{service.url}/api/v1/conversations").status_code == 401
+        assert httpx.get(f"{service.url}/api/v1/conversations", timeout=30).status_code == 401
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(30) == DONE
 
 
 def test_handlers_never_stops_to_look_through_what_stays(sound: Path) -> None:
     with handlers_of("tests.proxy.apps:looks_back", sound, {}) as service:
-        told = httpx.get(service.url).json()
+        told = httpx.get(service.url, timeout=30).json()
         assert told["old"] > 10_000
         assert told["new"] == YOUNG
 
