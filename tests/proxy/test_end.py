@@ -146,7 +146,7 @@ async def test_a_tunnel_ends_when_its_user_leaves_though_legacy_takes_nothing() 
 async def test_a_refusal_that_its_user_takes_slowly_is_passed_on_whole() -> None:
     size = 32 * 1024 * 1024
     side = DeafSide(answer("404 Not Found", length(size), body=bytes(size)))
-    legacy = {"between_bytes": "50ms"}
+    legacy = {"between_bytes": "1s"}
     async with deaf(side) as port, staged(legacy={"url": f"http://127.0.0.1:{port}", **legacy}) as stage:
         reader, writer = await asyncio.open_connection("127.0.0.1", stage.port, limit=1024)
         writer.write(UPGRADE)
@@ -154,7 +154,7 @@ async def test_a_refusal_that_its_user_takes_slowly_is_passed_on_whole() -> None
         end: Any = next(iter(stage.server.server_state.connections))
         await eventually(lambda: end.other is not None and end.other.is_held_back)
         rested = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.2, rested.set)
+        asyncio.get_running_loop().call_later(1.5, rested.set)
         await rested.wait()
         async with asyncio.timeout(PATIENCE):
             await reader.readuntil(b"\r\n\r\n")

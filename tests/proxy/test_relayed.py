@@ -327,12 +327,12 @@ async def test_pieces_that_come_in_time_may_take_any_time_in_all(way: str) -> No
     pieces = [step for number in range(5) for step in (Hear(str(number)), b"1\r\nx\r\n")]
     script = (Whole(), answer("200 OK", TE), *pieces, b"0\r\n\r\n")
     async with (
-        before_legacy(script, signals=signals, between_bytes="400ms") as (stage, _),
+        before_legacy(script, signals=signals, between_bytes="2s") as (stage, _),
         connected(stage.port) as user,
     ):
         await user.send(on(way, "GET /things/1"))
         for number in range(5):
-            asyncio.get_running_loop().call_later(0.1, signals[str(number)].set)
+            asyncio.get_running_loop().call_later(0.5, signals[str(number)].set)
             await user.until(lambda number=number: user.raw.count(b"x\r\n") == number + 1)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         assert (await only(user)).complete
 
