@@ -217,10 +217,10 @@ async def test_a_safe_request_is_compared_with_its_body_or_not_at_all() -> None:
 
 async def test_the_budget_does_not_run_while_native_waits_for_the_user() -> None:
     head = ask("POST /things", b"Content-Length: 6")
-    async with with_native("answers", budget="300ms") as (stage, _), connected(stage.port) as user:
+    async with with_native("answers", budget="2s") as (stage, _), connected(stage.port) as user:
         await user.send(head + b"abc")
         passed = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.4, passed.set)
+        asyncio.get_running_loop().call_later(2.2, passed.set)
         await passed.wait()
         await user.send(b"def")
         await user.until(lambda: b"POST /things abcdef" in user.raw)

@@ -155,12 +155,12 @@ async def test_no_answer_in_time_is_no_answer(script: Script) -> None:
 async def test_a_side_has_its_time_only_from_the_end_of_the_upload() -> None:
     signals = Signals()
     script = (Until(b"abc"), Tell("half"), *OK)
-    async with staged(script, limits=Limits(first_byte=0.3), signals=signals) as stage, asyncio.TaskGroup() as tasks:
+    async with staged(script, limits=Limits(first_byte=2), signals=signals) as stage, asyncio.TaskGroup() as tasks:
         user = User(part(b"abc"))
         asking = tasks.create_task(stage.ask(question("POST", LENGTH), user))
         await signals["half"].wait()
         passed = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.4, passed.set)
+        asyncio.get_running_loop().call_later(2.2, passed.set)
         await passed.wait()
         assert not asking.done()
         user.says(part(b"def", more=False))
