@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -226,21 +226,42 @@ async def test_users_are_given_an_answer_in_however_many_crumbs() -> None:
 # Yielding
 
 
+Serves = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def side_that(serves: Serves) -> AsyncIterator[str]:
+    """A side that serves each connection so; it is gone once all of them are."""
+    under_way = 0
+
+    async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal under_way
+        under_way += 1
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await serves(reader, writer)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        under_way -= 1
+
+    server = await asyncio.start_server(counted, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    await eventually(lambda: not under_way)
+
+
 @asynccontextmanager
 async def slowable() -> AsyncIterator[tuple[str, list[float]]]:
     """A side that answers `ok` after so many seconds."""
     delays = [0.0]
 
     async def serves(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while await reader.readuntil(b"\r\n\r\n"):
-                await asyncio.sleep(delays[0])
-                writer.write(answer("200 OK", length(2), body=b"ok"))
-        writer.close()
+        while await reader.readuntil(b"\r\n\r\n"):
+            await asyncio.sleep(delays[0])
+            writer.write(answer("200 OK", length(2), body=b"ok"))
 
-    server = await asyncio.start_server(serves, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", delays
+    async with side_that(serves) as url:
+        yield url, delays
 
 
 async def test_fewer_requests_are_shadowed_while_legacy_is_slower_than_it_was() -> None:
@@ -322,19 +343,16 @@ async def test_a_legacy_short_of_threads_is_asked_no_more_at_once_than_it_has() 
 
     async def serves(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal most, under_way
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while await reader.readuntil(b"\r\n\r\n"):
-                under_way += 1
-                most = max(most, under_way)
-                async with threads:
-                    await asyncio.sleep(0.01)
-                under_way -= 1
-                writer.write(answer("200 OK", length(2), body=b"ok"))
-        writer.close()
+        while await reader.readuntil(b"\r\n\r\n"):
+            under_way += 1
+            most = max(most, under_way)
+            async with threads:
+                await asyncio.sleep(0.01)
+            under_way -= 1
+            writer.write(answer("200 OK", length(2), body=b"ok"))
 
-    server = await asyncio.start_server(serves, "127.0.0.1", 0)
-    async with server, running_origin() as native:
-        legacy = {"url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"}
+    async with side_that(serves) as url, running_origin() as native:
+        legacy = {"url": url}
         route, limits = {**READ, "share": "100%"}, {"queue": 1_000, "noise": "0%", "yields": True}
         urls = {"legacy": legacy, "native": {"url": f"http://127.0.0.1:{native.port}"}}
         async with staged(**urls, routes=[route], shadow=limits, holdback="0%") as stage:
@@ -357,18 +375,15 @@ async def test_a_legacy_that_hangs_as_candidate_has_its_threads_for_its_users() 
 
     async def serves(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal hanging
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                async with threads:
-                    if MARK in head.lower():
-                        hanging += 1
-                        await over.wait()
-                    writer.write(answer("200 OK", length(2), body=b"ok"))
-        writer.close()
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            async with threads:
+                if MARK in head.lower():
+                    hanging += 1
+                    await over.wait()
+                writer.write(answer("200 OK", length(2), body=b"ok"))
 
-    server = await asyncio.start_server(serves, "127.0.0.1", 0)
-    async with server, running_origin() as native:
-        legacy = {"url": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "first_byte": "1h"}
+    async with side_that(serves) as url, running_origin() as native:
+        legacy = {"url": url, "first_byte": "1h"}
         urls = {"legacy": legacy, "native": {"url": f"http://127.0.0.1:{native.port}"}}
         shadow = {"noise": "0%", "yields": True, "deadline": "500ms"}
         async with staged(**urls, routes=[{**READ, "share": "100%"}, OTHER], shadow=shadow, holdback="0%") as stage:
