@@ -68,7 +68,8 @@ class Doorkeeper(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         if peer is None:  # it has left already, as balancers do that only look whether the port is open
-            return self.transport.abort()
+            self.transport.abort()
+            return
         self._connections.add(self)
         self._peer = str(peer[0])
         if self._peers.trusts(self._peer):
@@ -76,7 +77,6 @@ class Doorkeeper(asyncio.Protocol):
             self._timer = loop.call_later(self._patience, self._refuse, UNPREFACED, "none has come in time")
         else:
             self._refuse(STRANGER, "the peer is not trusted")
-        return None
 
     def data_received(self, data: bytes) -> None:
         self._came += data
